@@ -1,0 +1,1 @@
+"""The models: speech, language, vision and fusion behind the seams of `encoders/engines.py`, and their training."""

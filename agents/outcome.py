@@ -1,0 +1,54 @@
+"""What one input came to. Every step returns exactly one of these for every input: nothing just disappears.
+
+    used     → `events` to publish (a control event that is passed on counts as used)
+    held     → nothing yet; the stream's state keeps it until its other half comes, or until the stream is closed
+    dropped  → for a `Reason`, counted
+    letter   → for a `Reason`, kept as a dead letter
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from schemas.event import Event
+from schemas.reasons import Reason
+from schemas.reference import Reference
+
+
+class Fate(StrEnum):
+    """The four ways; also the metric's label."""
+
+    USED = "used"
+    HELD = "held"
+    DROPPED = "dropped"
+    LETTER = "letter"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The fate of one input, and what is to be published for it, in order."""
+
+    fate: Fate
+    events: tuple[Event, ...] = ()
+    reason: Reason | None = None
+    detail: str = ""
+    """For a letter: one line for a person, what was wrong and what to do."""
+    source: Reference | None = None
+    """For a letter whose bytes were stored outside Kafka: where."""
+
+
+HELD = Outcome(Fate.HELD)
+
+
+def used(*events: Event) -> Outcome:
+    """The input is done; publish these."""
+    return Outcome(Fate.USED, events)
+
+
+def dropped(reason: Reason) -> Outcome:
+    """The input changes nothing."""
+    return Outcome(Fate.DROPPED, reason=reason)
+
+
+def letter(reason: Reason, detail: str, source: Reference | None = None) -> Outcome:
+    """The input becomes a dead letter."""
+    return Outcome(Fate.LETTER, reason=reason, detail=detail, source=source)

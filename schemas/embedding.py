@@ -1,0 +1,40 @@
+"""visual + summary → embedding: one segment as a unit vector in a named space."""
+
+from typing import ClassVar
+
+from schemas.event import StreamEvent
+from schemas.ids import EventId, StreamMs, event_id
+from schemas.observation import Said
+from schemas.reasons import Reason
+from schemas.reference import Reference
+
+
+class Embedding(StreamEvent):
+    """A segment's product embedding, with what it was made from."""
+
+    ce_type: ClassVar[str] = "vitrine.embedding.v1"
+
+    sequence: int
+    start_ms: StreamMs
+    end_ms: StreamMs
+    space: str
+    """The name of the embedding space; vectors of two spaces are never compared."""
+    vector: tuple[float, ...]
+    """(128,), unit length, float32 values."""
+    said: Said
+    said_age_ms: int
+    said_at: int | None
+    """The sequence whose window was summarised."""
+    heard: str
+    frames_ms: tuple[StreamMs, ...]
+    evidence: Reference | None
+    visual_gap: Reason | None = None
+    speech_gap: Reason | None = None
+
+    @property
+    def id(self) -> EventId:
+        return event_id(self.stream_id, self.sequence, "embedding")
+
+    @property
+    def order(self) -> int:
+        return self.sequence

@@ -1,0 +1,85 @@
+"""embedding → match: which catalogue product is on show, how sure, and why. What dashboards read."""
+
+from enum import StrEnum
+from typing import ClassVar
+
+from schemas.event import StreamEvent, Value
+from schemas.ids import EventId, ProductId, SegmentId, StreamMs, event_id, segment_id
+from schemas.observation import Said
+from schemas.reasons import Reason
+from schemas.reference import Reference
+
+
+class Decision(StrEnum):
+    """The three answers; a match is never forced."""
+
+    MATCHED = "matched"
+    OFF_SHELF = "off_shelf"
+    ABSTAINED = "abstained"
+
+
+class Doubt(StrEnum):
+    """Why the matcher abstained: a closed list."""
+
+    NOTHING_CLOSE = "NothingClose"
+    """No product scores above the threshold."""
+    TOO_CLOSE = "TooClose"
+    """The two best products cannot be told apart."""
+    EMPTY_CATALOGUE = "EmptyCatalogue"
+    """There is nothing to compare with."""
+
+
+class Candidate(Value):
+    """One product with its score."""
+
+    product_id: ProductId
+    title: str
+    score: float
+    """Dot product of unit vectors, -1 to 1."""
+    link: int | None
+    """Its number on the room's shelf; None: not on it."""
+    row: str
+    """The catalogue row that scored best, e.g. ``p-17/page`` or ``p-17/video/0``."""
+
+
+class Match(StreamEvent):
+    """The terminal record of a segment that could be read."""
+
+    ce_type: ClassVar[str] = "vitrine.match.v1"
+
+    sequence: int
+    start_ms: StreamMs
+    end_ms: StreamMs
+    decision: Decision
+    shown: tuple[Candidate, ...]
+    """The products on show; empty where abstained."""
+    runners_up: tuple[Candidate, ...]
+    doubt: Doubt | None = None
+    margin: float | None = None
+    """Best score minus that of the best other product."""
+    space: str
+    said: Said
+    said_age_ms: int
+    said_at: int | None
+    heard: str
+    frames_ms: tuple[StreamMs, ...]
+    evidence: Reference | None
+    visual_gap: Reason | None = None
+    speech_gap: Reason | None = None
+    room_revision: int | None
+    catalogue_revision: int
+    """The offset in the catalogue topic up to which the compared catalogue was loaded; -1: nothing yet."""
+    made_from: tuple[EventId, ...]
+    """Embedding, visual and summary, the transcript that was summarised, the segment."""
+
+    @property
+    def id(self) -> EventId:
+        return event_id(self.stream_id, self.sequence, "match")
+
+    @property
+    def segment_id(self) -> SegmentId:
+        return segment_id(self.stream_id, self.sequence)
+
+    @property
+    def order(self) -> int:
+        return self.sequence

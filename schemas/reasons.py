@@ -1,0 +1,42 @@
+"""Every way in which a message, or half of one, can fail to become a match: a closed list.
+
+The members are the label values of the metrics, the reasons of gaps and dead letters, and the rows of the README's
+table "how something can get lost". Nothing is ever dropped for a reason that is not here.
+"""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why something was dropped, left a gap, or became a dead letter."""
+
+    DUPLICATE = "Duplicate"
+    """The same id with the same content was applied before."""
+    CONFLICT = "Conflict"
+    """The same id came with other bytes; the first one counts, this one is a dead letter."""
+    LATE = "Late"
+    """Arrived after a later segment; the picture is used, the speech is not."""
+    ENDED = "Ended"
+    """The stream had already ended."""
+    MALFORMED = "Malformed"
+    """The envelope or the JSON cannot be read."""
+    EMPTY = "Empty"
+    """A segment without bytes and without a reference."""
+    UNDECODABLE = "Undecodable"
+    """The media, or one of its tracks, cannot be decoded."""
+    NO_AUDIO = "NoAudio"
+    """The segment has no audio track."""
+    NO_VIDEO = "NoVideo"
+    """The segment has no video track or no picture in it."""
+    FORBIDDEN = "Forbidden"
+    """A ``dataref`` outside the allowed places."""
+    MISSING = "Missing"
+    """A ``dataref`` to an object that does not exist."""
+    MISMATCH = "Mismatch"
+    """The bytes behind a ``dataref`` differ from the stated sha256 or size."""
+    TOO_LARGE = "TooLarge"
+    """More bytes than the limit."""
+    UNKNOWN_PRODUCT = "UnknownProduct"
+    """A shelf names a product that the catalogue does not have."""
+    CRASHED = "Crashed"
+    """The message ended the worker's process three times."""

@@ -1,0 +1,50 @@
+"""What changes in a room while it broadcasts: its shelf, and its end. Control events, passed on by every stage."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from schemas.event import StreamEvent, Value
+from schemas.ids import EventId, ProductId, ended_id, room_id
+
+
+class Room(Value):
+    """A room's settings at one revision."""
+
+    revision: Annotated[int, Field(ge=0)] = 0
+    title: str = ""
+    language: str | None = None
+    """ISO 639-1; None: detected once from the speech."""
+    shelf: dict[int, ProductId] = Field(default_factory=dict)
+    """Link number as the host says it ("link number three") → product."""
+    shelf_titles: dict[int, str] = Field(default_factory=dict)
+    """Link number → title, where the platform sends it; used to repair misheard names, never to invent one."""
+    pinned: ProductId | None = None
+    """The product that the platform shows pinned at the moment; recorded, not used as evidence."""
+
+
+class RoomChanged(StreamEvent):
+    """The room of a stream has a new revision; it holds for every segment after it in the partition."""
+
+    ce_type: ClassVar[str] = "vitrine.room.changed.v1"
+
+    room: Room
+
+    @property
+    def id(self) -> EventId:
+        return room_id(self.stream_id, self.room.revision)
+
+
+class StreamEnded(StreamEvent):
+    """A broadcast is over; whatever a stage still holds of it is published now."""
+
+    ce_type: ClassVar[str] = "vitrine.stream.ended.v1"
+
+    reason: Literal["finished", "interrupted", "idle"] = "finished"
+
+    @property
+    def id(self) -> EventId:
+        return ended_id(self.stream_id)
+
+
+Control = RoomChanged | StreamEnded

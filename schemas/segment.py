@@ -1,0 +1,61 @@
+"""A few seconds of one broadcast, as the platform pushed them: the input of everything.
+
+On Kafka the value is the media itself and all other fields are headers, so that any client can push.
+"""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field, model_validator
+
+from schemas.event import StreamEvent
+from schemas.ids import EventId, SegmentId, StreamMs, fingerprint, segment_id
+from schemas.reference import Reference
+
+MAX_INLINE_BYTES = 8 * 1024 * 1024
+"""Above this the bytes go to the object store and the event carries their reference."""
+
+
+class Segment(StreamEvent):
+    """One self-contained media segment (MPEG-TS or fragmented MP4), inline or by reference."""
+
+    ce_type: ClassVar[str] = "vitrine.segment.v1"
+
+    sequence: Annotated[int, Field(ge=0, le=10**9)]
+    start_ms: Annotated[StreamMs, Field(ge=0)]
+    duration_ms: Annotated[int, Field(gt=0, le=600_000)]
+    content_type: str = "video/mp2t"
+    media: bytes = b""
+    """The bytes, or empty where `reference` is given or the producer sent nothing."""
+    reference: Reference | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Segment":
+        if self.media and self.reference:
+            raise ValueError("a segment carries its bytes or a dataref, not both")
+        return self
+
+    @property
+    def id(self) -> EventId:
+        return EventId(self.segment_id)
+
+    @property
+    def segment_id(self) -> SegmentId:
+        return segment_id(self.stream_id, self.sequence)
+
+    @property
+    def order(self) -> int:
+        return self.sequence
+
+    @property
+    def end_ms(self) -> StreamMs:
+        return StreamMs(self.start_ms + self.duration_ms)
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells two different contents under one id apart, without reading a reference."""
+        said = self.reference.sha256.encode() if self.reference else self.media
+        return fingerprint(f"{self.start_ms}+{self.duration_ms}|".encode() + said)
+
+    def value(self) -> bytes:
+        """The media bytes; the other fields travel as headers."""
+        return self.media

@@ -1,0 +1,58 @@
+"""segment → transcript: the words that were heard, with their times on the stream's clock."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from schemas.event import StreamEvent, Value
+from schemas.ids import EventId, StreamMs, event_id
+from schemas.reasons import Reason
+
+
+class Word(Value):
+    """One committed word. Times are of the stream; a word cut by a border may begin before its segment."""
+
+    text: str
+    start_ms: StreamMs
+    end_ms: StreamMs
+    confidence: Annotated[float, Field(ge=0, le=1)]
+
+
+class Transcript(StreamEvent):
+    """What was heard by the end of one segment; words still cut by the border come with the next one."""
+
+    ce_type: ClassVar[str] = "vitrine.transcript.v1"
+
+    sequence: int
+    start_ms: StreamMs
+    end_ms: StreamMs
+    language: str | None = None
+    words: tuple[Word, ...] = ()
+    gap: Reason | None = None
+    """Why there is no speech to read; None where the audio was heard, even if nobody spoke."""
+
+    @property
+    def id(self) -> EventId:
+        return event_id(self.stream_id, self.sequence, "transcript")
+
+    @property
+    def order(self) -> int:
+        return self.sequence
+
+    @property
+    def text(self) -> str:
+        """The words as one line."""
+        return " ".join(word.text for word in self.words)
+
+
+class ClosingTranscript(StreamEvent):
+    """The last words of a broadcast, heard when it ended; they change no match."""
+
+    ce_type: ClassVar[str] = "vitrine.transcript.closing.v1"
+
+    end_ms: StreamMs
+    words: tuple[Word, ...]
+
+    @property
+    def id(self) -> EventId:
+        return EventId(f"{self.stream_id}/closing")

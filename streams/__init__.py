@@ -1,0 +1,1 @@
+"""The wiring: the topology, the delivery layer on Kafka and Faust, ingest, replay and the command line."""
