@@ -1,0 +1,126 @@
+"""Server children behind their guardian: start one, see whether it lives, stop it; attached to this process or not.
+
+The one thing to know: a child that is *attached* ends with this process, even when this process is killed with
+SIGKILL (see ``infra/guardian.py``); a *detached* one lives on until :func:`stop_recorded` is called by anyone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra import guardian, locks
+from infra.errors import ServiceFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to run: its folder also holds its log, its lock and its record."""
+
+    name: str
+    folder: Path
+    words: tuple[str, ...]
+    environment: dict[str, str]
+    stop_signal: signal.Signals = signal.SIGTERM
+    grace_s: float = 20.0
+
+    @property
+    def log(self) -> Path:
+        return self.folder / f"{self.name}.log"
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / f"{self.name}.lock"
+
+
+@dataclass(slots=True)
+class Child:
+    """One running server; ``pid`` is the server's own, and its process group."""
+
+    command: Command
+    pid: int
+    _guardian: subprocess.Popen[bytes]
+
+    def is_alive(self) -> bool:
+        """Whether the server has not ended."""
+        return self._guardian.poll() is None
+
+    def stop(self) -> None:
+        """Stop the server and wait until its whole process group is gone; stopping twice is harmless."""
+        if self._guardian.stdin is not None:
+            self._guardian.stdin.close()
+        if self.is_alive():
+            self._guardian.terminate()
+        self._guardian.wait(self.command.grace_s + 10.0)
+
+
+def start(command: Command, *, attached: bool) -> Child:
+    """Start the server with a fresh log (the last one is kept as ``.log.1``). Raises :class:`ServiceFailed`."""
+    command.folder.mkdir(parents=True, exist_ok=True)
+    if locks.is_held(command.lock):
+        raise _would_not_start(command, os.EX_TEMPFAIL)
+    with suppress(FileNotFoundError):
+        command.log.replace(command.log.with_suffix(".log.1"))
+    record = command.folder / f"{command.name}.json"
+    spec: guardian.Spec = {
+        "command": list(command.words),
+        "environment": command.environment,
+        "folder": str(command.folder),
+        "log": str(command.log),
+        "stop_signal": command.stop_signal.name,
+        "grace_s": command.grace_s,
+        "follow_parent": attached,
+    }
+    record.write_text(json.dumps(spec, indent=1))
+    with command.log.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", guardian.__file__, str(record)],
+            stdin=subprocess.PIPE if attached else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+        )
+    assert process.stdout is not None
+    with process.stdout as said:
+        first = said.readline().strip()
+    if not first:
+        raise _would_not_start(command, process.wait(10.0))
+    return Child(command, int(first), process)
+
+
+def _would_not_start(command: Command, status: int) -> ServiceFailed:
+    if status == os.EX_TEMPFAIL:
+        return ServiceFailed(f"{command.name} is already running in {command.folder}", remedy="vitrine down")
+    return ServiceFailed(
+        f"{command.name} could not be started: {last_words(command.log)}", log=command.log, remedy="vitrine doctor"
+    )
+
+
+def stop_recorded(lock: Path, *, wait_s: float = 30.0) -> bool:
+    """Stop the server whose guardian holds ``lock``, whoever started it; False when none was running."""
+    if not locks.is_held(lock):
+        return False
+    os.kill(int(lock.read_text()), signal.SIGTERM)
+    deadline = time.monotonic() + wait_s
+    while locks.is_held(lock):
+        if time.monotonic() > deadline:
+            raise ServiceFailed(f"{lock.stem} did not stop within {wait_s:.0f} s", log=lock.with_suffix(".log"))
+        time.sleep(0.05)
+    return True
+
+
+def last_words(log: Path) -> str:
+    """The last line of a log that tells of an error, else its last line; at most 300 characters."""
+    try:
+        lines = [line.strip() for line in log.read_text(errors="replace")[-20_000:].splitlines() if line.strip()]
+    except OSError:
+        return "(no log)"
+    telling = [line for line in lines if any(word in line for word in ("ERROR", "FATAL", "Exception", "Error"))]
+    return (telling or lines or ["(the log is empty)"])[-1][:300]

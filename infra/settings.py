@@ -1,0 +1,230 @@
+"""The environment → one frozen :class:`Settings`, read once; everything else receives values.
+
+An unknown ``VITRINE_`` variable is an error: a misspelt address would otherwise start an embedded broker silently.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from infra.errors import BadSetting
+
+T = TypeVar("T")
+
+SETTINGS: dict[str, str] = {
+    "VITRINE_DATA": "folder of everything that is kept: broker, vectors, objects (default: .vitrine in the current folder)",
+    "VITRINE_CACHE": "folder of what can be fetched again: the broker's jars (default: the user's cache folder)",
+    "VITRINE_KAFKA": "host:port[,host:port] of a Kafka cluster; empty: an embedded broker is started",
+    "VITRINE_KAFKA_PORT": "port of the embedded broker; 0: a free one is chosen and kept",
+    "VITRINE_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
+    "VITRINE_KAFKA_SASL_MECHANISM": "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, GSSAPI or OAUTHBEARER",
+    "VITRINE_KAFKA_SASL_USERNAME": "user name for SASL",
+    "VITRINE_KAFKA_SASL_PASSWORD": "password for SASL",
+    "VITRINE_KAFKA_SSL_CAFILE": "certificate authorities (PEM) that the cluster's certificate is checked against",
+    "VITRINE_KAFKA_SSL_CERTFILE": "client certificate (PEM)",
+    "VITRINE_KAFKA_SSL_KEYFILE": "key of the client certificate (PEM)",
+    "VITRINE_MILVUS": "URI of a Milvus server (http://host:port); empty: Milvus Lite is started",
+    "VITRINE_MILVUS_PORT": "port of the embedded Milvus Lite; 0: a free one is chosen and kept",
+    "VITRINE_MILVUS_TOKEN": "token for the Milvus server (user:password)",
+    "VITRINE_MODELS": "folder of model files for profiles that are not shipped",
+    "VITRINE_PROFILE": "name of the model profile",
+    "VITRINE_DEVICE": "cpu or cuda",
+    "VITRINE_OBJECTS": "where objects are written: a folder or an fsspec URI such as s3://bucket/prefix",
+    "VITRINE_DATAREF_ROOTS": "further roots, separated by spaces, that a dataref may be read from",
+    "VITRINE_PROBES": "host:port of /live, /ready and /metrics; port 0: a free one",
+    "VITRINE_RETENTION_DAYS": "how long topics keep segments; objects and live rows are kept a day longer",
+    "VITRINE_PARTITIONS": "partitions of each topic at its creation",
+}
+
+PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "GSSAPI", "OAUTHBEARER")
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaSecurity:
+    """How to speak to a real cluster; passed through to every Kafka client."""
+
+    protocol: str = "PLAINTEXT"
+    mechanism: str = ""
+    username: str = ""
+    password: str = field(default="", repr=False)
+    cafile: str = ""
+    certfile: str = ""
+    keyfile: str = ""
+
+    def options(self) -> dict[str, str]:
+        """Keyword arguments that kafka-python's clients understand; empty for a plain connection."""
+        named = {
+            "security_protocol": self.protocol if self.protocol != "PLAINTEXT" else "",
+            "sasl_mechanism": self.mechanism,
+            "sasl_plain_username": self.username,
+            "sasl_plain_password": self.password,
+            "ssl_cafile": self.cafile,
+            "ssl_certfile": self.certfile,
+            "ssl_keyfile": self.keyfile,
+        }
+        return {name: value for name, value in named.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that the environment decides. ``kafka`` and ``milvus`` are empty where the embedded service is meant."""
+
+    data: Path
+    cache: Path
+    objects: str
+    dataref_roots: tuple[str, ...]
+    kafka: str = ""
+    kafka_port: int = 0
+    kafka_security: KafkaSecurity = KafkaSecurity()
+    milvus: str = ""
+    milvus_port: int = 0
+    milvus_token: str = field(default="", repr=False)
+    models: Path | None = None
+    profile: str = "demo"
+    device: str = "cpu"
+    probes_host: str = "127.0.0.1"
+    probes_port: int = 0
+    retention_days: int = 7
+    partitions: int = 4
+
+
+def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process. Raises :class:`BadSetting`, which names the variable, its value and the remedy."""
+    read = _Reader(os.environ if environ is None else environ)
+    read.refuse_unknown()
+    data = Path(read("VITRINE_DATA", ".vitrine", _folder))
+    objects = read("VITRINE_OBJECTS", str(data / "objects"), _root)
+    host, port = read("VITRINE_PROBES", "127.0.0.1:0", _host_port)
+    return Settings(
+        data=data,
+        cache=read("VITRINE_CACHE", str(_user_cache()), _folder),
+        objects=objects,
+        dataref_roots=(objects, *read("VITRINE_DATAREF_ROOTS", "", _roots)),
+        kafka=read("VITRINE_KAFKA", "", _bootstrap),
+        kafka_port=read("VITRINE_KAFKA_PORT", "0", _port),
+        kafka_security=_security(read),
+        milvus=read("VITRINE_MILVUS", "", _milvus_uri),
+        milvus_port=read("VITRINE_MILVUS_PORT", "0", _port),
+        milvus_token=read("VITRINE_MILVUS_TOKEN", "", str),
+        models=read("VITRINE_MODELS", "", _existing_folder),
+        profile=read("VITRINE_PROFILE", "demo", str),
+        device=read("VITRINE_DEVICE", "cpu", _one_of("cpu", "cuda")),
+        probes_host=host,
+        probes_port=port,
+        retention_days=read("VITRINE_RETENTION_DAYS", "7", _positive),
+        partitions=read("VITRINE_PARTITIONS", "4", _positive),
+    )
+
+
+@dataclass(frozen=True)
+class _Reader:
+    environ: Mapping[str, str]
+
+    def __call__(self, name: str, default: str, convert: Callable[[str], T]) -> T:
+        text = self.environ.get(name, "").strip() or default
+        try:
+            return convert(text)
+        except ValueError as wrong:
+            shown = "(hidden)" if name.endswith(("PASSWORD", "TOKEN")) else repr(text)
+            raise BadSetting(f"{name}={shown}: {wrong}", remedy=f"set it to: {SETTINGS[name]}, or unset it") from wrong
+
+    def refuse_unknown(self) -> None:
+        for name in sorted(self.environ):
+            if name.startswith("VITRINE_") and name not in SETTINGS:
+                near = difflib.get_close_matches(name, SETTINGS, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(SETTINGS)}"
+                raise BadSetting(f"{name}={self.environ[name]!r} is not a setting of Vitrine", remedy=f"{hint} Else unset it")
+
+
+def _security(read: _Reader) -> KafkaSecurity:
+    return KafkaSecurity(
+        protocol=read("VITRINE_KAFKA_SECURITY_PROTOCOL", "PLAINTEXT", _one_of(*PROTOCOLS)),
+        mechanism=read("VITRINE_KAFKA_SASL_MECHANISM", "", _one_of("", *MECHANISMS)),
+        username=read("VITRINE_KAFKA_SASL_USERNAME", "", str),
+        password=read("VITRINE_KAFKA_SASL_PASSWORD", "", str),
+        cafile=read("VITRINE_KAFKA_SSL_CAFILE", "", _existing_file),
+        certfile=read("VITRINE_KAFKA_SSL_CERTFILE", "", _existing_file),
+        keyfile=read("VITRINE_KAFKA_SSL_KEYFILE", "", _existing_file),
+    )
+
+
+def _user_cache() -> Path:
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "vitrine"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vitrine"
+
+
+def _folder(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _existing_folder(text: str) -> Path | None:
+    if text and not _folder(text).is_dir():
+        raise ValueError("there is no such folder")
+    return _folder(text) if text else None
+
+
+def _existing_file(text: str) -> str:
+    if text and not _folder(text).is_file():
+        raise ValueError("there is no such file")
+    return text
+
+
+def _root(text: str) -> str:
+    """An fsspec URI without a trailing slash; a plain path becomes a ``file:`` URI's path, absolute."""
+    return text.rstrip("/") if "://" in text else str(_folder(text))
+
+
+def _roots(text: str) -> tuple[str, ...]:
+    return tuple(_root(word) for word in text.split())
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise ValueError("not a port between 0 and 65535")
+    return int(text)
+
+
+def _host_port(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host:
+        raise ValueError("not of the form host:port")
+    return host.strip("[]"), _port(port)
+
+
+def _bootstrap(text: str) -> str:
+    servers = [server.strip() for server in text.split(",") if server.strip()]
+    for server in servers:
+        if "://" in server:
+            raise ValueError("a bootstrap address has no scheme; write host:port")
+        _host_port(server)
+    return ",".join(servers)
+
+
+def _milvus_uri(text: str) -> str:
+    if text and (urlsplit(text).scheme not in ("http", "https", "tcp", "unix") or not urlsplit(text).netloc):
+        raise ValueError("not a URI of a server such as http://host:19530")
+    return text
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise ValueError("not a whole number of at least 1")
+    return int(text)
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    def convert(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"not one of {', '.join(word for word in allowed if word)}")
+        return text
+
+    return convert
