@@ -1,0 +1,239 @@
+"""Kafka record ↔ event: CloudEvents 1.0 in Kafka's binary mode. What an envelope must say, and what is refused.
+
+The attributes are headers (``ce_id``, ``ce_type``, …), the data is the value. A segment's value is its media, so its
+other fields are extension attributes; every other event's value is JSON. The record's key must be the subject, since
+order is kept by key, and ``ce_id`` must be the id that follows from the content, since duplicates are found by id.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from cloudevents.core.base import BaseCloudEvent
+from cloudevents.core.bindings.kafka import KafkaMessage, from_binary, to_binary
+from cloudevents.core.exceptions import BaseCloudEventException
+from cloudevents.core.formats.base import Format
+from cloudevents.core.v1.event import CloudEvent
+from pydantic import ValidationError
+
+from schemas.embedding import Embedding
+from schemas.event import Event
+from schemas.ids import ProductId, StreamId, StreamMs
+from schemas.match import Match
+from schemas.observation import Summary, Visual
+from schemas.product import Product, ProductDeleted
+from schemas.reasons import Reason
+from schemas.reference import Reference
+from schemas.room import RoomChanged, StreamEnded
+from schemas.segment import Segment
+from schemas.transcript import ClosingTranscript, Transcript
+
+JSON_EVENTS: tuple[type[Event], ...] = (
+    StreamEnded, RoomChanged, Transcript, ClosingTranscript, Visual, Summary, Embedding, Match, Product,
+)  # fmt: skip
+_BY_TYPE = {event.ce_type: event for event in JSON_EVENTS}
+
+MAX_ID_CHARS = 200
+"""Longest stream or product id: Milvus stores them as bounded strings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A Kafka record, free of any client's types."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: dict[str, bytes]
+    timestamp_ms: int
+
+    @property
+    def position(self) -> str:
+        """``topic/partition/offset``, as lineage names it."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """An event with what travels beside it; nothing here takes part in a decision."""
+
+    event: Event
+    source: str
+    """Who made it: ``vitrine/<stage>``, or the platform's own URI."""
+    time: datetime
+    """When the segment was closed, in wall time; derived events keep it, so that latency can be told anywhere."""
+    extras: dict[str, str] = field(default_factory=dict)
+    """Further attributes that are passed on: ``traceparent``; ``origin`` (positions that it was made from)."""
+
+
+class UnreadableEnvelope(ValueError):
+    """A record that is not an event of ours; the message says which field, what is wrong and what is expected."""
+
+    reason = Reason.MALFORMED
+
+
+class _RawData(Format):
+    """The data goes through as it is; the events write and read their own JSON."""
+
+    def read(self, event_factory: object, data: str | bytes) -> BaseCloudEvent:
+        raise UnreadableEnvelope("structured mode is not used: send attributes as ce_ headers (binary mode)")
+
+    def write(self, event: BaseCloudEvent) -> bytes:
+        raise UnreadableEnvelope("structured mode is not used")
+
+    def write_data(self, data: dict[str, object] | str | bytes | None, datacontenttype: str | None) -> bytes:
+        return data if isinstance(data, bytes) else b""
+
+    def read_data(self, body: bytes, datacontenttype: str | None) -> bytes:
+        return body
+
+    def get_content_type(self) -> str:
+        return "application/octet-stream"
+
+
+_RAW = _RawData()
+
+
+def encode(envelope: Envelope) -> tuple[bytes, bytes | None, dict[str, bytes]]:
+    """Key, value and headers of the Kafka record. A deleted product is a tombstone: its value is None."""
+    event = envelope.event
+    attributes: dict[str, object] = {
+        "specversion": "1.0",
+        "id": str(event.id),
+        "source": envelope.source,
+        "type": event.ce_type,
+        "subject": event.subject,
+        "time": envelope.time,
+        "datacontenttype": event.content_type if isinstance(event, Segment) else "application/json",
+    }
+    if event.order is not None:
+        attributes["sequence"] = str(event.order)
+    if isinstance(event, Segment):
+        attributes |= _segment_attributes(event)
+    attributes |= envelope.extras
+    message = to_binary(CloudEvent(attributes, event.value()), _RAW)
+    value = None if isinstance(event, ProductDeleted) else message.value
+    return event.key.encode(), value, message.headers
+
+
+def decode(record: Record) -> Envelope:
+    """The event in a record.
+
+    Raises:
+        UnreadableEnvelope: a header is missing or contradicts another one, or the value does not fit the type.
+    """
+    if record.value is None:
+        return _tombstone(record)
+    attributes, data = _attributes(record)
+    event = _event(attributes, data)
+    _check_identity(record, attributes, event)
+    time = attributes.get("time")
+    extras = {name: str(attributes[name]) for name in ("traceparent", "origin") if name in attributes}
+    at = time if isinstance(time, datetime) else datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
+    return Envelope(event, str(attributes["source"]), at, extras)
+
+
+def _attributes(record: Record) -> tuple[dict[str, object], bytes]:
+    for name in ("ce_specversion", "ce_id", "ce_source", "ce_type"):
+        if name not in record.headers:
+            raise UnreadableEnvelope(f"header {name} is missing; CloudEvents 1.0 binary mode needs it")
+    stamp = {} if "ce_time" in record.headers else {"ce_time": _iso(record.timestamp_ms)}
+    try:
+        event = from_binary(KafkaMessage(record.headers | stamp, None, record.value or b""), _RAW, CloudEvent)
+    except (BaseCloudEventException, UnicodeDecodeError, ValueError) as error:
+        raise UnreadableEnvelope(f"the ce_ headers are not a CloudEvent: {error}") from error
+    data = event.get_data()
+    return dict(event.get_attributes()), data if isinstance(data, bytes) else b""
+
+
+def _event(attributes: dict[str, object], data: bytes) -> Event:
+    kind = str(attributes["type"])
+    if kind == Segment.ce_type:
+        return _segment(attributes, data)
+    if kind not in _BY_TYPE:
+        raise UnreadableEnvelope(f"ce_type {kind!r} is unknown; expected one of {sorted([Segment.ce_type, *_BY_TYPE])}")
+    if kind == StreamEnded.ce_type and not data:
+        return StreamEnded(stream_id=StreamId(str(attributes.get("subject", ""))))
+    try:
+        return _BY_TYPE[kind].model_validate_json(data)
+    except ValidationError as error:
+        raise UnreadableEnvelope(f"the value is not a {kind}: {_first(error)}") from error
+
+
+def _segment_attributes(segment: Segment) -> dict[str, object]:
+    attributes: dict[str, object] = {"startms": str(segment.start_ms), "durationms": str(segment.duration_ms)}
+    if segment.reference:
+        attributes |= {
+            "dataref": segment.reference.dataref,
+            "datasha256": segment.reference.sha256,
+            "datasize": str(segment.reference.size_bytes),
+        }
+    return attributes
+
+
+def _segment(attributes: dict[str, object], data: bytes) -> Segment:
+    needed = ["subject", "sequence", "startms", "durationms"]
+    needed += ["datasha256", "datasize"] if "dataref" in attributes else []
+    for name in needed:
+        if name not in attributes:
+            raise UnreadableEnvelope(f"header ce_{name} is missing; every segment needs {', '.join(needed)}")
+    said = {name: str(value) for name, value in attributes.items()}
+    try:
+        return Segment(
+            stream_id=StreamId(said["subject"]),
+            sequence=int(said["sequence"]),
+            start_ms=StreamMs(int(said["startms"])),
+            duration_ms=int(said["durationms"]),
+            content_type=said.get("datacontenttype", "video/mp2t"),
+            media=data,
+            reference=_reference(said),
+        )
+    except ValidationError as error:
+        raise UnreadableEnvelope(f"the segment's headers do not fit: {_first(error)}") from error
+    except ValueError as error:
+        raise UnreadableEnvelope(f"sequence, startms, durationms and datasize are whole numbers: {error}") from error
+
+
+def _reference(said: dict[str, str]) -> Reference | None:
+    if "dataref" not in said:
+        return None
+    return Reference(dataref=said["dataref"], sha256=said["datasha256"], size_bytes=int(said["datasize"]))
+
+
+def _check_identity(record: Record, attributes: dict[str, object], event: Event) -> None:
+    for name, wanted in (("subject", event.subject), ("id", str(event.id))):
+        found = attributes.get(name, event.subject if name == "subject" else None)
+        if found != wanted:
+            raise UnreadableEnvelope(f"ce_{name} is {found!r}, but the content says {wanted!r}")
+    if record.key != event.key.encode():
+        raise UnreadableEnvelope(f"the record's key must be {event.key!r} (order is kept by key), not {record.key!r}")
+    check_id(event.subject)
+
+
+def check_id(given: str) -> None:
+    """Raises `UnreadableEnvelope` for an id that is empty, too long or has control characters."""
+    if not given or len(given) > MAX_ID_CHARS or not given.isprintable():
+        raise UnreadableEnvelope(
+            f"the id {given[:60]!r} is not usable: 1 to {MAX_ID_CHARS} printable characters, no line breaks"
+        )
+
+
+def _tombstone(record: Record) -> Envelope:
+    try:
+        product = (record.key or b"").decode()
+    except UnicodeDecodeError as error:
+        raise UnreadableEnvelope(f"the key of a tombstone is a product id in UTF-8: {error}") from error
+    check_id(product)
+    at = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
+    return Envelope(ProductDeleted(product_id=ProductId(product)), "kafka", at)
+
+
+def _iso(timestamp_ms: int) -> bytes:
+    return datetime.fromtimestamp(timestamp_ms / 1000, UTC).isoformat().encode()
+
+
+def _first(error: ValidationError) -> str:
+    """The first complaint as one line: field, then what is wrong."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(str(part) for part in first['loc']) or 'value'}: {first['msg']} ({error.error_count()} in all)"
