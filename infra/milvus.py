@@ -1,0 +1,99 @@
+"""Settings → Milvus Lite's server as a child process on the loopback address, shared by all workers.
+
+What one would get wrong: by itself it listens on every address without authentication, and with more than one request
+at a time two writers of one collection corrupt its log. So it gets a host and **one** worker thread, and the line that
+tells of a damaged log is a failure, never a warning. Ready after 2 s, 255 MB of memory.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from pymilvus import MilvusClient, MilvusException
+
+from infra import children, ports, wal
+from infra.errors import NotRunning, ServiceFailed
+from infra.settings import Settings
+
+READY_WITHIN_S = 60.0
+DAMAGE = ("WAL recovery stopped", "manifest references missing")
+
+
+def start(settings: Settings, *, attached: bool, say: Callable[[str], None]) -> tuple[str, children.Child]:
+    """Start the embedded server, load every collection that it has, and look for damage; its URI and its process.
+
+    Its data are in ``<data>/milvus`` and outlive it. Raises :class:`ServiceFailed` (with the log) or ``PortTaken``.
+    """
+    folder = settings.data / "milvus"
+    for log in wal.cut_torn_ends(folder / "storage"):
+        say(f"the last, unacknowledged write of a server that was killed has been cut from {log}")
+    for attempt in (1, 2, 3):
+        (port,) = ports.choose(folder / "ports.json", settings.milvus_port, 1, "VITRINE_MILVUS_PORT")
+        child = children.start(server_command(folder, port), attached=attached)
+        if ports.wait_for(port, until_s=READY_WITHIN_S, still_going=child.is_alive) and child.is_alive():
+            uri = f"http://{ports.LOOPBACK}:{port}"
+            _load_all(uri)
+            refuse_damage(child.command.log)
+            return uri, child
+        child.stop()
+        if attempt == 3 or settings.milvus_port or ports.is_free(port):
+            break
+    log = child.command.log
+    raise ServiceFailed(f"Milvus Lite did not start: {children.last_words(log)}", log=log, remedy="vitrine doctor")
+
+
+def server_command(folder: Path, port: int) -> children.Command:
+    """The server as a child. SIGINT is the signal on which it flushes; SIGTERM would end it like a crash."""
+    words = (
+        *(sys.executable, "-m", "milvus_lite", "server", "--data-dir", str(folder / "storage")),
+        *("--host", ports.LOOPBACK, "--port", str(port), "--max-workers", "1"),
+    )
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return children.Command("milvus", folder, words, environment, stop_signal=signal.SIGINT)
+
+
+def refuse_damage(log: Path) -> None:
+    """Raises :class:`ServiceFailed` when the server has said, since its start, that it lost rows."""
+    said = [line for line in log.read_text(errors="replace").splitlines() if any(words in line for words in DAMAGE)]
+    if said:
+        raise ServiceFailed(
+            f"Milvus Lite has lost acknowledged rows: {said[0][:300]}",
+            log=log,
+            remedy=f"stop with vitrine down, remove {log.parent}, then load the catalogue again",
+        )
+
+
+def connect(uri: str, token: str, timeout_s: float = 10.0) -> MilvusClient:
+    """A client; the caller closes it. Raises :class:`NotRunning` when nothing answers."""
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+    try:
+        return MilvusClient(uri=uri, token=token, timeout=timeout_s)
+    except MilvusException as failure:
+        raise NotRunning(
+            f"no Milvus answers at {uri}: {failure.message}",
+            remedy="vitrine up (embedded), or set VITRINE_MILVUS and VITRINE_MILVUS_TOKEN to a server that is reachable",
+        ) from failure
+
+
+def ask(uri: str, token: str, *, within_s: float) -> str:
+    """The server's version. Raises :class:`NotRunning`."""
+    client = connect(uri, token, within_s)
+    try:
+        return str(client.get_server_version())
+    finally:
+        client.close()
+
+
+def _load_all(uri: str) -> None:
+    """Open every collection: only then are the logs of the last run read, and only a loaded one can be searched."""
+    client = connect(uri, "", READY_WITHIN_S)
+    try:
+        for name in client.list_collections():
+            client.load_collection(name)
+    finally:
+        client.close()

@@ -1,0 +1,127 @@
+"""Settings → the addresses of Kafka and Milvus, with the embedded ones started where none is named.
+
+``up`` in attached mode belongs to the process that called it and ends with it, however that ends; in detached mode the
+services stay until ``down``. What runs is known by a lock that its guardian holds, never by a process id in a file, so
+nothing here can be stale. Two processes that race start one broker: the second waits and uses what the first started.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from infra import children, kafka, locks, milvus
+from infra.errors import NotRunning
+from infra.settings import KafkaSecurity, Settings
+
+NAMES = ("kafka", "milvus")
+STARTS_WITHIN_S = 300.0  # includes the first fetch of the broker's jars on a slow network
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Where the two services answer: ``kafka`` as bootstrap servers, ``milvus`` as a URI."""
+
+    kafka: str
+    milvus: str
+
+
+@dataclass(slots=True)
+class Running:
+    """What :func:`up` gives: the addresses, and those children that end with this process."""
+
+    services: Services
+    started: tuple[str, ...]
+    _own: list[children.Child] = field(default_factory=list)
+
+    def stop(self) -> None:
+        """Stop what belongs to this process; a service that someone else started, or a detached one, is left alone."""
+        for child in reversed(self._own):
+            child.stop()
+        self._own.clear()
+
+
+def up(settings: Settings, *, attached: bool, say: Say = lambda _: None) -> Running:
+    """Both services, started where needed and asked whether they answer.
+
+    Raises :class:`infra.errors.ServiceFailed` or :class:`NotRunning`; then nothing that this call started is left.
+    """
+    with locks.held(settings.data / "up.lock", wait_s=STARTS_WITHIN_S, what="starting Kafka and Milvus"):
+        own: list[children.Child] = []
+        started: list[str] = []
+        known = _recorded(settings.data)
+
+        def bring(name: str) -> str:
+            external = settings.kafka if name == "kafka" else settings.milvus
+            running = known.get(name, "") if locks.is_held(_lock(settings.data, name)) else ""
+            if external or running:
+                return external or running
+            say(f"starting {name}")
+            begin = kafka.start if name == "kafka" else milvus.start
+            address, child = begin(settings, attached=attached, say=say)
+            own.append(child)
+            started.append(name)
+            return address
+
+        try:
+            with ThreadPoolExecutor(len(NAMES)) as pool:
+                services = Services(*pool.map(bring, NAMES))
+            _ask_those_not_started(settings, services, started)
+        except BaseException:
+            for child in own:
+                child.stop()
+            raise
+        _record(settings.data, services)
+    return Running(services, tuple(sorted(started)), own if attached else [])
+
+
+def find(settings: Settings) -> Services:
+    """The services that run now, named by the environment or embedded. Raises :class:`NotRunning`."""
+    known = _recorded(settings.data)
+    embedded = {name: known.get(name, "") for name in NAMES if locks.is_held(_lock(settings.data, name))}
+    found = Services(settings.kafka or embedded.get("kafka", ""), settings.milvus or embedded.get("milvus", ""))
+    for name, address in (("Kafka", found.kafka), ("Milvus", found.milvus)):
+        if not address:
+            raise NotRunning(f"no embedded {name} runs in {settings.data}", remedy="vitrine up")
+    return found
+
+
+def down(settings: Settings) -> tuple[str, ...]:
+    """Stop the embedded services, whoever started them; their data stay. The names of those that ran."""
+    with locks.held(settings.data / "up.lock", wait_s=STARTS_WITHIN_S, what="starting or stopping the services"):
+        return tuple(name for name in NAMES if children.stop_recorded(_lock(settings.data, name)))
+
+
+def security(settings: Settings) -> KafkaSecurity:
+    """The security settings for Kafka clients: they are for a real cluster, the embedded broker is plain."""
+    return settings.kafka_security if settings.kafka else KafkaSecurity()
+
+
+def _ask_those_not_started(settings: Settings, services: Services, started: list[str]) -> None:
+    """An address given from outside, or found running, is asked too: an answer now beats a riddle later."""
+    if "kafka" not in started:
+        kafka.ask(services.kafka, security(settings), within_s=10.0)
+    if "milvus" not in started:
+        milvus.ask(services.milvus, settings.milvus_token, within_s=10.0)
+
+
+def _lock(data: Path, name: str) -> Path:
+    return data / name / f"{name}.lock"
+
+
+def _recorded(data: Path) -> dict[str, str]:
+    with suppress(OSError, ValueError):
+        found = json.loads((data / "services.json").read_text())
+        return {name: str(found[name]) for name in NAMES if name in found}
+    return {}
+
+
+def _record(data: Path, services: Services) -> None:
+    fresh = data / "services.json.new"
+    fresh.write_text(json.dumps({"kafka": services.kafka, "milvus": services.milvus}, indent=1))
+    fresh.replace(data / "services.json")
