@@ -11,7 +11,6 @@ from enum import StrEnum
 
 from schemas.event import Event
 from schemas.reasons import Reason
-from schemas.reference import Reference
 
 
 class Fate(StrEnum):
@@ -32,8 +31,8 @@ class Outcome:
     reason: Reason | None = None
     detail: str = ""
     """For a letter: one line for a person, what was wrong and what to do."""
-    source: Reference | None = None
-    """For a letter whose bytes were stored outside Kafka: where."""
+    instead: Event | None = None
+    """For a letter that stands for an earlier message (a segment whose two halves are gaps): that message."""
 
 
 HELD = Outcome(Fate.HELD)
@@ -49,6 +48,6 @@ def dropped(reason: Reason) -> Outcome:
     return Outcome(Fate.DROPPED, reason=reason)
 
 
-def letter(reason: Reason, detail: str, source: Reference | None = None) -> Outcome:
-    """The input becomes a dead letter."""
-    return Outcome(Fate.LETTER, reason=reason, detail=detail, source=source)
+def letter(reason: Reason, detail: str, instead: Event | None = None) -> Outcome:
+    """The input, or the earlier message that it stands for, becomes a dead letter."""
+    return Outcome(Fate.LETTER, reason=reason, detail=detail, instead=instead)
