@@ -4,7 +4,7 @@
 process id on standard output, and then waits for the first of these:
 
 - standard input closes (attached): the parent has ended, however it ended. The kernel closes a pipe even when its
-  holder was killed with SIGKILL, so this works where signals, ``atexit`` and parent-death hooks do not, on Linux and macOS.
+  holder was killed with SIGKILL, so this works on Linux and macOS where signals, ``atexit`` and death hooks do not.
 - SIGTERM or SIGINT: someone asked for a stop.
 - the server ended by itself.
 
@@ -51,7 +51,7 @@ def main(path: Path) -> int:
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
-        with open(spec["log"], "ab") as log:
+        with Path(spec["log"]).open("ab") as log:
             server = subprocess.Popen(
                 spec["command"], env=spec["environment"], cwd=spec["folder"], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
@@ -59,7 +59,7 @@ def main(path: Path) -> int:
         print(server.pid, flush=True)
         _wait_for_an_end(wake, follow_parent=spec["follow_parent"])
         _stop(server, getattr(signal, spec["stop_signal"]), spec["grace_s"])
-        return abs(server.returncode)
+        return abs(int(server.returncode))
 
 
 def _acquired(lock: int) -> bool:

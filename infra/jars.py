@@ -54,7 +54,7 @@ def missing(folder: Path, pins: tuple[Pin, ...]) -> list[Pin]:
 
 
 def ensure(folder: Path, pins: tuple[Pin, ...], say: Callable[[str], None]) -> tuple[Path, ...]:
-    """All jars, fetched where needed. Raises :class:`JarRejected` for one that cannot be had or is not the pinned one."""
+    """All jars, fetched where needed. Raises :class:`JarRejected` for one that cannot be had or is another one."""
     if missing(folder, pins):
         with locks.held(folder / ".lock", wait_s=600, what="fetching the broker's jars"):
             if wanted := missing(folder, pins):
@@ -99,7 +99,9 @@ def _sha256(file: Path) -> str:
 def pin_anew(path: Path = PINS) -> int:
     """Resolve :data:`ENDPOINT` with jgo, hash every jar and write the list; the number of jars."""
     with tempfile.TemporaryDirectory() as staging:
-        rows = sorted((_coordinates(artifact), _sha256(_into(Path(staging), artifact))) for artifact in jgo.resolve(ENDPOINT))
+        rows = sorted(
+            (_coordinates(artifact), _sha256(_into(Path(staging), artifact))) for artifact in jgo.resolve(ENDPOINT)
+        )
     head = (
         f"# Apache Kafka {KAFKA_VERSION} and all it needs to run: sha256, then the Maven coordinates.\n"
         "# Written by `python -m infra.jars`; every jar is checked against this list before the broker is started.\n"

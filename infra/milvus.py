@@ -76,7 +76,7 @@ def connect(uri: str, token: str, timeout_s: float = 10.0) -> MilvusClient:
     except MilvusException as failure:
         raise NotRunning(
             f"no Milvus answers at {uri}: {failure.message}",
-            remedy="vitrine up (embedded), or set VITRINE_MILVUS and VITRINE_MILVUS_TOKEN to a server that is reachable",
+            remedy="vitrine up (embedded), or set VITRINE_MILVUS (and VITRINE_MILVUS_TOKEN) to a server in reach",
         ) from failure
 
 

@@ -34,7 +34,7 @@ def answers(host: str, port: int, timeout_s: float = 1.0) -> bool:
 
 
 def choose(memory: Path, wanted: int, count: int, variable: str) -> tuple[int, ...]:
-    """``count`` free ports: ``wanted`` (0: any) first, else those remembered in the file ``memory`` while they are free.
+    """``count`` free ports: ``wanted`` (0: any) first, else those in the file ``memory`` while they are free.
 
     Raises :class:`PortTaken` when the port that ``variable`` asks for is in use.
     """

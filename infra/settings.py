@@ -19,7 +19,7 @@ from infra.errors import BadSetting
 T = TypeVar("T")
 
 SETTINGS: dict[str, str] = {
-    "VITRINE_DATA": "folder of everything that is kept: broker, vectors, objects (default: .vitrine in the current folder)",
+    "VITRINE_DATA": "folder of all that is kept: broker, vectors, objects (default: .vitrine in the current folder)",
     "VITRINE_CACHE": "folder of what can be fetched again: the broker's jars (default: the user's cache folder)",
     "VITRINE_KAFKA": "host:port[,host:port] of a Kafka cluster; empty: an embedded broker is started",
     "VITRINE_KAFKA_PORT": "port of the embedded broker; 0: a free one is chosen and kept",
@@ -140,8 +140,10 @@ class _Reader:
         for name in sorted(self.environ):
             if name.startswith("VITRINE_") and name not in SETTINGS:
                 near = difflib.get_close_matches(name, SETTINGS, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(SETTINGS)}"
-                raise BadSetting(f"{name}={self.environ[name]!r} is not a setting of Vitrine", remedy=f"{hint} Else unset it")
+                hint = f"did you mean {near[0]}" if near else f"known are {', '.join(SETTINGS)}"
+                raise BadSetting(
+                    f"{name}={self.environ[name]!r} is not a setting of Vitrine", remedy=f"{hint}, else unset it"
+                )
 
 
 def _security(read: _Reader) -> KafkaSecurity:

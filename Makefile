@@ -1,0 +1,39 @@
+# Everything is kept in this folder: the environment in .venv, what runs and is recorded in .vitrine.
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+.PHONY: help setup setup-dev demo test check lint bench clean
+
+help:
+	@echo "make demo    set up, start Kafka and Milvus, play the demo broadcast, print the matches and a score"
+	@echo "make setup   only the environment (.venv); make demo does it too"
+	@echo "make test    lint, types and every test that this machine can run (about 15 minutes on two cores)"
+	@echo "make check   lint, types and the tests that need no service (about a minute)"
+	@echo "make bench   how fast the pipeline is, as ratios"
+	@echo "make clean   remove .venv and the tools' caches; what was recorded (.vitrine) is kept"
+
+setup:
+	@bash infra/setup.sh
+
+setup-dev:
+	@bash infra/setup.sh dev
+
+demo: setup
+	@.venv/bin/vitrine demo
+
+lint: setup-dev
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+
+check: lint
+	$(PYTHON) -m pytest -m hermetic
+
+test: lint
+	$(PYTHON) -m pytest
+
+bench: setup-dev
+	$(PYTHON) -m tests.bench
+
+clean:
+	@if [ -x .venv/bin/vitrine ]; then .venv/bin/vitrine down || true; fi
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
