@@ -70,7 +70,8 @@ def test_a_page_is_closer_to_its_own_clip_than_to_any_other() -> None:
     looks = [f"product {i}" for i in range(50)]
     pages = [ENGINES.vision.encode([ENGINES.media.image(fake_picture(look))])[0] for look in looks]
     clips = [ENGINES.vision.encode([ENGINES.media.clip(fake_media("", look)).frames])[0] for look in looks]
-    shelf = np.stack(ENGINES.fusion.embed([FusionInput(Domain.PAGE, page, look) for page, look in zip(pages, looks)]))
+    views = [FusionInput(Domain.PAGE, page, look) for page, look in zip(pages, looks, strict=True)]
+    shelf = np.stack(ENGINES.fusion.embed(views))
     live = np.stack(ENGINES.fusion.embed([FusionInput(Domain.LIVE, clip, None) for clip in clips]))
     scores = live @ shelf.T
     assert (scores.argmax(axis=1) == np.arange(len(looks))).all()

@@ -58,7 +58,7 @@ def fake_media(
     duration_ms: int = 4_000,
     crash: bool = False,
 ) -> bytes:
-    """Media in which `words` are said and `look` is seen; None: no such track. `crash` ends the process that decodes."""
+    """Media in which `words` are said and `look` is seen; None: no such track. `crash` ends the process that reads."""
     said = spoken(words) if isinstance(words, str) else words
     content = _Content(duration_ms=duration_ms, words=None if said is None else list(said), look=look, crash=crash)
     return MAGIC + json.dumps(content, sort_keys=True, separators=(",", ":")).encode()

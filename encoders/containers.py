@@ -1,0 +1,103 @@
+"""Strangers' bytes → packets and decoded frames: the only place where libav meets what a platform pushed.
+
+Only container formats on a list are opened (a playlist would make libav fetch what it names), no protocol may be
+followed, and sizes are checked before anything is decoded. Damaged media are read as far as they go: a packet that
+cannot be decoded is left out. Whatever goes wrong beyond that is an `Unreadable` with its reason.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import TypeAlias, TypeVar
+
+import av
+from av.container import InputContainer
+
+from encoders.engines import Unreadable
+from schemas.reasons import Reason
+
+MEDIA_FORMATS = "mpegts,mov,mp4,matroska,webm,flv,aac,mp3,wav,ogg"
+"""What a segment or a short video may be, by libav's names."""
+PICTURE_FORMATS = "jpeg_pipe,png_pipe,webp_pipe"
+
+LIBAV_ERRORS = (av.FFmpegError, ValueError, EOFError, OverflowError, MemoryError, IndexError)
+"""What PyAV raises on damaged input: libav's own errors, and those of its conversions."""
+
+SoundPacket: TypeAlias = "av.Packet[av.AudioStream]"
+PicturePacket: TypeAlias = "av.Packet[av.VideoStream]"
+_Track = TypeVar("_Track", av.AudioStream, av.VideoStream)
+
+MAX_PACKETS = 60_000
+"""Of one track; 600 s at 60 frames a second are 36,000."""
+
+
+@contextmanager
+def opened(media: bytes, formats: str) -> Iterator[InputContainer]:
+    """The container in `media`; every error of libav inside the `with` becomes an `Unreadable`."""
+    if not media:
+        raise Unreadable(Reason.EMPTY, "no bytes")
+    options = {"format_whitelist": formats, "protocol_whitelist": "none"}
+    try:
+        with av.open(BytesIO(media), "r", container_options=options, metadata_errors="replace") as container:
+            yield container
+    except LIBAV_ERRORS as broken:
+        raise Unreadable(Reason.UNDECODABLE, f"{type(broken).__name__}: {broken}") from broken
+
+
+def packets(container: InputContainer, stream: _Track) -> "Iterator[av.Packet[_Track]]":
+    """The packets of one track, up to the first that cannot be read."""
+    found = container.demux(stream)
+    for _ in range(MAX_PACKETS):
+        try:
+            packet = next(found, None)
+        except LIBAV_ERRORS:
+            return
+        if packet is None:
+            return
+        if packet.size:
+            yield packet
+    raise Unreadable(Reason.UNDECODABLE, f"more than {MAX_PACKETS} packets in one track")
+
+
+def sound_decoder(stream: av.AudioStream) -> av.AudioCodecContext:
+    """The track's decoder, on one thread: equal bytes give equal samples."""
+    context: av.AudioCodecContext | None = stream.codec_context
+    if context is None:
+        raise Unreadable(Reason.UNDECODABLE, "the sound track's codec is not known")
+    context.thread_count = 1
+    return context
+
+
+def picture_decoder(stream: av.VideoStream, pixels: int) -> av.VideoCodecContext:
+    """The track's decoder, on one thread; it refuses pictures that would exhaust the memory."""
+    context: av.VideoCodecContext | None = stream.codec_context
+    if context is None:
+        raise Unreadable(Reason.UNDECODABLE, "the picture track's codec is not known")
+    context.thread_count = 1
+    context.options = {"max_pixels": str(pixels)}
+    check_size(context.width, context.height, pixels)
+    return context
+
+
+def sounds(found: Iterable[SoundPacket], context: av.AudioCodecContext) -> Iterator[av.AudioFrame]:
+    """What the packets hold; damaged ones are left out."""
+    for packet in (*found, None):
+        try:
+            yield from context.decode(packet)
+        except LIBAV_ERRORS:
+            continue
+
+
+def pictures(found: Iterable[PicturePacket], context: av.VideoCodecContext) -> Iterator[av.VideoFrame]:
+    """What the packets hold, in the order of showing; damaged ones are left out."""
+    for packet in (*found, None):
+        try:
+            yield from context.decode(packet)
+        except LIBAV_ERRORS:
+            continue
+
+
+def check_size(width: int, height: int, pixels: int) -> None:
+    """`UNDECODABLE` where a picture is larger than the limit."""
+    if width * height > pixels:
+        raise Unreadable(Reason.UNDECODABLE, f"a picture of {width} x {height} is above the limit of {pixels} pixels")

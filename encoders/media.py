@@ -1,0 +1,207 @@
+"""media bytes → sound, frames, stills, evidence: what the models are given to hear and to see.
+
+A clip is not decoded whole: of each group of pictures that holds a wanted frame, everything from its key frame up to
+the last wanted one; groups without a wanted frame are skipped.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+import av
+import numpy as np
+from av.video.reformatter import Interpolation
+
+from encoders.containers import (
+    MEDIA_FORMATS,
+    PICTURE_FORMATS,
+    PicturePacket,
+    check_size,
+    opened,
+    packets,
+    picture_decoder,
+    pictures,
+    sound_decoder,
+    sounds,
+)
+from encoders.engines import FRAMES_PER_CLIP, SAMPLE_RATE_HZ, Clip, Frames, Unreadable
+from schemas.reasons import Reason
+
+SHEET_BYTES = 40_000
+"""An evidence picture is at most this large."""
+SHEET_HEIGHT = 120
+_JPEG_SCALES = (3, 6, 10, 16, 24, 31)
+"""libav's quantiser scales for JPEG, finest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLimits:
+    """Beyond these, media is refused before it can exhaust the machine."""
+
+    pixels: int = 4096 * 2304
+    picture_pixels: int = 50_000_000
+    duration_ms: int = 600_000
+    """The longest segment that an event may announce; short videos of the catalogue are shorter."""
+    short_side: int = 320
+    """Frames are scaled down to this while they are converted: more than any vision tower of a profile reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A run of packets that starts at a key frame, and the wanted times in it."""
+
+    first: int
+    end: int
+    targets: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shot:
+    pts: int
+    pixels: Frames  # (height, width, 3)
+
+
+class PyAvDecoder:
+    """The `MediaDecoder` of every profile; equal bytes give equal samples and frames."""
+
+    def __init__(self, limits: MediaLimits | None = None) -> None:
+        self._limits = limits or MediaLimits()
+
+    def audio(self, media: bytes) -> bytes:
+        """The first sound track, mixed down and resampled."""
+        with opened(media, MEDIA_FORMATS) as container:
+            if not container.streams.audio:
+                raise Unreadable(Reason.NO_AUDIO, "the media has no sound track")
+            stream = container.streams.audio[0]
+            return self._as_pcm(sounds(packets(container, stream), sound_decoder(stream)))
+
+    def clip(self, media: bytes) -> Clip:
+        """8 frames of the first picture track, each the one that is on show at the centre of its part."""
+        with opened(media, MEDIA_FORMATS) as container:
+            if not container.streams.video:
+                raise Unreadable(Reason.NO_VIDEO, "the media has no picture track")
+            stream = container.streams.video[0]
+            decoder = picture_decoder(stream, self._limits.pixels)
+            found = [packet for packet in packets(container, stream) if packet.pts is not None]
+            if not found:
+                raise Unreadable(Reason.NO_VIDEO, "the picture track is empty")
+            return self._clip(found, decoder, float(stream.time_base or 0) * 1000)
+
+    def image(self, picture: bytes) -> Frames:
+        """A JPEG, PNG or WebP; what is transparent becomes white, as on a page."""
+        with opened(picture, PICTURE_FORMATS) as container:
+            picture_decoder(container.streams.video[0], self._limits.picture_pixels)
+            for frame in container.decode(video=0):
+                return self._scaled(_on_white(frame))[np.newaxis]
+        raise Unreadable(Reason.UNDECODABLE, "the picture cannot be decoded")
+
+    def _as_pcm(self, frames: Iterator[av.AudioFrame]) -> bytes:
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+        sound, limit = bytearray(), self._limits.duration_ms * SAMPLE_RATE_HZ * 2 // 1000
+        for frame in frames:
+            frame.pts = None  # with timestamps, the resampler fills gaps between them without a bound
+            for part in resampler.resample(frame):
+                sound += part.to_ndarray().tobytes()
+            if len(sound) > limit:
+                raise Unreadable(Reason.UNDECODABLE, f"the sound is longer than {self._limits.duration_ms} ms")
+        if not sound:
+            raise Unreadable(Reason.UNDECODABLE, "no sound could be decoded")
+        for part in resampler.resample(None):
+            sound += part.to_ndarray().tobytes()
+        return bytes(sound)
+
+    def _clip(self, found: list[PicturePacket], decoder: av.VideoCodecContext, ms_per_tick: float) -> Clip:
+        times = [packet.pts or 0 for packet in found]
+        begin = min(times)
+        length = max(packet.pts + (packet.duration or 0) for packet in found if packet.pts is not None) - begin
+        if length * ms_per_tick > self._limits.duration_ms:
+            raise Unreadable(Reason.UNDECODABLE, f"the pictures last longer than {self._limits.duration_ms} ms")
+        targets = [begin + length * (2 * i + 1) // (2 * FRAMES_PER_CLIP) for i in range(FRAMES_PER_CLIP)]
+        shots: list[_Shot] = []
+        for group in _groups(found, targets):
+            shots += self._shown_at(pictures(found[group.first : group.end], decoder), group.targets)
+            decoder.flush_buffers()
+        if not shots:
+            raise Unreadable(Reason.UNDECODABLE, "no picture could be decoded")
+        shots += shots[-1:] * (FRAMES_PER_CLIP - len(shots))
+        same_size = [_resized(shot.pixels, shots[0].pixels.shape) for shot in shots]
+        return Clip(np.stack(same_size), tuple(max(0, int((shot.pts - begin) * ms_per_tick)) for shot in shots))
+
+    def _shown_at(self, frames: Iterator[av.VideoFrame], targets: Sequence[int]) -> list[_Shot]:
+        """For each target the last frame that begins at or before it (or the first one there is)."""
+        waiting, shots, held = list(targets), list[_Shot](), None
+        for frame in frames:
+            if frame.pts is None:
+                continue
+            while waiting and held is not None and frame.pts > waiting[0]:
+                shots.append(self._shot(held))
+                waiting.pop(0)
+            if not waiting:
+                return shots
+            held = frame
+        return shots + [self._shot(held)] * len(waiting) if held is not None else shots
+
+    def _shot(self, frame: av.VideoFrame) -> _Shot:
+        check_size(frame.width, frame.height, self._limits.pixels)
+        return _Shot(frame.pts or 0, self._scaled(frame))
+
+    def _scaled(self, frame: av.VideoFrame) -> Frames:
+        """RGB as it is to be seen: scaled down, and turned as the container says."""
+        shrink = min(1.0, self._limits.short_side / min(frame.width, frame.height))
+        width, height = max(1, round(frame.width * shrink)), max(1, round(frame.height * shrink))
+        pixels = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation=Interpolation.AREA)
+        return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)), np.uint8)
+
+
+def contact_sheet(clip: Clip) -> bytes:
+    """The frames of a clip in a row, as a JPEG of at most `SHEET_BYTES`: what a person looks at to check a match."""
+    width = max(1, round(SHEET_HEIGHT * clip.frames.shape[2] / clip.frames.shape[1]))
+    row = np.concatenate([_resized(frame, (SHEET_HEIGHT, width, 3)) for frame in clip.frames], axis=1)
+    for scale in _JPEG_SCALES:
+        sheet = _jpeg(np.ascontiguousarray(row), scale)
+        if len(sheet) <= SHEET_BYTES:
+            break
+    return sheet
+
+
+def _jpeg(pixels: Frames, scale: int) -> bytes:
+    """One picture (height, width, 3) as a baseline JPEG."""
+    encoder = av.VideoCodecContext.create("mjpeg", "w")
+    encoder.height, encoder.width = pixels.shape[:2]
+    encoder.pix_fmt, encoder.thread_count = "yuvj420p", 1
+    encoder.time_base = Fraction(1, 1)
+    encoder.options = {"qmin": str(scale), "qmax": str(scale)}
+    frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuvj420p")
+    frame.pts = 0
+    return b"".join(bytes(packet) for packet in (*encoder.encode(frame), *encoder.encode(None)))
+
+
+def _on_white(frame: av.VideoFrame) -> av.VideoFrame:
+    if not any(component.is_alpha for component in frame.format.components):
+        return frame
+    pixels = frame.to_ndarray(format="rgba").astype(np.uint16)
+    opacity = pixels[..., 3:]
+    mixed = ((pixels[..., :3] * opacity + 255 * (255 - opacity)) // 255).astype(np.uint8)
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(mixed), format="rgb24")
+
+
+def _resized(pixels: Frames, shape: tuple[int, ...]) -> Frames:
+    if pixels.shape == shape:
+        return pixels
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+    scaled = frame.to_ndarray(format="rgb24", width=shape[1], height=shape[0], interpolation=Interpolation.AREA)
+    return np.asarray(scaled, np.uint8)
+
+
+def _groups(found: Sequence[PicturePacket], targets: Sequence[int]) -> list[_Group]:
+    """The groups of pictures that hold a target; without any key frame the whole is one group."""
+    keys = [i for i, packet in enumerate(found) if packet.is_keyframe] or [0]
+    starts = [found[i].pts or 0 for i in keys]
+    groups = []
+    for index, (first, end) in enumerate(pairwise([*keys, len(found)])):
+        after = starts[index + 1] if index + 1 < len(starts) else None
+        inside = tuple(t for t in targets if (index == 0 or t >= starts[index]) and (after is None or t < after))
+        if inside:
+            groups.append(_Group(first, end, inside))
+    return groups

@@ -1,0 +1,93 @@
+"""Small media made on the spot: a counter in the picture, a rising tone in the sound, so that loss can be counted."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from io import BytesIO
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from numpy.typing import NDArray
+
+FPS = 25
+RATE_HZ = 48_000
+BITS = 10
+"""A frame shows its number in so many black and white bars."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a sample consists of."""
+
+    seconds: float = 4.0
+    container: str = "mpegts"
+    video: str | None = "libx264"
+    audio: str | None = "aac"
+    gop: int = 25
+    width: int = 320
+    height: int = 180
+    b_frames: int = 2
+
+
+def make_media(recipe: Recipe = Recipe()) -> bytes:
+    """The media as bytes, the same for the same recipe."""
+    memory = BytesIO()
+    with av.open(memory, "w", format=recipe.container) as out:
+        sight = _video_track(out, recipe) if recipe.video else None
+        sound = _audio_track(out, recipe) if recipe.audio else None
+        if sight:
+            for number in range(round(recipe.seconds * FPS)):
+                frame = av.VideoFrame.from_ndarray(counter(number, recipe.width, recipe.height), format="rgb24")
+                frame.pts, frame.time_base = number, Fraction(1, FPS)
+                out.mux(sight.encode(frame))
+        if sound:
+            for part in _tone(recipe.seconds):
+                out.mux(sound.encode(part))
+        for track in (sight, sound):
+            if track:
+                out.mux(track.encode(None))
+    return memory.getvalue()
+
+
+def counter(number: int, width: int = 320, height: int = 180) -> NDArray[np.uint8]:
+    """(height, width, 3): the number as bars, the lowest bit first."""
+    bars = np.array([255 * (number >> bit & 1) for bit in range(BITS)], np.uint8)
+    row = bars[np.arange(width) * BITS // width]
+    return np.ascontiguousarray(np.broadcast_to(row[None, :, None], (height, width, 3)))
+
+
+def read_counter(pixels: NDArray[np.uint8]) -> int:
+    """The number in a decoded frame (height, width, 3)."""
+    width = pixels.shape[1]
+    centres = [(2 * bit + 1) * width // (2 * BITS) for bit in range(BITS)]
+    return sum(1 << bit for bit, x in enumerate(centres) if pixels[:, x].mean() > 127)
+
+
+def _video_track(out: OutputContainer, recipe: Recipe) -> av.VideoStream:
+    x264 = {"sc_threshold": "0", "keyint_min": str(recipe.gop), "preset": "ultrafast", "bf": str(recipe.b_frames)}
+    options = x264 if recipe.video == "libx264" else {}
+    track = out.add_stream(str(recipe.video), rate=FPS, options=options)
+    assert isinstance(track, av.VideoStream)
+    track.width, track.height, track.pix_fmt = recipe.width, recipe.height, "yuv420p"
+    track.codec_context.gop_size = recipe.gop
+    track.codec_context.thread_count = 1
+    return track
+
+
+def _audio_track(out: OutputContainer, recipe: Recipe) -> av.AudioStream:
+    track = out.add_stream(str(recipe.audio), rate=RATE_HZ)
+    assert isinstance(track, av.AudioStream)
+    track.layout = "stereo"
+    return track
+
+
+def _tone(seconds: float) -> list[av.AudioFrame]:
+    time_s = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    wave = (8000 * np.sin(2 * np.pi * (200 + 50 * time_s) * time_s)).astype(np.int16)
+    parts = []
+    for first in range(0, len(wave), 1024):
+        both = np.repeat(wave[first : first + 1024], 2)[None]
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(both), format="s16", layout="stereo")
+        frame.sample_rate, frame.pts, frame.time_base = RATE_HZ, first, Fraction(1, RATE_HZ)
+        parts.append(frame)
+    return parts

@@ -1,0 +1,176 @@
+"""Sound, frames and stills of good media; a reason, and nothing else, for every kind of bad media."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from encoders.engines import FRAMES_PER_CLIP, Clip, Frames, Unreadable
+from encoders.media import SHEET_BYTES, MediaLimits, PyAvDecoder, contact_sheet
+from schemas.reasons import Reason
+from tests.encoders import contracts
+from tests.encoders.samples import Recipe, counter, make_media, read_counter
+
+pytestmark = pytest.mark.hermetic
+
+DECODER = PyAvDecoder()
+GOOD = make_media()
+CENTRES = [6, 18, 31, 43, 56, 68, 81, 93]
+"""The frames on show at 1/16, 3/16, … of 100 frames."""
+
+
+def picture_bytes(codec: str, pixels: Frames, pixel_format: str) -> bytes:
+    """One still as a file of `codec`."""
+    encoder = av.CodecContext.create(codec, "w")
+    assert isinstance(encoder, av.VideoCodecContext)
+    encoder.height, encoder.width = pixels.shape[:2]
+    encoder.pix_fmt, encoder.time_base = pixel_format, Fraction(1, 1)
+    frame = av.VideoFrame.from_ndarray(pixels, format="rgba" if pixels.shape[2] == 4 else "rgb24")
+    return b"".join(bytes(p) for p in (*encoder.encode(frame.reformat(format=pixel_format)), *encoder.encode(None)))
+
+
+def jpeg(number: int = 5) -> bytes:
+    return contact_sheet(Clip(counter(number)[np.newaxis], (0,)))
+
+
+def reason(read: object) -> Reason:
+    assert callable(read)
+    with pytest.raises(Unreadable) as caught:
+        read()
+    assert caught.value.detail
+    return caught.value.reason
+
+
+def test_the_real_decoder_keeps_the_contract() -> None:
+    samples = contracts.MediaSamples(
+        good=GOOD,
+        duration_ms=4000,
+        audio_only=make_media(Recipe(video=None)),
+        video_only=make_media(Recipe(audio=None)),
+        picture=jpeg(),
+    )
+    contracts.media_contract(DECODER, samples)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(),
+        Recipe(gop=1000),
+        Recipe(container="mp4"),
+        Recipe(video="mpeg2video", b_frames=0),
+        Recipe(container="matroska", video="libvpx", audio="libopus"),
+        Recipe(width=180, height=320),
+    ],
+    ids=lambda r: f"{r.container}-{r.video}-{r.gop}-{r.width}",
+)
+def test_a_clip_is_the_frames_on_show_at_the_centres_of_eight_parts(recipe: Recipe) -> None:
+    clip = DECODER.clip(make_media(recipe))
+    assert [read_counter(frame) for frame in clip.frames] == CENTRES
+    assert clip.at_ms == tuple(40 * number for number in CENTRES)
+
+
+def test_frames_are_scaled_down_to_the_short_side() -> None:
+    clip = DECODER.clip(make_media(Recipe(width=640, height=480)))
+    assert clip.frames.shape == (8, 320, 427, 3)
+    assert [read_counter(frame) for frame in clip.frames] == CENTRES
+
+
+def test_a_clip_of_fewer_frames_than_eight_repeats_them() -> None:
+    clip = DECODER.clip(make_media(Recipe(seconds=0.12)))
+    assert [read_counter(frame) for frame in clip.frames] == [0, 0, 0, 1, 1, 2, 2, 2]
+
+
+def test_the_sound_is_mono_at_16_khz_and_keeps_its_pitch() -> None:
+    pcm = np.frombuffer(DECODER.audio(GOOD), "<i2")
+    second = pcm[16_000:32_000].astype(np.float64)
+    loudest_hz = np.abs(np.fft.rfft(second)).argmax()
+    assert 280 <= loudest_hz <= 420  # the tone rises by 100 Hz a second, from 200
+
+
+def test_a_transparent_picture_is_seen_on_white() -> None:
+    pixels = np.zeros((32, 32, 4), np.uint8)
+    pixels[:, 16:] = (10, 20, 30, 255)
+    seen = DECODER.image(picture_bytes("png", pixels, "rgba"))
+    assert seen.shape == (1, 32, 32, 3)
+    assert (seen[0, 8, 4] == 255).all()
+    assert (seen[0, 8, 28] == (10, 20, 30)).all()
+
+
+def test_evidence_is_small_readable_and_the_same_every_time() -> None:
+    noise = np.random.default_rng(7).integers(0, 255, (FRAMES_PER_CLIP, 180, 320, 3)).astype(np.uint8)
+    for frames in (DECODER.clip(GOOD).frames, noise, np.zeros((8, 4, 4, 3), np.uint8)):
+        sheet = contact_sheet(Clip(frames, tuple(range(8))))
+        assert len(sheet) <= SHEET_BYTES
+        assert sheet == contact_sheet(Clip(frames, tuple(range(8))))
+        assert DECODER.image(sheet).shape[1] == 120
+
+
+def test_a_truncated_segment_is_read_as_far_as_it_goes() -> None:
+    half = GOOD[: len(GOOD) // 2]
+    assert 0 < len(DECODER.audio(half)) < len(DECODER.audio(GOOD))
+    assert len(DECODER.clip(half).frames) == FRAMES_PER_CLIP
+
+
+def test_a_truncated_mp4_has_lost_its_index_and_is_undecodable() -> None:
+    assert reason(lambda: DECODER.clip(make_media(Recipe(container="mp4"))[:20_000])) == Reason.UNDECODABLE
+
+
+@pytest.mark.parametrize("nothing", [b"\x00" * 5000, b"plain text\n" * 500, b"\xff" * 5000, b"{}", GOOD[:100]])
+def test_bytes_that_are_no_media_are_undecodable(nothing: bytes) -> None:
+    for read in (DECODER.audio, DECODER.clip, DECODER.image):
+        assert reason(lambda read=read: read(nothing)) == Reason.UNDECODABLE
+
+
+def test_a_codec_that_is_not_known_leaves_no_track_to_read() -> None:
+    foreign = bytearray(make_media(Recipe(container="matroska", video="libvpx", audio="libopus")))
+    for name, other in ((b"V_VP8", b"V_XXX"), (b"A_OPUS", b"A_XXXX")):
+        foreign[foreign.index(name) : foreign.index(name) + len(name)] = other
+    assert reason(lambda: DECODER.clip(bytes(foreign))) in (Reason.UNDECODABLE, Reason.NO_VIDEO)
+    assert reason(lambda: DECODER.audio(bytes(foreign))) in (Reason.UNDECODABLE, Reason.NO_AUDIO)
+
+
+def test_a_playlist_is_refused_and_nothing_that_it_names_is_opened(tmp_path: Path) -> None:
+    (tmp_path / "secret.ts").write_bytes(GOOD)
+    target = f"{tmp_path}/secret.ts"
+    playlists = (
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nfile://{target}\n#EXT-X-ENDLIST\n",
+        f"ffconcat version 1.0\nfile {target}\n",
+        f"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nm=video 9 RTP/AVP 96\n{target}\n",
+    )
+    for text in playlists:
+        for read in (DECODER.audio, DECODER.clip, DECODER.image):
+            assert reason(lambda read=read, text=text: read(text.encode())) == Reason.UNDECODABLE
+
+
+def test_media_beyond_the_limits_is_refused() -> None:
+    assert reason(lambda: PyAvDecoder(MediaLimits(pixels=1000)).clip(GOOD)) == Reason.UNDECODABLE
+    assert reason(lambda: PyAvDecoder(MediaLimits(picture_pixels=1000)).image(jpeg())) == Reason.UNDECODABLE
+    short = PyAvDecoder(MediaLimits(duration_ms=1000))
+    assert reason(lambda: short.clip(GOOD)) == Reason.UNDECODABLE
+    assert reason(lambda: short.audio(GOOD)) == Reason.UNDECODABLE
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_damage_anywhere_gives_media_or_a_reason(data: st.DataObject) -> None:
+    container = data.draw(st.sampled_from(("mpegts", "mp4", "matroska")))
+    whole = SHORT[container]
+    damaged = bytearray(whole[: data.draw(st.integers(1, len(whole)))])
+    for at, value in data.draw(st.lists(st.tuples(st.integers(0, len(whole) - 1), st.integers(0, 255)), max_size=40)):
+        damaged[at % len(damaged)] = value
+    for read in (DECODER.audio, DECODER.clip, DECODER.image):
+        try:
+            read(bytes(damaged))
+        except Unreadable as unreadable:
+            assert unreadable.reason in (Reason.UNDECODABLE, Reason.NO_AUDIO, Reason.NO_VIDEO)
+
+
+SHORT = {
+    container: make_media(Recipe(seconds=0.8, container=container, width=160, height=90))
+    for container in ("mpegts", "mp4", "matroska")
+}
