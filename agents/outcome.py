@@ -1,9 +1,9 @@
 """What one input came to. Every step returns exactly one of these for every input: nothing just disappears.
 
-    used     → `events` to publish (a control event that is passed on counts as used)
-    held     → nothing yet; the stream's state keeps it until its other half comes, or until the stream is closed
-    dropped  → for a `Reason`, counted
-    letter   → for a `Reason`, kept as a dead letter
+used     → `events` to publish (a control event that is passed on counts as used; there may be none)
+held     → nothing yet; the stream's state keeps it until its other half comes, or until the stream is closed
+dropped  → for a `Reason`, counted
+letter   → for a `Reason`, kept as a dead letter
 """
 
 from dataclasses import dataclass
@@ -29,6 +29,7 @@ class Outcome:
     fate: Fate
     events: tuple[Event, ...] = ()
     reason: Reason | None = None
+    """Why it was dropped or became a letter; for a used input, what had to be done without, to be counted."""
     detail: str = ""
     """For a letter: one line for a person, what was wrong and what to do."""
     instead: Event | None = None

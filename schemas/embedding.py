@@ -20,7 +20,7 @@ class Embedding(StreamEvent):
     space: str
     """The name of the embedding space; vectors of two spaces are never compared."""
     vector: tuple[float, ...]
-    """(128,), unit length, float32 values."""
+    """(128,), unit length, float32 values; empty where there was no picture and nothing was said of a product."""
     said: Said
     said_age_ms: int
     said_at: int | None

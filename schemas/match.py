@@ -25,6 +25,8 @@ class Doubt(StrEnum):
     """No product scores above the threshold."""
     TOO_CLOSE = "TooClose"
     """The two best products cannot be told apart."""
+    NO_EVIDENCE = "NoEvidence"
+    """There was no picture, and nothing was said of a product."""
     EMPTY_CATALOGUE = "EmptyCatalogue"
     """There is nothing to compare with."""
 

@@ -1,0 +1,45 @@
+"""control event → its fate: what a stage knows of one broadcast besides its segments, its room and its end.
+
+A room's revision only grows; a broadcast ends once. A control event that changes nothing is not passed on.
+"""
+
+from dataclasses import dataclass
+
+from agents.outcome import Outcome, dropped, used
+from schemas.reasons import Reason
+from schemas.room import Control, Room, RoomChanged, StreamEnded
+
+
+@dataclass(slots=True)
+class Broadcast:
+    """The room as it holds now, and whether the broadcast is over."""
+
+    room: Room | None = None
+    ended: bool = False
+
+    def refuse(self, control: Control) -> Reason | None:
+        """Why a control event changes nothing here; None: it is news. Changes nothing."""
+        if isinstance(control, StreamEnded):
+            return Reason.DUPLICATE if self.ended else None
+        return self._refuse_room(control.room)
+
+    def apply(self, control: Control) -> None:
+        """Take over a control event that was not refused."""
+        if isinstance(control, RoomChanged):
+            self.room = control.room
+        else:
+            self.ended = True
+
+    def admit(self, control: Control) -> Outcome:
+        """Take a control event over and pass it on, or drop it."""
+        if reason := self.refuse(control):
+            return dropped(reason)
+        self.apply(control)
+        return used(control)
+
+    def _refuse_room(self, room: Room) -> Reason | None:
+        if self.room is not None and room.revision <= self.room.revision:
+            if room.revision < self.room.revision:
+                return Reason.LATE
+            return Reason.DUPLICATE if room == self.room else Reason.CONFLICT
+        return Reason.ENDED if self.ended else None

@@ -1,0 +1,117 @@
+"""words → where the host turns to another product: what the speech itself tells, before any model is asked.
+
+Two kinds of cue, one small table for each language: a link number other than the last one ("link number four"), and a
+phrase that introduces the next product ("next up"). A number counts only if the room's shelf has it, where a shelf is
+known. A language without a table has no cues.
+"""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from agents.summary_form import NUMBERS
+from schemas.transcript import Word
+
+_NUMBERS_ZH = "一二三四五六七八九十"
+_VALUES = (
+    {word: value for value, word in enumerate(NUMBERS)}
+    | {word: value for value, word in enumerate(_NUMBERS_ZH, 1)}
+    | {"两": 2}
+    | {"十" + word: 10 + value for value, word in enumerate(_NUMBERS_ZH[:9], 1)}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cues:
+    """How one language turns to another product. Patterns read lower-case words joined by `joiner`."""
+
+    joiner: str
+    link: re.Pattern[str]
+    """Its group ``n``, ``n2`` or so is the number."""
+    turn: re.Pattern[str]
+
+
+_EN = Cues(
+    " ",
+    re.compile(rf"\b(?:link(?: number)?|number|item) (?P<n>\d{{1,3}}|{'|'.join(sorted(NUMBERS, key=len)[::-1])})\b"),
+    re.compile(
+        r"\b(?:next up|up next|the next (?:one|product|item) is|our next (?:one|product|item)|now we have|"
+        r"and now this|(?:now )?let(?:'s| us) (?:look at|move on)|we move on|moving on to|i bring you|"
+        r"so here is|here comes)\b"
+    ),
+)
+_ZH = Cues(
+    "",
+    re.compile(
+        r"(?:(?P<n>\d{1,3}|十?[一二两三四五六七八九十])号(?:链接)?|链接(?P<n2>\d{1,3}|十?[一二两三四五六七八九十])号?)"
+    ),
+    re.compile(r"下一个|下一款|下一件|接下来|我们来看|再来看"),
+)
+_TABLES = {"en": _EN, "zh": _ZH}
+_SILENT = Cues(" ", re.compile(r"(?!)"), re.compile(r"(?!)"))
+
+
+def joiner_of(language: str | None) -> str:
+    """What stands between two words of this language."""
+    return "" if language in ("zh", "ja", "th", "yue") else " "
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Where the words turn to another product, and which link number was said last since then."""
+
+    at: int | None
+    """The word at which the talk about the present product begins; None: it began before."""
+    link: int | None
+
+
+def links_said(words: Sequence[Word], language: str | None, shelf: Collection[int]) -> tuple[int, ...]:
+    """The link numbers in these words, each once, in the order in which they were said last."""
+    found = [link for _, _, link in _links(words, language, shelf)]
+    return tuple(dict.fromkeys(reversed(found)))[::-1]
+
+
+def last_turn(
+    words: Sequence[Word], fresh_from: int, link: int | None, language: str | None, shelf: Collection[int]
+) -> Turn:
+    """The last turn that ends in ``words[fresh_from:]``; those before were looked at already.
+
+    The first link number of a product is no turn, since hosts say it after the name: another one than `link` is.
+    """
+    cues: list[tuple[int, int, int | None]] = [*_links(words, language, shelf), *_phrases(words, language)]
+    at = None
+    for start, end, number in sorted(cues, key=lambda cue: cue[:2]):
+        turned = number is None or (link is not None and number != link)
+        if turned and end >= fresh_from:
+            at = start
+        link = number
+    return Turn(at, link)
+
+
+def _phrases(words: Sequence[Word], language: str | None) -> list[tuple[int, int, None]]:
+    cues = _TABLES.get(language or "en", _SILENT)
+    text, at = _joined(words, cues.joiner)
+    return [(at[match.start()], at[match.end() - 1], None) for match in cues.turn.finditer(text)]
+
+
+def _links(words: Sequence[Word], language: str | None, shelf: Collection[int]) -> list[tuple[int, int, int]]:
+    """(first word, last word, number) of every link number that can be meant."""
+    cues = _TABLES.get(language or "en", _SILENT)
+    text, at = _joined(words, cues.joiner)
+    found = list[tuple[int, int, int]]()
+    for match in cues.link.finditer(text):
+        said = next(group for group in match.groups() if group)
+        number = int(said) if said.isdigit() else _VALUES[said]
+        if not shelf or number in shelf:
+            found.append((at[match.start()], at[match.end() - 1], number))
+    return found
+
+
+def _joined(words: Sequence[Word], joiner: str) -> tuple[str, list[int]]:
+    """The words as one line, and for each of its characters the word it belongs to."""
+    text, at = "", list[int]()
+    for index, word in enumerate(words):
+        plain = word.text.lower().strip(" .,;:!?，。！？、") + joiner
+        text += plain
+        at += [index] * len(plain)
+    return text, at

@@ -1,0 +1,227 @@
+"""embedding → match: which product is on show, and whether that may be said at all.
+
+The store proposes catalogue rows; here they are scored exactly (dot product, summed without rounding error) in a fixed
+order, ties by product id, and a product counts by its best row. Then one of three answers:
+
+    matched     the best product of the room's shelf is close enough and clearly before the next one
+    off_shelf   a product that is not on the shelf is close enough, and clearly closer than the whole shelf
+    abstained   anything else, with its `Doubt`; a match is never forced
+
+A room without a shelf, or no room at all, has the whole catalogue on its shelf: nothing can be off it.
+"""
+
+from dataclasses import dataclass, field
+from math import fsum
+
+from agents.broadcast import Broadcast
+from agents.outcome import Outcome, dropped, letter, used
+from agents.watermark import Verdict, Watermark
+from schemas.embedding import Embedding
+from schemas.ids import EventId, ProductId, StreamId, event_id, fingerprint, segment_id
+from schemas.match import Candidate, Decision, Doubt, Match
+from schemas.reasons import Reason
+from schemas.room import Control
+from schemas.segment import Segment
+
+
+@dataclass(frozen=True, slots=True)
+class MatchPolicy:
+    """When a product may be named. Scores are dot products of unit vectors; the numbers belong to a network."""
+
+    min_score: float = 0.35
+    """Below it nothing is close."""
+    silent_min_score: float = 0.45
+    """The same where nothing was said of a product: a picture alone needs to be closer."""
+    margin: float = 0.02
+    """The best product is before the next one by at least this."""
+    off_shelf_advantage: float = 0.08
+    """An off-shelf product is before the best of the shelf by at least this."""
+    link_bonus: float = 0.15
+    """Added to the product whose link number was said last; its score alone must still reach the minimum."""
+    rows: int = 20
+    """Rows asked of the store in each search."""
+    runners_up: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One catalogue row that the store proposes."""
+
+    row: str
+    """``p-17/page``."""
+    product_id: ProductId
+    title: str
+    vector: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Ask for the rows nearest to the embedding: among `shelf`, where it is not empty, and in the whole catalogue."""
+
+    embedding: Embedding
+    shelf: tuple[ProductId, ...]
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The answer. The same row may be proposed twice."""
+
+    rows: tuple[Row, ...]
+    revision: int
+    """The offset up to which the catalogue was loaded; -1: nothing yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """The decision and what it rests on."""
+
+    decision: Decision
+    ranked: tuple[Candidate, ...]
+    """The best first."""
+    margin: float | None
+    doubt: Doubt | None = None
+
+
+@dataclass(slots=True)
+class Matcher:
+    """One stream's shelf, and the rules by which its products are named."""
+
+    stream_id: StreamId
+    policy: MatchPolicy = MatchPolicy()
+    seen: Watermark = field(default_factory=Watermark)
+    broadcast: Broadcast = field(default_factory=Broadcast)
+
+    def admit(self, event: Embedding | Control) -> Search | Outcome:
+        """Decide: what is to be searched, or what became of the event."""
+        if not isinstance(event, Embedding):
+            return self.broadcast.admit(event)
+        verdict = self.seen.judge(event.sequence, fingerprint(event.value()))
+        if verdict in (Verdict.DUPLICATE, Verdict.CONFLICT):
+            return dropped(Reason.DUPLICATE if verdict is Verdict.DUPLICATE else Reason.CONFLICT)
+        if self.broadcast.ended:
+            return dropped(Reason.ENDED)
+        return Search(event, tuple(sorted(set(self._links()))), self.policy.rows)
+
+    def settle(self, due: Search, found: Found) -> Outcome:
+        """Settle: the match."""
+        links = self._links()
+        candidates = rank(due.embedding.vector, found.rows, links)
+        said = due.embedding.said.links
+        room = self.broadcast.room
+        named = room.shelf.get(said[-1]) if room and said else None
+        decided = decide(candidates, self.policy, shelved=bool(links), silent=due.embedding.said.empty, named=named)
+        if not due.embedding.vector:
+            decided = Verdicts(Decision.ABSTAINED, (), None, Doubt.NO_EVIDENCE)
+        self.seen.apply(due.embedding.sequence, fingerprint(due.embedding.value()))
+        return used(self._match(due.embedding, decided, found.revision))
+
+    def unreadable(self, due: Search, reason: Reason, detail: str) -> Outcome:
+        """The search itself is impossible: the segment ends as a dead letter."""
+        self.seen.apply(due.embedding.sequence, fingerprint(due.embedding.value()))
+        return letter(reason, detail, _segment(due.embedding))
+
+    def close(self) -> Outcome:
+        """Nothing is held, so there is nothing to say."""
+        return used()
+
+    def _links(self) -> dict[ProductId, int]:
+        """Product → its link number, the lowest where it has several."""
+        shelf = self.broadcast.room.shelf if self.broadcast.room else {}
+        return {product: link for link, product in sorted(shelf.items(), reverse=True)}
+
+    def _match(self, embedding: Embedding, decided: Verdicts, revision: int) -> Match:
+        shown = decided.ranked[:1] if decided.decision is not Decision.ABSTAINED else ()
+        return Match(
+            stream_id=self.stream_id,
+            sequence=embedding.sequence,
+            start_ms=embedding.start_ms,
+            end_ms=embedding.end_ms,
+            decision=decided.decision,
+            shown=shown,
+            runners_up=decided.ranked[len(shown) :][: self.policy.runners_up],
+            doubt=decided.doubt,
+            margin=decided.margin,
+            space=embedding.space,
+            said=embedding.said,
+            said_age_ms=embedding.said_age_ms,
+            said_at=embedding.said_at,
+            heard=embedding.heard,
+            frames_ms=embedding.frames_ms,
+            evidence=embedding.evidence,
+            visual_gap=embedding.visual_gap,
+            speech_gap=embedding.speech_gap,
+            room_revision=self.broadcast.room.revision if self.broadcast.room else None,
+            catalogue_revision=revision,
+            made_from=_lineage(embedding),
+        )
+
+
+def rank(vector: tuple[float, ...], rows: tuple[Row, ...], links: dict[ProductId, int]) -> tuple[Candidate, ...]:
+    """Each product once, by its best row, the best product first; ties by product id, then by row."""
+    scored = sorted(
+        ((fsum(a * b for a, b in zip(vector, row.vector, strict=True)), row) for row in rows),
+        key=lambda pair: (-pair[0], pair[1].product_id, pair[1].row),
+    )
+    best: dict[ProductId, Candidate] = {}
+    for score, row in scored:
+        if row.product_id not in best:
+            link = links.get(row.product_id)
+            best[row.product_id] = Candidate(
+                product_id=row.product_id, title=row.title, score=score, link=link, row=row.row
+            )
+    return tuple(best.values())
+
+
+def decide(
+    candidates: tuple[Candidate, ...], policy: MatchPolicy, *, shelved: bool, silent: bool, named: ProductId | None
+) -> Verdicts:
+    """The answer for ranked candidates. `shelved`: the room has a shelf; `silent`: nothing was said of a product;
+    `named`: the product whose link number was said last."""
+
+    def weight(candidate: Candidate) -> float:
+        return candidate.score + (policy.link_bonus if candidate.product_id == named else 0.0)
+
+    def lead(of: list[Candidate]) -> float | None:
+        return weight(of[0]) - weight(of[1]) if len(of) > 1 else None
+
+    def answer(decision: Decision, of: list[Candidate]) -> Verdicts:
+        margin = lead(of)
+        if margin is not None and margin < policy.margin:
+            return Verdicts(Decision.ABSTAINED, tuple(ranked), margin, Doubt.TOO_CLOSE)
+        return Verdicts(decision, (of[0], *(c for c in ranked if c is not of[0])), margin)
+
+    ranked = sorted(candidates, key=lambda c: (-weight(c), c.product_id))
+    if not ranked:
+        return Verdicts(Decision.ABSTAINED, (), None, Doubt.EMPTY_CATALOGUE)
+    on = [c for c in ranked if c.link is not None or not shelved]
+    off = [c for c in ranked if c.link is None and shelved]
+    close_enough = policy.silent_min_score if silent else policy.min_score
+    if (
+        off
+        and off[0].score >= close_enough
+        and not (on and weight(off[0]) < weight(on[0]) + policy.off_shelf_advantage)
+    ):
+        return answer(Decision.OFF_SHELF, off)
+    if on and on[0].score >= close_enough:
+        return answer(Decision.MATCHED, on)
+    return Verdicts(Decision.ABSTAINED, tuple(ranked), lead(ranked), Doubt.NOTHING_CLOSE)
+
+
+def _lineage(embedding: Embedding) -> tuple[EventId, ...]:
+    """Embedding, visual, summary, the transcript that was summarised, segment."""
+    stream, sequence = embedding.stream_id, embedding.sequence
+    kinds = [event_id(stream, sequence, kind) for kind in ("embedding", "visual", "summary")]
+    if embedding.said_at is not None:
+        kinds.append(event_id(stream, embedding.said_at, "transcript"))
+    return (*kinds, EventId(segment_id(stream, sequence)))
+
+
+def _segment(embedding: Embedding) -> Segment:
+    """The segment itself, as a dead letter names it."""
+    return Segment(
+        stream_id=embedding.stream_id,
+        sequence=embedding.sequence,
+        start_ms=embedding.start_ms,
+        duration_ms=embedding.end_ms - embedding.start_ms,
+    )

@@ -1,0 +1,211 @@
+"""visual + summary → embedding: which halves belong together, and what is done with one half alone.
+
+Both halves and every control event come from two branches on one topic. A segment is fused when both halves are there;
+a control event acts when both branches have brought it, so it stands between the same segments as at the source.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar
+
+from agents.broadcast import Broadcast
+from agents.outcome import HELD, Outcome, dropped, letter, used
+from agents.watermark import Verdict, Watermark
+from schemas.embedding import Embedding
+from schemas.ids import StreamId, fingerprint
+from schemas.observation import Summary, Tokens, Visual
+from schemas.reasons import Reason
+from schemas.room import Control, RoomChanged, StreamEnded
+from schemas.segment import Segment
+
+
+class Branch(StrEnum):
+    """Who brought an event."""
+
+    SPEECH = "speech"
+    PICTURE = "picture"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The two halves of one segment."""
+
+    visual: Visual
+    summary: Summary
+
+    @property
+    def tokens(self) -> Tokens | None:
+        return self.visual.tokens
+
+    @property
+    def text(self) -> str | None:
+        return self.summary.said.text or None
+
+    @property
+    def blank(self) -> bool:
+        """Neither half has anything to embed."""
+        return not (self.tokens or self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Fuse:
+    """Ask for the embedding of one pair, which is not blank."""
+
+    event: Visual | Summary | StreamEnded
+    pair: Pair
+    rest: tuple[Pair, ...] = ()
+    """Only at the end of a stream: what else is to be embedded."""
+    done: tuple[Embedding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """The answer: a unit vector in a named space; empty where there was nothing to embed."""
+
+    space: str = ""
+    vector: tuple[float, ...] = ()
+
+
+@dataclass(slots=True)
+class ProductEncoder:
+    """One stream's halves that wait for the other one."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"ser_json_bytes": "base64", "val_json_bytes": "base64"}
+
+    stream_id: StreamId
+    seen: dict[Branch, Watermark] = field(default_factory=lambda: {branch: Watermark() for branch in Branch})
+    brought: dict[Branch, Broadcast] = field(default_factory=lambda: {branch: Broadcast() for branch in Branch})
+    visuals: dict[int, Visual] = field(default_factory=dict)
+    summaries: dict[int, Summary] = field(default_factory=dict)
+
+    def admit(self, event: Visual | Summary | Control, branch: Branch) -> Fuse | Outcome:
+        """Decide: what is to be embedded for this event, or what became of it."""
+        if isinstance(event, Visual | Summary):
+            return self._half(event)
+        if reason := self.brought[branch].refuse(event):
+            return dropped(reason)
+        other = self.brought[Branch.PICTURE if branch is Branch.SPEECH else Branch.SPEECH]
+        if isinstance(event, StreamEnded) and other.ended:
+            return self.close(event)
+        self.brought[branch].apply(event)
+        if isinstance(event, RoomChanged) and other.room and other.room.revision >= event.room.revision:
+            return used(event)
+        return HELD
+
+    def settle(self, due: Fuse, fused: Fused) -> Fuse | Outcome:
+        """Settle: the vector becomes the segment's embedding; at the end of a stream there may be a next one."""
+        return self._ask(due.event, due.rest, (*due.done, _embedding(due.pair, fused)))
+
+    def unreadable(self, due: Fuse, reason: Reason, detail: str) -> Fuse | Outcome:
+        """The pair cannot be embedded: a dead letter; at the end of a stream, an embedding without a vector."""
+        if isinstance(due.event, StreamEnded):
+            return self.settle(due, Fused())
+        self._take(due.event)
+        return letter(reason, detail, _segment(due.pair.visual))
+
+    def close(self, ended: StreamEnded) -> Fuse | Outcome:
+        """Both branches ended: what still waits for its other half goes on alone, in order."""
+        return self._ask(ended, self._leftovers(), ())
+
+    def _half(self, event: Visual | Summary) -> Fuse | Outcome:
+        branch = _branch(event)
+        verdict = self.seen[branch].judge(event.sequence, fingerprint(event.value()))
+        if verdict in (Verdict.DUPLICATE, Verdict.CONFLICT):
+            return dropped(Reason.DUPLICATE if verdict is Verdict.DUPLICATE else Reason.CONFLICT)
+        if self.brought[branch].ended:
+            return dropped(Reason.ENDED)
+        pair = self._pair(event)
+        if pair is None:
+            return self._hold(event)
+        if pair.visual.gap and pair.summary.gap:
+            self._take(event)
+            detail = f"neither half can be used: picture {pair.visual.gap}, speech {pair.summary.gap}"
+            return letter(pair.visual.gap, detail, _segment(pair.visual))
+        return self._ask(event, (pair,), ())
+
+    def _pair(self, event: Visual | Summary) -> Pair | None:
+        visual = event if isinstance(event, Visual) else self.visuals.get(event.sequence)
+        summary = event if isinstance(event, Summary) else self.summaries.get(event.sequence)
+        return Pair(visual, summary) if visual and summary else None
+
+    def _hold(self, event: Visual | Summary) -> Outcome:
+        self._take(event)
+        if isinstance(event, Visual):
+            self.visuals[event.sequence] = event
+        else:
+            self.summaries[event.sequence] = event
+        return HELD
+
+    def _take(self, event: Visual | Summary) -> None:
+        """Remember the event; its other half is not held any more."""
+        self.seen[_branch(event)].apply(event.sequence, fingerprint(event.value()))
+        self.visuals.pop(event.sequence, None)
+        self.summaries.pop(event.sequence, None)
+
+    def _ask(
+        self, event: Visual | Summary | StreamEnded, pairs: tuple[Pair, ...], done: tuple[Embedding, ...]
+    ) -> Fuse | Outcome:
+        """Ask for the first pair that has something to embed; where none has, all is settled."""
+        for at, pair in enumerate(pairs):
+            if not pair.blank:
+                return Fuse(event, pair, pairs[at + 1 :], done)
+            done = (*done, _embedding(pair, Fused()))
+        if not isinstance(event, StreamEnded):
+            self._take(event)
+            return used(*done)
+        for broadcast in self.brought.values():
+            broadcast.apply(event)
+        self.visuals, self.summaries = {}, {}
+        return used(*done, event)
+
+    def _leftovers(self) -> tuple[Pair, ...]:
+        pairs = [Pair(visual, _no_summary(visual)) for visual in self.visuals.values()]
+        pairs += [Pair(_no_visual(summary), summary) for summary in self.summaries.values()]
+        return tuple(sorted(pairs, key=lambda pair: pair.visual.sequence))
+
+
+def _branch(event: Visual | Summary) -> Branch:
+    return Branch.PICTURE if isinstance(event, Visual) else Branch.SPEECH
+
+
+def _no_summary(of: Visual) -> Summary:
+    return Summary(
+        stream_id=of.stream_id, sequence=of.sequence, start_ms=of.start_ms, end_ms=of.end_ms, gap=Reason.UNPAIRED
+    )
+
+
+def _no_visual(of: Summary) -> Visual:
+    return Visual(
+        stream_id=of.stream_id, sequence=of.sequence, start_ms=of.start_ms, end_ms=of.end_ms, gap=Reason.UNPAIRED
+    )
+
+
+def _segment(visual: Visual) -> Segment:
+    """The segment itself, as a dead letter names it: its bytes where they are kept."""
+    return Segment(
+        stream_id=visual.stream_id,
+        sequence=visual.sequence,
+        start_ms=visual.start_ms,
+        duration_ms=visual.end_ms - visual.start_ms,
+        reference=visual.source,
+    )
+
+
+def _embedding(pair: Pair, fused: Fused) -> Embedding:
+    visual, summary = pair.visual, pair.summary
+    return Embedding(
+        stream_id=visual.stream_id,
+        sequence=visual.sequence,
+        start_ms=visual.start_ms,
+        end_ms=visual.end_ms,
+        space=fused.space,
+        vector=fused.vector,
+        said=summary.said,
+        said_age_ms=summary.age_ms,
+        said_at=summary.made_at,
+        heard=summary.heard,
+        frames_ms=visual.frames_ms,
+        evidence=visual.evidence,
+        visual_gap=visual.gap,
+        speech_gap=summary.gap,
+    )

@@ -1,0 +1,184 @@
+"""transcript → summary: what the last seconds of speech say of a product, as of each segment.
+
+The speech of the last `span_ms` is held; a language model is asked when there are new words and the last request is
+`hop_ms` old. A segment without a request repeats the last answer with its age, until the window is empty. The window
+begins anew where the speech itself turns to another product (`agents/cues.py`, or an answer with another name), never
+on what a later stage found. Of an answer only what the window supports is kept (`agents/summary_form.py`).
+
+A transcript's words may be older than its segment, so the window goes by the words' own times.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from agents.broadcast import Broadcast
+from agents.cues import joiner_of, last_turn, links_said
+from agents.outcome import Outcome, dropped, used
+from agents.phonetics import repaired
+from agents.summary_form import content_words, parse, supported
+from agents.watermark import Verdict, Watermark
+from schemas.ids import StreamId, StreamMs, fingerprint
+from schemas.observation import Said, Summary
+from schemas.reasons import Reason
+from schemas.room import Control
+from schemas.transcript import ClosingTranscript, Transcript, Word
+
+
+_NOTHING = Said()
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPolicy:
+    """How much speech is read, and how often."""
+
+    span_ms: int = 30_000
+    hop_ms: int = 3_500
+    """Below the usual 4 s of a segment, which rarely are 4 s exactly, so that each segment with new words asks."""
+    max_words: int = 160
+    """The last ones of the span: a fast host says 5 a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summarize:
+    """Ask what these words say of a product."""
+
+    transcript: Transcript
+    words: tuple[Word, ...]
+    link: int | None
+
+    def prompt(self) -> str:
+        """The window as one line."""
+        return joiner_of(self.transcript.language).join(word.text for word in self.words)
+
+
+@dataclass(slots=True)
+class Summarizer:
+    """One stream's rolling window and its last answer."""
+
+    stream_id: StreamId
+    policy: WindowPolicy = WindowPolicy()
+    seen: Watermark = field(default_factory=Watermark)
+    broadcast: Broadcast = field(default_factory=Broadcast)
+    words: tuple[Word, ...] = ()
+    unread: int = 0
+    """How many of the last words no request has read."""
+    link: int | None = None
+    """The link number said last of the present product."""
+    said: Said = _NOTHING
+    said_at: int | None = None
+    said_window: tuple[StreamMs, StreamMs] | None = None
+    asked_ms: int | None = None
+    """The end of the segment that made the last request."""
+
+    def admit(self, event: Transcript | ClosingTranscript | Control) -> Summarize | Outcome:
+        """Decide: what is to be asked, or what became of the event. Closing words change no match."""
+        if isinstance(event, ClosingTranscript):
+            return used()
+        if not isinstance(event, Transcript):
+            return self.broadcast.admit(event)
+        match self.seen.judge(event.sequence, fingerprint(event.value())):
+            case Verdict.DUPLICATE:
+                return dropped(Reason.DUPLICATE)
+            case Verdict.CONFLICT:
+                return dropped(Reason.CONFLICT)
+            case _ if self.broadcast.ended:
+                return dropped(Reason.ENDED)
+            case Verdict.LATE:
+                return self._gap(event, event.gap or Reason.LATE)
+        return self._gap(event, event.gap) if event.gap else self._slide(event)
+
+    def settle(self, due: Summarize, answer: str) -> Outcome:
+        """Settle: the answer, as far as the window supports it, becomes the segment's summary."""
+        parsed = parse(answer)
+        said = supported(parsed or _NOTHING, due.prompt())
+        words = due.words[self._renamed_at(said, due.words) :]
+        if words != due.words:
+            said = supported(said, replace(due, words=words).prompt())
+        self.link = due.link
+        self.words, self.unread = words, 0
+        self.said = self._repaired(said).model_copy(update={"links": self._links(due)})
+        self.said_at, self.asked_ms = due.transcript.sequence, due.transcript.end_ms
+        self.said_window = (words[0].start_ms, words[-1].end_ms)
+        outcome = self._summary(due.transcript)
+        return outcome if parsed else replace(outcome, reason=Reason.UNPARSEABLE)
+
+    def unreadable(self, due: Summarize, reason: Reason) -> Outcome:
+        """The asking showed that the words are at fault: a gap, and the window begins anew."""
+        self.words, self.unread, self.link = (), 0, due.link
+        return self._gap(due.transcript, reason)
+
+    def close(self) -> Outcome:
+        """Words that no request has read change no match any more, so there is nothing to say."""
+        return used()
+
+    def _slide(self, transcript: Transcript) -> Summarize | Outcome:
+        """Move the window to the end of this transcript."""
+        words = (*self.words, *transcript.words)
+        turn = last_turn(words, len(self.words), self.link, transcript.language, self._shelf())
+        held = self._within(words[turn.at or 0 :], transcript.end_ms)
+        unread = min(self.unread + len(transcript.words), len(held))
+        hopped = self.asked_ms is None or transcript.end_ms - self.asked_ms >= self.policy.hop_ms
+        if unread and (hopped or turn.at is not None):
+            return Summarize(transcript, held, turn.link)
+        self.words, self.unread, self.link = held, unread, turn.link
+        return self._summary(transcript)
+
+    def _within(self, words: tuple[Word, ...], end_ms: int) -> tuple[Word, ...]:
+        held = tuple(word for word in words if word.end_ms > end_ms - self.policy.span_ms)
+        return held[-self.policy.max_words :]
+
+    def _summary(self, transcript: Transcript) -> Outcome:
+        """The last answer as of this segment; nothing, where the window is empty."""
+        blank = not self.words or self.asked_ms is None
+        return self._publish(
+            Summary(
+                stream_id=self.stream_id,
+                sequence=transcript.sequence,
+                start_ms=transcript.start_ms,
+                end_ms=transcript.end_ms,
+                said=_NOTHING if blank else self.said,
+                age_ms=0 if blank else max(0, transcript.end_ms - (self.asked_ms or 0)),
+                window=None if blank else self.said_window,
+                made_at=None if blank else self.said_at,
+                heard=transcript.text,
+            ),
+            transcript,
+        )
+
+    def _gap(self, transcript: Transcript, reason: Reason) -> Outcome:
+        return self._publish(
+            Summary(
+                stream_id=self.stream_id,
+                sequence=transcript.sequence,
+                start_ms=transcript.start_ms,
+                end_ms=transcript.end_ms,
+                heard=transcript.text,
+                gap=reason,
+            ),
+            transcript,
+        )
+
+    def _publish(self, summary: Summary, of: Transcript) -> Outcome:
+        self.seen.apply(of.sequence, fingerprint(of.value()))
+        return used(summary)
+
+    def _renamed_at(self, said: Said, words: tuple[Word, ...]) -> int:
+        """Where the window begins if the answer names another product than the last one did: at its first mention."""
+        before = set(content_words(self.said.heard_as or self.said.product_name))
+        named = set(content_words(said.product_name))
+        if not before or not named or before & named:
+            return 0
+        return next((at for at, word in enumerate(words) if named & set(content_words(word.text))), 0)
+
+    def _repaired(self, said: Said) -> Said:
+        titles = tuple(self.broadcast.room.shelf_titles.values()) if self.broadcast.room else ()
+        name = repaired(said.product_name, titles)
+        return said.model_copy(update={"product_name": name, "heard_as": said.product_name}) if name else said
+
+    def _shelf(self) -> frozenset[int]:
+        room = self.broadcast.room
+        return frozenset(room.shelf) | frozenset(room.shelf_titles) if room else frozenset()
+
+    def _links(self, due: Summarize) -> tuple[int, ...]:
+        """The numbers said in the window; where none was, the one said before of the same product."""
+        said = links_said(due.words, due.transcript.language, self._shelf())
+        return said or ((due.link,) if due.link is not None else ())

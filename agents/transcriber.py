@@ -1,0 +1,225 @@
+"""segment → transcript: which sound is heard together, and which words are final.
+
+Words that a segment's border cuts are mended: the sound after the last silence, the *tail*, is kept and heard again in
+front of the next segment. Where the next segment does not follow (one is missing, or had no sound), the tail is heard
+by itself first and its words come with that next transcript; at the end of the broadcast they come as a closing
+transcript. So no word is lost and none is heard twice, but a transcript's first words may be older than its segment.
+
+Nothing changes before the outcome: a request whose asking failed can be asked again. Conflicts and segments of an
+ended stream are dropped here, because `frame_encoder` makes their dead letter.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Protocol
+
+from agents.broadcast import Broadcast
+from agents.outcome import Outcome, dropped, used
+from agents.watermark import Verdict, Watermark
+from schemas.event import Event
+from schemas.ids import StreamId, StreamMs
+from schemas.reasons import Reason
+from schemas.room import Control, StreamEnded
+from schemas.segment import Segment
+from schemas.transcript import ClosingTranscript, Transcript, Word
+
+PCM_BYTES_PER_MS = 32
+"""int16, mono, 16 kHz."""
+
+TAIL_CAP_MS = 4_000
+"""A longer tail is heard as final at once: it is part of every snapshot (128 kB at the cap), and words delayed by more
+than a segment help nobody."""
+
+BORDER_SLACK_MS = 500
+"""A segment follows another if it begins within this of the other's end: stated durations round to frames."""
+
+
+class SpokenWord(Protocol):
+    """A heard word, in ms from the beginning of the sound."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def start_ms(self) -> int: ...
+    @property
+    def end_ms(self) -> int: ...
+    @property
+    def confidence(self) -> float: ...
+
+
+class Hypothesis(Protocol):
+    """What a speech model heard; everything before `committed_ms` is final."""
+
+    @property
+    def words(self) -> Sequence[SpokenWord]: ...
+    @property
+    def language(self) -> str | None: ...
+    @property
+    def committed_ms(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """PCM of which the first `tail_ms` lie at `tail_start_ms` of the stream and the rest at `start_ms`."""
+
+    pcm: bytes
+    start_ms: int
+    tail_ms: int = 0
+    tail_start_ms: int = 0
+
+    @property
+    def length_ms(self) -> int:
+        return len(self.pcm) // PCM_BYTES_PER_MS
+
+    def at(self, ms: int) -> StreamMs:
+        """The stream's time of a moment of this sound."""
+        return StreamMs(self.tail_start_ms + ms if ms < self.tail_ms else self.start_ms + ms - self.tail_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Ask for the sound of this segment."""
+
+    segment: Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Hear:
+    """Ask for the words in this sound."""
+
+    event: Segment | StreamEnded
+    sound: Sound
+    language: str | None
+    final: bool
+    then: Sound | None = None
+    """What is to be heard next for the same event."""
+    words: tuple[Word, ...] = ()
+    """Heard before for the same event."""
+
+
+Asked = Listen | Hear
+
+
+@dataclass(slots=True)
+class Transcriber:
+    """One stream's hearing."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"ser_json_bytes": "base64", "val_json_bytes": "base64"}
+
+    stream_id: StreamId
+    seen: Watermark = field(default_factory=Watermark)
+    broadcast: Broadcast = field(default_factory=Broadcast)
+    detected: str | None = None
+    """The language of the first words, where the room names none."""
+    tail: bytes = b""
+    """Sound that was not committed yet."""
+    tail_start_ms: int = 0
+    tail_end_ms: int = 0
+    tail_sequence: int = -1
+    """The segment that the tail is the end of."""
+
+    @property
+    def language(self) -> str | None:
+        """The room's, else the one of the first words."""
+        room = self.broadcast.room
+        return (room.language if room else None) or self.detected
+
+    def admit(self, event: Segment | Control) -> Asked | Outcome:
+        """Decide: what has to be asked for this event, or what became of it."""
+        if isinstance(event, StreamEnded) and self.tail and not self.broadcast.ended:
+            return self.close(event)
+        if not isinstance(event, Segment):
+            return self.broadcast.admit(event)
+        match self.seen.judge(event.sequence, event.fingerprint):
+            case Verdict.DUPLICATE:
+                return dropped(Reason.DUPLICATE)
+            case Verdict.CONFLICT:
+                return dropped(Reason.CONFLICT)
+            case _ if self.broadcast.ended:
+                return dropped(Reason.ENDED)
+            case Verdict.LATE:
+                return self.unreadable(event, Reason.LATE)
+        return Listen(event)
+
+    def listened(self, due: Listen, pcm: bytes) -> Hear:
+        """The sound is there: hear it behind the tail, or hear the tail by itself first."""
+        segment = due.segment
+        own = Sound(pcm, segment.start_ms)
+        if not self.tail:
+            return Hear(segment, own, self.language, final=False)
+        if not self._follows(segment):
+            return Hear(segment, self._tail(), self.language, final=True, then=own)
+        tail_ms = len(self.tail) // PCM_BYTES_PER_MS
+        mended = Sound(self.tail + pcm, segment.start_ms, tail_ms, self.tail_start_ms)
+        return Hear(segment, mended, self.language, final=False)
+
+    def settle(self, due: Hear, heard: Hypothesis) -> Hear | Outcome:
+        """Settle: the next request for the same event, or its transcript."""
+        cut_ms = due.sound.length_ms if due.final else min(max(heard.committed_ms, 0), due.sound.length_ms)
+        if due.sound.length_ms - cut_ms > TAIL_CAP_MS:
+            return replace(due, final=True)
+        words = due.words + tuple(_word(due.sound, word) for word in heard.words if due.final or word.start_ms < cut_ms)
+        language = due.language or (heard.language if words else None)
+        if due.then is not None:
+            return Hear(due.event, due.then, language, final=False, words=words)
+        if isinstance(due.event, StreamEnded):
+            return self._closed(due.event, words)
+        if self.language is None:
+            self.detected = language
+        self._keep_tail(due.event, due.sound, cut_ms)
+        return self._said(due.event, words, None)
+
+    def unreadable(self, event: Event, reason: Reason) -> Outcome:
+        """The asking showed that the event is at fault: a gap in the speech; at the end, an end without last words."""
+        if isinstance(event, Segment):
+            return self._said(event, (), reason)
+        if isinstance(event, StreamEnded):
+            return replace(self._closed(event, ()), reason=reason)
+        raise TypeError(f"nothing is asked for {type(event).__name__}")
+
+    def close(self, ended: StreamEnded) -> Hear:
+        """The broadcast is over: what is held is final. Needs a tail."""
+        return Hear(ended, self._tail(), self.language, final=True)
+
+    def _follows(self, segment: Segment) -> bool:
+        near = abs(segment.start_ms - self.tail_end_ms) <= BORDER_SLACK_MS
+        return near and segment.sequence == self.tail_sequence + 1
+
+    def _tail(self) -> Sound:
+        return Sound(self.tail, self.tail_start_ms)
+
+    def _keep_tail(self, segment: Segment, sound: Sound, cut_ms: int) -> None:
+        self.tail = sound.pcm[cut_ms * PCM_BYTES_PER_MS :]
+        self.tail_start_ms = sound.at(cut_ms)
+        self.tail_end_ms = segment.end_ms
+        self.tail_sequence = segment.sequence
+
+    def _said(self, segment: Segment, words: tuple[Word, ...], gap: Reason | None) -> Outcome:
+        self.seen.apply(segment.sequence, segment.fingerprint)
+        return used(
+            Transcript(
+                stream_id=self.stream_id,
+                sequence=segment.sequence,
+                start_ms=segment.start_ms,
+                end_ms=segment.end_ms,
+                language=self.language,
+                words=words,
+                gap=gap,
+            )
+        )
+
+    def _closed(self, ended: StreamEnded, words: tuple[Word, ...]) -> Outcome:
+        self.tail = b""
+        self.broadcast.apply(ended)
+        closing = ClosingTranscript(stream_id=self.stream_id, end_ms=StreamMs(self.tail_end_ms), words=words)
+        return used(*((closing,) if words else ()), ended)
+
+
+def _word(sound: Sound, word: SpokenWord) -> Word:
+    start_ms = sound.at(word.start_ms)
+    return Word(
+        text=word.text,
+        start_ms=start_ms,
+        end_ms=max(start_ms, sound.at(word.end_ms)),
+        confidence=min(max(word.confidence, 0.0), 1.0),
+    )

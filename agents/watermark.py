@@ -1,0 +1,79 @@
+"""sequence + fingerprint → verdict: whether one stream's input is new, seen before, or out of order.
+
+Upstream a crash publishes the same event again at a new offset, so offsets cannot tell a duplicate: sequences do.
+What is easily got wrong: a sequence below the highest one is a duplicate only if it was applied; the sequences that
+were skipped are kept exactly (as ranges), and each of them may still come, once, late.
+"""
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+FINGERPRINTS_KEPT = 512
+"""Of the inputs applied last: half an hour of 4 s segments. An older input that comes again counts as a duplicate
+whatever its bytes are."""
+
+
+class Verdict(StrEnum):
+    """What an input is to its stream."""
+
+    FRESH = "fresh"
+    """Above everything applied so far."""
+    LATE = "late"
+    """Below the highest applied sequence, and never seen."""
+    DUPLICATE = "duplicate"
+    """Applied before."""
+    CONFLICT = "conflict"
+    """Applied before with another fingerprint."""
+
+
+@dataclass(slots=True)
+class Watermark:
+    """Which sequences of one stream and kind were applied."""
+
+    applied: int = -1
+    """The highest one; -1: none."""
+    missing: list[tuple[int, int]] = field(default_factory=list)
+    """The sequences below `applied` that never came: ranges (first, last), both included, ascending."""
+    prints: dict[int, str] = field(default_factory=dict)
+    """Sequence → fingerprint of the last `FINGERPRINTS_KEPT` applied, oldest first."""
+
+    def judge(self, sequence: int, fingerprint: str) -> Verdict:
+        """The verdict on an input; changes nothing."""
+        if sequence > self.applied:
+            return Verdict.FRESH
+        if self._range_of(sequence) is not None:
+            return Verdict.LATE
+        return Verdict.DUPLICATE if self.prints.get(sequence, fingerprint) == fingerprint else Verdict.CONFLICT
+
+    def apply(self, sequence: int, fingerprint: str) -> None:
+        """Remember an input that was judged `FRESH` or `LATE`."""
+        if sequence > self.applied:
+            if sequence > self.applied + 1:
+                self.missing.append((self.applied + 1, sequence - 1))
+            self.applied = sequence
+        else:
+            self._arrived(sequence)
+        self.prints[sequence] = fingerprint
+        while len(self.prints) > FINGERPRINTS_KEPT:
+            del self.prints[next(iter(self.prints))]
+
+    def admit(self, sequence: int, fingerprint: str) -> Verdict:
+        """Judge an input and, if it is new, remember it."""
+        verdict = self.judge(sequence, fingerprint)
+        if verdict in (Verdict.FRESH, Verdict.LATE):
+            self.apply(sequence, fingerprint)
+        return verdict
+
+    def _range_of(self, sequence: int) -> int | None:
+        at = bisect_right(self.missing, sequence, key=lambda pair: pair[0]) - 1
+        return at if at >= 0 and sequence <= self.missing[at][1] else None
+
+    def _arrived(self, sequence: int) -> None:
+        at = self._range_of(sequence)
+        if at is None:
+            raise ValueError(f"sequence {sequence} was applied before")
+        first, last = self.missing[at]
+        self.missing[at : at + 1] = [
+            pair for pair in ((first, sequence - 1), (sequence + 1, last)) if pair[0] <= pair[1]
+        ]
