@@ -91,6 +91,8 @@ def start(command: Command, *, attached: bool) -> Child:
     with process.stdout as said:
         first = said.readline().strip()
     if not first:
+        if process.stdin is not None:
+            process.stdin.close()
         raise _would_not_start(command, process.wait(10.0))
     return Child(command, int(first), process)
 

@@ -1,0 +1,53 @@
+"""Fixtures that every folder may ask for: one broker and one Milvus Lite for the whole run, on ports of their own.
+
+They never touch a cluster that the environment names: tests create and delete topics and collections as they like.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from infra.settings import Settings, read_settings
+
+
+@pytest.fixture(scope="session")
+def service_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings whose data are in a temporary folder; the jars are taken from the user's cache."""
+    environ = {"VITRINE_DATA": str(tmp_path_factory.mktemp("data"))}
+    if cache := os.environ.get("VITRINE_CACHE"):
+        environ["VITRINE_CACHE"] = cache
+    return read_settings(environ)
+
+
+@pytest.fixture(scope="session")
+def broker(service_settings: Settings) -> Iterator[str]:
+    """The bootstrap address of the embedded Kafka of this run; take topic names that no other test has."""
+    from infra import kafka  # here and not above: tests that need no broker do not wait for its client
+
+    address, child = kafka.start(service_settings, attached=True, say=print)
+    yield address
+    child.stop()
+
+
+@pytest.fixture(scope="session")
+def milvus_uri(service_settings: Settings) -> Iterator[str]:
+    """The URI of the embedded Milvus Lite of this run; take collection names that no other test has."""
+    from infra import milvus
+
+    uri, child = milvus.start(service_settings, attached=True, say=print)
+    yield uri
+    child.stop()
+    milvus.refuse_damage(child.command.log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Checkpoints are large and not part of the repository: their tests run where a folder holds them."""
+    if os.environ.get("VITRINE_MODELS"):
+        return
+    absent = pytest.mark.skip(reason="VITRINE_MODELS names no folder with public checkpoints")
+    for item in items:
+        if item.get_closest_marker("checkpoint"):
+            item.add_marker(absent)

@@ -1,0 +1,103 @@
+"""A server's process group is gone whenever its parent is, however the parent went; and a lock tells what runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from infra import children, locks
+from infra.errors import ServiceFailed
+
+pytestmark = pytest.mark.hermetic
+
+PARENT = """
+import os, signal, sys, time
+from pathlib import Path
+from infra import children
+folder = Path(sys.argv[1])
+command = children.Command("napper", folder, ("sh", "-c", sys.argv[2]), dict(os.environ), grace_s=1.0)
+child = children.start(command, attached=sys.argv[3] == "attached")
+print(child.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+TWO_PROCESSES = "sleep 60 & exec sleep 60"
+DEAF = "trap '' TERM INT HUP; sleep 60 & while true; do sleep 1; done"
+
+
+def killed_parent(folder: Path, script: str, mode: str) -> int:
+    """Start a server from a process that then kills itself with SIGKILL; the server's process group."""
+    words = [sys.executable, "-c", PARENT, str(folder), script, mode]
+    said = subprocess.run(words, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    assert said.returncode == -signal.SIGKILL, said.stderr
+    return int(said.stdout)
+
+
+def group_is_gone(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def within(seconds: float, happens: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if happens():
+            return True
+        time.sleep(0.02)
+    return happens()
+
+
+def napper(folder: Path, script: str = TWO_PROCESSES) -> children.Command:
+    return children.Command("napper", folder, ("sh", "-c", script), dict(os.environ), grace_s=0.5)
+
+
+@pytest.mark.parametrize("script", [TWO_PROCESSES, DEAF])
+def test_a_parent_killed_with_sigkill_leaves_no_orphan(tmp_path: Path, script: str) -> None:
+    group = killed_parent(tmp_path, script, "attached")
+    assert within(10, lambda: group_is_gone(group))
+    assert within(5, lambda: not locks.is_held(tmp_path / "napper.lock"))
+
+
+def test_a_detached_server_outlives_its_parent_and_is_stopped_by_its_lock(tmp_path: Path) -> None:
+    group = killed_parent(tmp_path, TWO_PROCESSES, "detached")
+    assert locks.is_held(tmp_path / "napper.lock")
+    assert not group_is_gone(group)
+    assert children.stop_recorded(tmp_path / "napper.lock")
+    assert group_is_gone(group)
+    assert not children.stop_recorded(tmp_path / "napper.lock")
+
+
+def test_stopping_takes_the_whole_group_and_stopping_twice_is_harmless(tmp_path: Path) -> None:
+    child = children.start(napper(tmp_path, DEAF), attached=True)
+    assert child.is_alive()
+    child.stop()
+    child.stop()
+    assert group_is_gone(child.pid)
+
+
+def test_a_server_that_ends_by_itself_is_seen_to_be_gone(tmp_path: Path) -> None:
+    child = children.start(napper(tmp_path, "exit 3"), attached=True)
+    assert within(5, lambda: not child.is_alive())
+    child.stop()
+
+
+def test_one_server_is_not_started_twice_in_one_folder(tmp_path: Path) -> None:
+    child = children.start(napper(tmp_path), attached=True)
+    with pytest.raises(ServiceFailed, match="already running"):
+        children.start(napper(tmp_path), attached=True)
+    child.stop()
+
+
+def test_a_command_that_does_not_exist_names_its_log_and_the_cause(tmp_path: Path) -> None:
+    command = children.Command("nobody", tmp_path, ("/no/such/program",), {})
+    with pytest.raises(ServiceFailed, match=r"No such file(.|\n)*log: .*nobody\.log"):
+        children.start(command, attached=True)

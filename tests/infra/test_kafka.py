@@ -1,0 +1,113 @@
+"""The embedded broker: ready means it answers, its data outlive it, and each failure names its log and a remedy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from kafka.admin import NewTopic
+
+from infra import kafka, ports
+from infra.errors import NotRunning, PortTaken, ServiceFailed
+from infra.settings import KafkaSecurity, Settings
+
+pytestmark = pytest.mark.broker
+
+OWNER = """
+import os, signal, sys
+from infra import kafka
+from infra.settings import read_settings
+address, child = kafka.start(read_settings(), attached=True, say=lambda _: None)
+print(child.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture(scope="module")
+def own_settings(service_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A data folder with a broker that this module starts, stops and damages."""
+    return replace(service_settings, data=tmp_path_factory.mktemp("own"))
+
+
+def topics_at(address: str) -> set[str]:
+    client = kafka.admin(address, KafkaSecurity())
+    try:
+        return {str(name) for name in client.list_topics()}
+    finally:
+        client.close()
+
+
+def test_the_shared_broker_answers_and_has_one_member(broker: str) -> None:
+    assert kafka.ask(broker, KafkaSecurity(), within_s=5) == 1
+
+
+def test_a_restart_keeps_the_topics_and_the_port(own_settings: Settings) -> None:
+    address, child = kafka.start(own_settings, attached=True, say=print)
+    client = kafka.admin(address, KafkaSecurity())
+    client.create_topics([NewTopic("kept", num_partitions=1, replication_factor=1)])
+    client.close()
+    child.stop()
+    again, child = kafka.start(own_settings, attached=True, say=print)
+    assert (again, topics_at(again)) == (address, {"kept"})
+    child.stop()
+
+
+def test_a_broker_killed_with_sigkill_starts_again_with_its_data(own_settings: Settings) -> None:
+    _, child = kafka.start(own_settings, attached=True, say=print)
+    os.killpg(child.pid, signal.SIGKILL)
+    child.stop()
+    again, child = kafka.start(own_settings, attached=True, say=print)
+    assert "kept" in topics_at(again)
+    child.stop()
+
+
+def test_no_broker_remains_when_its_owner_is_killed_with_sigkill(own_settings: Settings) -> None:
+    environ = {**os.environ, "VITRINE_DATA": str(own_settings.data), "VITRINE_CACHE": str(own_settings.cache)}
+    said = subprocess.run([sys.executable, "-c", OWNER], env=environ, capture_output=True, text=True, check=False)
+    assert said.returncode == -signal.SIGKILL, said.stderr
+    group, deadline = int(said.stdout), time.monotonic() + 15
+    while _is_there(group):
+        assert time.monotonic() < deadline, "the broker outlived its owner"
+        time.sleep(0.05)
+
+
+def test_a_port_that_is_taken_is_named_with_its_setting(own_settings: Settings) -> None:
+    with socket.create_server((ports.LOOPBACK, 0)) as stranger:
+        taken = stranger.getsockname()[1]
+        with pytest.raises(PortTaken, match=f"VITRINE_KAFKA_PORT={taken}"):
+            kafka.start(replace(own_settings, kafka_port=taken), attached=True, say=print)
+
+
+def test_storage_that_cannot_be_read_is_a_failure_that_names_the_log(
+    service_settings: Settings, tmp_path: Path
+) -> None:
+    settings = replace(service_settings, data=tmp_path)
+    (tmp_path / "kafka" / "storage").mkdir(parents=True)
+    (tmp_path / "kafka" / "storage" / "meta.properties").write_text("cluster.id=\nversion=1\nnode.id=7\n")
+    with pytest.raises(ServiceFailed, match=r"log: .*kafka\.log(.|\n)*remedy: "):
+        kafka.start(settings, attached=True, say=print)
+    shutil.rmtree(tmp_path / "kafka")
+
+
+def test_a_broker_that_is_not_there_is_named_within_the_time_given() -> None:
+    (port,) = ports.choose(Path(os.devnull), 0, 1, "")
+    started = time.monotonic()
+    with pytest.raises(NotRunning, match=rf"no Kafka broker answers at 127\.0\.0\.1:{port}(.|\n)*VITRINE_KAFKA"):
+        kafka.ask(f"127.0.0.1:{port}", KafkaSecurity(), within_s=0.5)
+    assert time.monotonic() - started < 5
+
+
+def _is_there(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True

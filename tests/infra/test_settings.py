@@ -1,0 +1,85 @@
+"""Every setting has a default, and a value that cannot be used is named with its remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infra.errors import BadSetting
+from infra.settings import SETTINGS, KafkaSecurity, read_settings
+
+pytestmark = pytest.mark.hermetic
+
+
+def test_an_empty_environment_means_embedded_services_in_the_current_folder() -> None:
+    settings = read_settings({})
+    assert (settings.kafka, settings.milvus) == ("", "")
+    assert settings.data == Path.cwd() / ".vitrine"
+    assert settings.dataref_roots == (str(settings.data / "objects"),)
+    assert settings.probes_host == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("VITRINE_KAFKA", "kafka.example"),
+        ("VITRINE_KAFKA", "http://kafka:9092"),
+        ("VITRINE_KAFKA_PORT", "70000"),
+        ("VITRINE_KAFKA_SECURITY_PROTOCOL", "TLS"),
+        ("VITRINE_KAFKA_SSL_CAFILE", "/no/such/file.pem"),
+        ("VITRINE_MILVUS", "localhost"),
+        ("VITRINE_MILVUS_PORT", "-1"),
+        ("VITRINE_MODELS", "/no/such/folder"),
+        ("VITRINE_DEVICE", "tpu"),
+        ("VITRINE_PROBES", "8080"),
+        ("VITRINE_RETENTION_DAYS", "0"),
+        ("VITRINE_PARTITIONS", "٣"),
+    ],
+)
+def test_a_bad_value_is_named_with_variable_value_and_remedy(variable: str, value: str) -> None:
+    with pytest.raises(BadSetting) as failure:
+        read_settings({variable: value})
+    assert f"{variable}={value!r}" in str(failure.value)
+    assert f"remedy: set it to: {SETTINGS[variable]}" in str(failure.value)
+
+
+def test_a_misspelt_variable_is_refused_with_the_one_that_was_meant() -> None:
+    with pytest.raises(BadSetting, match="did you mean VITRINE_KAFKA"):
+        read_settings({"VITRINE_KAFKAS": "broker:9092"})
+
+
+def test_a_password_shows_up_neither_in_the_settings_nor_in_what_clients_log() -> None:
+    settings = read_settings({"VITRINE_KAFKA_SASL_PASSWORD": "s3cret", "VITRINE_MILVUS_TOKEN": "root:s3cret"})
+    assert "s3cret" not in repr(settings)
+    assert settings.kafka_security.options()["sasl_plain_password"] == "s3cret"
+
+
+def test_a_plain_connection_passes_no_security_options() -> None:
+    assert KafkaSecurity().options() == {}
+
+
+def test_security_settings_are_passed_through(tmp_path: Path) -> None:
+    authorities = tmp_path / "ca.pem"
+    authorities.write_text("")
+    environ = {
+        "VITRINE_KAFKA": "a:9093, b:9093",
+        "VITRINE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "VITRINE_KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+        "VITRINE_KAFKA_SASL_USERNAME": "vitrine",
+        "VITRINE_KAFKA_SSL_CAFILE": str(authorities),
+    }
+    settings = read_settings(environ)
+    assert settings.kafka == "a:9093,b:9093"
+    assert settings.kafka_security.options() == {
+        "security_protocol": "SASL_SSL",
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_plain_username": "vitrine",
+        "ssl_cafile": str(authorities),
+    }
+
+
+def test_roots_are_absolute_and_uris_stay_as_they_are() -> None:
+    settings = read_settings({"VITRINE_OBJECTS": "s3://bucket/prefix/", "VITRINE_DATAREF_ROOTS": "media s3://other"})
+    assert settings.objects == "s3://bucket/prefix"
+    assert settings.dataref_roots == ("s3://bucket/prefix", str(Path.cwd() / "media"), "s3://other")
