@@ -7,6 +7,7 @@ InfraError
 │   └── JarRejected   a jar of the broker is missing or is not the pinned one
 ├── NotRunning        nothing answers where a service is expected
 │   └── DependencyDown  a store that was there does not answer now: wait and try again
+├── ServiceRefused    a service answered, and would not do what was asked
 ├── TopicDiffers      an existing topic is not as the topology wants it
 └── ObjectRefused     an object may not be read, is not what was promised, or is not there
 """
@@ -49,6 +50,10 @@ class NotRunning(InfraError):
 
 class DependencyDown(NotRunning):
     """A store does not answer at the moment; the caller waits and tries again."""
+
+
+class ServiceRefused(InfraError):
+    """A service answered, and would not do what was asked: rights, a setting it does not know, a limit."""
 
 
 class TopicDiffers(InfraError):

@@ -1,0 +1,126 @@
+"""Topic specifications → topics in a cluster: the missing ones are made, an existing one that differs is reported.
+
+What one would get wrong: a topic with fewer partitions, a shorter retention or a smaller message size than the flow was
+designed for works for weeks and then loses something. So it is never silently used; and it is never changed either,
+since a change of partitions moves keys between them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from infra.errors import NotRunning, ServiceRefused, TopicDiffers
+from infra.kafka import admin, ask
+from infra.settings import KafkaSecurity
+
+VISIBLE_WITHIN_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """A topic as the flow wants it; ``config`` holds Kafka's own names and values, both strings."""
+
+    name: str
+    partitions: int
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+def ensure_topics(specs: Sequence[TopicSpec], bootstrap: str, security: KafkaSecurity | None = None) -> tuple[str, ...]:
+    """Make the missing topics and check all of them; the names of those that were made, once every broker knows them.
+
+    Raises :class:`TopicDiffers`, naming topic, setting, wanted and found for every difference; :class:`NotRunning`;
+    :class:`infra.errors.ServiceRefused`.
+    """
+    with _client(bootstrap, security or KafkaSecurity()) as client:
+        missing = [spec for spec in specs if spec.name not in set(client.list_topics())]
+        if missing:
+            _make(client, missing)
+        found = _partitions(client, specs)
+        differences = [line for spec in specs for line in _differences(spec, found[spec.name], _config(client, spec))]
+    if differences:
+        raise TopicDiffers(
+            "existing topics are not as they must be:\n  " + "\n  ".join(differences),
+            remedy="alter or delete these topics, or use other ones (--run NAME); they are left as they are",
+        )
+    return tuple(spec.name for spec in missing)
+
+
+def delete_topics(names: Sequence[str], bootstrap: str, security: KafkaSecurity | None = None) -> tuple[str, ...]:
+    """Delete those of the topics that exist, with all that is recorded in them; their names."""
+    with _client(bootstrap, security or KafkaSecurity()) as client:
+        there = sorted(set(names) & set(client.list_topics()))
+        if there:
+            client.delete_topics(there)
+    return tuple(there)
+
+
+@contextmanager
+def _client(bootstrap: str, security: KafkaSecurity) -> Iterator[KafkaAdminClient]:
+    ask(bootstrap, security, within_s=10.0)
+    try:
+        client = admin(bootstrap, security)
+        try:
+            yield client
+        finally:
+            client.close()
+    except KafkaError as failure:
+        raise ServiceRefused(
+            f"Kafka at {bootstrap} refused: {failure}",
+            remedy="look at the address, the security settings and the rights",
+        ) from failure
+
+
+def _make(client: KafkaAdminClient, specs: Sequence[TopicSpec]) -> None:
+    """The replication factor is the cluster's default. One that another process makes at this moment is as good."""
+    wanted = {
+        spec.name: {"num_partitions": spec.partitions, "replication_factor": -1, "configs": dict(spec.config)}
+        for spec in specs
+    }
+    for topic in client.create_topics(wanted, raise_errors=False)["topics"]:
+        error = for_code(topic["error_code"])
+        if topic["error_code"] and error is not TopicAlreadyExistsError:
+            raise error(f"{topic['name']}: {topic.get('error_message') or error.__name__}")
+
+
+def _partitions(client: KafkaAdminClient, specs: Sequence[TopicSpec]) -> dict[str, int]:
+    """Partitions of each topic, once all of them have a leader. Raises :class:`NotRunning` when that takes too long."""
+    deadline = time.monotonic() + VISIBLE_WITHIN_S
+    while True:
+        described = client.describe_topics([spec.name for spec in specs])
+        ready = {topic["name"]: len(topic["partitions"]) for topic in described if _is_ready(topic)}
+        absent = sorted({spec.name for spec in specs} - set(ready))
+        if not absent:
+            return ready
+        if time.monotonic() > deadline:
+            raise NotRunning(f"topics without a leader after {VISIBLE_WITHIN_S:.0f} s: {', '.join(absent)}")
+        time.sleep(0.1)
+
+
+def _is_ready(topic: Mapping[str, object]) -> bool:
+    partitions = topic["partitions"]
+    assert isinstance(partitions, list)
+    return not topic["error_code"] and bool(partitions) and all(part["leader_id"] >= 0 for part in partitions)
+
+
+def _config(client: KafkaAdminClient, spec: TopicSpec) -> dict[str, str]:
+    if not spec.config:
+        return {}
+    resource = ConfigResource(ConfigResourceType.TOPIC, spec.name, dict.fromkeys(spec.config, ""))
+    described = client.describe_configs([resource], config_filter="all")["topic"][spec.name]
+    return {name: str(entry["value"]) for name, entry in described.items()}
+
+
+def _differences(spec: TopicSpec, partitions: int, config: Mapping[str, str]) -> Iterator[str]:
+    if partitions != spec.partitions:
+        yield f"{spec.name}: partitions: wanted {spec.partitions}, found {partitions}"
+    for name, wanted in spec.config.items():
+        found = config.get(name, "(none)")
+        if sorted(found.split(",")) != sorted(wanted.split(",")):
+            yield f"{spec.name}: {name}: wanted {wanted}, found {found}"
