@@ -1,0 +1,129 @@
+"""product lines → ``catalog.products``: what a line must say, and how one that does not is refused by name.
+
+A product travels with the bytes of its pictures, so that the topic alone is the catalogue; only where they are too many
+for a message do they go to the object store. A line is loaded whole or not at all, and every refusal is reported.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from schemas.ids import ProductId
+from schemas.product import Picture, Product, ProductDeleted
+from schemas.reference import Reference
+from schemas.segment import MAX_INLINE_BYTES
+from streams import pictures
+from streams.envelope import Envelope, UnreadableEnvelope, check_id
+from streams.producer import Producer
+from streams.topology import PRODUCTS
+
+SOURCE = "vitrine/catalog"
+
+
+class Store(Protocol):
+    """Where bytes go that are too many for a message."""
+
+    def put(self, data: bytes) -> Reference:
+        """Keep these bytes; the same bytes give the same reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One line that was not loaded."""
+
+    file: Path
+    line: int
+    field: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.field}: {self.why}"
+
+
+def load(file: Path, to: Producer, store: Store, *, keep_going: bool) -> tuple[int, list[Refusal]]:
+    """Publish the products of a JSON Lines file; how many were, and the lines that were refused.
+
+    Without `keep_going` nothing behind the first refused line is loaded.
+    """
+    loaded, refused = 0, []
+    for outcome in read(file):
+        if isinstance(outcome, Refusal):
+            refused.append(outcome)
+            if not keep_going:
+                break
+        else:
+            to.send(Envelope(_fitted(outcome, store), SOURCE, datetime.now(UTC)), PRODUCTS.name)
+            loaded += 1
+    to.settle()
+    return loaded, refused
+
+
+def delete(product_id: str, to: Producer) -> None:
+    """Publish a tombstone. Raises `UnreadableEnvelope` for an id that cannot be one."""
+    check_id(product_id)
+    to.send(Envelope(ProductDeleted(product_id=ProductId(product_id)), SOURCE, datetime.now(UTC)), PRODUCTS.name)
+    to.settle()
+
+
+def read(file: Path) -> Iterator[Product | Refusal]:
+    """Each line's product, or why it is refused; blank lines are passed over."""
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                yield _parse(line, file, number)
+
+
+def _parse(line: bytes, file: Path, number: int) -> Product | Refusal:
+    try:
+        said = json.loads(line)
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        return Refusal(file, number, "line", f"not JSON: {error}")
+    if not isinstance(said, dict):
+        return Refusal(file, number, "line", 'not a product; write {"product_id": …, "title": …, "images": […]}')
+    return _product(said, file, number)
+
+
+def _product(said: dict[str, object], file: Path, number: int) -> Product | Refusal:
+    fields = dict(said)
+    for name, find in (("images", pictures.image), ("videos", pictures.video)):
+        found: list[Picture] = []
+        places = said.get(name, [])
+        if not isinstance(places, list):
+            return Refusal(file, number, name, "not a list of paths or URLs")
+        for index, place in enumerate(places):
+            try:
+                found.append(find(str(place), file.parent))
+            except pictures.NoPicture as error:
+                return Refusal(file, number, f"{name}[{index}]", str(error))
+        fields[name] = tuple(found)
+    return _validated(fields, file, number)
+
+
+def _validated(fields: dict[str, object], file: Path, number: int) -> Product | Refusal:
+    try:
+        product = Product.model_validate(fields)
+        check_id(product.product_id)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        return Refusal(file, number, ".".join(str(part) for part in first["loc"]) or "line", first["msg"])
+    except UnreadableEnvelope as error:
+        return Refusal(file, number, "product_id", str(error))
+    return product
+
+
+def _fitted(product: Product, store: Store) -> Product:
+    """The product as it fits into a message: its pictures by reference where inline they would be too large."""
+    if len(product.value()) <= MAX_INLINE_BYTES:
+        return product
+
+    def kept(picture: Picture) -> Picture:
+        return Picture(content_type=picture.content_type, reference=store.put(picture.data))
+
+    return product.model_copy(
+        update={"images": tuple(map(kept, product.images)), "videos": tuple(map(kept, product.videos))}
+    )

@@ -1,0 +1,30 @@
+"""``vitrine status``."""
+
+import time
+
+import click
+
+from infra.settings import read_settings
+from streams import reading, status
+
+
+@click.command()
+@click.option("--since-h", type=click.FloatRange(0.01), default=24.0, show_default=True, help="Matches of this long.")
+@click.option("--quiet-after-s", type=click.FloatRange(1), default=30.0, show_default=True,
+              help="A stage with older work and no output for so long is quiet.")  # fmt: skip
+@click.option("--run", default="", help="Of a named run instead of production.")
+@click.pass_context
+def command(ctx: click.Context, since_h: float, quiet_after_s: float, run: str) -> None:
+    """Say for each room and stage how far it is. Ends with 1 when a stage is quiet.
+
+    \b
+    Example: vitrine status --quiet-after-s 60
+    """
+    settings = read_settings()
+    now_ms, quiet_after_ms = int(time.time() * 1000), int(quiet_after_s * 1000)
+    with reading.connect(settings) as reader:
+        seen = status.look_at_rooms(reader, now_ms - int(since_h * 3_600_000), run)
+        stages = status.look_at_stages(reader, settings, now_ms, run)
+    click.echo(status.as_text(seen, stages, now_ms, quiet_after_ms))
+    if any(stage.quiet(quiet_after_ms) for stage in stages):
+        ctx.exit(1)

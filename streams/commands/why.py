@@ -1,0 +1,19 @@
+"""``vitrine why``."""
+
+import click
+
+from infra.settings import read_settings
+from streams import reading, why
+
+
+@click.command()
+@click.argument("match_id")
+@click.option("--run", default="", help="Of a named run instead of production.")
+def command(match_id: str, run: str) -> None:
+    """Tell how a match came about: words, summary, frames, runner-up, shelf, and the records behind it.
+
+    \b
+    Example: vitrine why room-7-20261123T090000Z/000042/match
+    """
+    with reading.connect(read_settings()) as reader:
+        click.echo(why.why(why.find(reader, match_id, run)))

@@ -1,0 +1,90 @@
+"""a place named in a catalogue line → the picture or short video that lies there, told apart by its first bytes.
+
+What one would get wrong: a name's ending says nothing (shops serve WebP as ``.jpg``), and an error page is no picture.
+"""
+
+from pathlib import Path
+from urllib.error import URLError
+from urllib.parse import unquote, urlsplit
+from urllib.request import Request, urlopen
+
+from schemas.product import Picture
+
+MAX_BYTES = 64 * 1024 * 1024
+"""A short video of a minute or two; a page image is far below."""
+FETCH_WITHIN_S = 30.0
+
+_IMAGES = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"), (b"GIF8", "image/gif"))
+_VIDEOS = ((b"\x1aE\xdf\xa3", "video/webm"), (b"\x47", "video/mp2t"))
+
+
+class NoPicture(ValueError):
+    """There is nothing usable at this place; the message names it and says why."""
+
+
+def image(place: str, folder: Path) -> Picture:
+    """The still picture at a path (relative to `folder`), or at a file, http or https URL. Raises `NoPicture`."""
+    data = _read(place, folder)
+    return Picture(content_type=_kind(data, place, "a JPEG, PNG, WebP or GIF picture", _image_type(data)), data=data)
+
+
+def video(place: str, folder: Path) -> Picture:
+    """The short video at such a place. Raises `NoPicture`."""
+    data = _read(place, folder)
+    return Picture(content_type=_kind(data, place, "an MP4, WebM or MPEG-TS video", _video_type(data)), data=data)
+
+
+def _kind(data: bytes, place: str, wanted: str, found: str | None) -> str:
+    if not data:
+        raise NoPicture(f"{place} is empty")
+    if found is None:
+        raise NoPicture(f"{place} is not {wanted}: it begins with {data[:8]!r}")
+    return found
+
+
+def _image_type(data: bytes) -> str | None:
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for magic, kind in _IMAGES if data.startswith(magic)), None)
+
+
+def _video_type(data: bytes) -> str | None:
+    if data[4:8] == b"ftyp":
+        return "video/mp4"
+    return next((kind for magic, kind in _VIDEOS if data.startswith(magic)), None)
+
+
+def _read(place: str, folder: Path) -> bytes:
+    url = urlsplit(place)
+    if url.scheme in ("http", "https"):
+        return _fetch(place)
+    if url.scheme == "file":
+        return _load(Path(unquote(url.path)))
+    if "://" in place:
+        raise NoPicture(f"{place}: {url.scheme}: is not read here; give a path, or a file, http or https URL")
+    return _load(folder / place)
+
+
+def _load(path: Path) -> bytes:
+    try:
+        with path.open("rb") as opened:
+            data = opened.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise NoPicture(f"{path} cannot be read: {reason}") from error
+    return _bounded(data, str(path))
+
+
+def _fetch(url: str) -> bytes:
+    try:
+        with urlopen(Request(url, headers={"User-Agent": "vitrine"}), timeout=FETCH_WITHIN_S) as answer:
+            data: bytes = answer.read(MAX_BYTES + 1)
+    except (URLError, OSError, ValueError) as error:
+        raise NoPicture(f"{url} cannot be fetched: {error}") from error
+    return _bounded(data, url)
+
+
+def _bounded(data: bytes, place: str) -> bytes:
+    if len(data) > MAX_BYTES:
+        raise NoPicture(f"{place} is larger than {MAX_BYTES} bytes")
+    return data

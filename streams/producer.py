@@ -1,0 +1,132 @@
+"""events → Kafka, acknowledged by the broker: idempotent, and patient while the broker is away.
+
+What one would get wrong: a client of another kind may spread keys differently. This one hashes the key with murmur2,
+as the Java client, aiokafka and Faust do; librdkafka (kcat) has to be told (``partitioner=murmur2_random``).
+"""
+
+import logging
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.producer.future import FutureRecordMetadata
+
+from infra import kafka, services
+from infra.errors import InfraError
+from infra.settings import Settings
+from streams.envelope import Envelope, encode
+from streams.topology import MAX_MESSAGE_BYTES
+
+Say = Callable[[str], None]
+
+PATIENCE_MS = 2**31 - 1
+"""24 days, the longest the protocol's own number can be: a broker that is away is waited for."""
+TELL_AFTER_S = 5.0
+"""So long nothing is said about a broker that does not answer: a restart of one takes less."""
+MAX_UNSETTLED = 200
+MAX_UNSETTLED_BYTES = 32 * 1024 * 1024
+"""What is sent ahead of the broker's acknowledgement, at most; beyond, `send` waits."""
+
+
+class NotPublished(InfraError):
+    """The broker will never take this record; it says why."""
+
+
+class Producer:
+    """Publishes events in the order of the calls; closing it settles all. Not for several threads."""
+
+    def __init__(self, client: KafkaProducer, address: str, say: Say) -> None:
+        self._client = client
+        self._address = address
+        self._say = say
+        self._unsettled: list[FutureRecordMetadata] = []
+        self._unsettled_bytes = 0
+
+    def send(self, envelope: Envelope, topic: str) -> None:
+        """Hand one event to the client; `settle` makes sure of it. Raises `NotPublished`."""
+        key, value, headers = encode(envelope)
+        size = len(value or b"")
+        if len(self._unsettled) >= MAX_UNSETTLED or self._unsettled_bytes + size > MAX_UNSETTLED_BYTES:
+            self.settle()
+        self._unsettled.append(self._enqueue(topic, key, value, list(headers.items())))
+        self._unsettled_bytes += size
+
+    def settle(self) -> None:
+        """Wait until the broker has acknowledged everything, however long it is away. Raises `NotPublished`."""
+        away = False
+        while self._unsettled:
+            try:
+                self._unsettled[0].get(timeout=TELL_AFTER_S)
+            except KafkaTimeoutError as late:
+                if self._unsettled[0].is_done:
+                    raise self._refused(late) from late
+                away = self._tell(away)
+            except KafkaError as refused:
+                raise self._refused(refused) from refused
+            else:
+                self._unsettled.pop(0)
+        self._unsettled_bytes = 0
+        if away:
+            self._say("Kafka answers again")
+
+    def close(self) -> None:
+        """Settle, then let go of the connections."""
+        try:
+            self.settle()
+        finally:
+            self._client.close(timeout=1.0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._client.close(timeout=1.0)
+
+    def _enqueue(
+        self, topic: str, key: bytes, value: bytes | None, headers: list[tuple[str, bytes]]
+    ) -> FutureRecordMetadata:
+        away = False
+        while True:
+            try:
+                return self._client.send(topic, value=value, key=key, headers=headers)
+            except KafkaTimeoutError:  # the topic's partitions are not known yet: nothing was enqueued
+                away = self._tell(away)
+            except KafkaError as refused:
+                raise self._refused(refused) from refused
+
+    def _tell(self, told: bool) -> bool:
+        if not told:
+            self._say(f"Kafka at {self._address} does not answer; waiting for it, nothing is lost (Ctrl-C gives up)")
+        return True
+
+    def _refused(self, error: KafkaError) -> NotPublished:
+        return NotPublished(
+            f"Kafka at {self._address} did not take a record: {error or type(error).__name__}",
+            remedy="vitrine up makes the topics with the right sizes; vitrine doctor says what differs",
+        )
+
+
+def connect(settings: Settings, say: Say = lambda _: None) -> Producer:
+    """A producer for the cluster that runs now. Raises `NotRunning` where none answers within 10 s."""
+    address = settings.kafka or services.find(settings).kafka
+    security = services.security(settings)
+    kafka.ask(address, security, within_s=10.0)
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it prints every attempt to reconnect
+    client = KafkaProducer(
+        bootstrap_servers=address.split(","),
+        client_id="vitrine-push",
+        enable_idempotence=True,
+        acks="all",
+        delivery_timeout_ms=PATIENCE_MS,
+        reconnect_backoff_max_ms=1000,
+        max_block_ms=int(TELL_AFTER_S * 1000),
+        max_request_size=MAX_MESSAGE_BYTES,
+        allow_auto_create_topics=False,
+        **security.options(),
+    )
+    return Producer(client, address, say)

@@ -1,0 +1,188 @@
+"""Kafka → records, for those who only look: no group, nothing is committed, and looking changes nothing.
+
+A record is found by its position (``topic/partition/offset``), by a stretch of a topic, or by waiting for what comes.
+"""
+
+import heapq
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
+from kafka.errors import KafkaError
+
+from infra import kafka, services
+from infra.errors import InfraError, NotRunning
+from infra.settings import Settings
+from streams.envelope import Envelope, Record, UnreadableEnvelope, decode
+from streams.topology import MAX_MESSAGE_BYTES
+
+ANSWERS_WITHIN_MS = 15_000
+"""A broker that has not answered a question after this is not there."""
+POLL_MS = 500
+
+
+class NotFound(InfraError):
+    """No such topic or record; the remedy says where to look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """The records ``start`` ≤ offset < ``end`` of one partition."""
+
+    topic: str
+    partition: int
+    start: int
+    end: int
+
+
+class Reader:
+    """One connection for reading. Raises `NotRunning` from any method when the broker does not answer."""
+
+    def __init__(self, client: KafkaConsumer, address: str) -> None:
+        self._client = client
+        self._address = address
+
+    def stretches(self, topic: str, since_ms: int | None = None) -> list[Stretch]:
+        """What a topic holds now, for each partition; only what was written since then (epoch ms), where given."""
+        parts = self._partitions(topic)
+        with _Answering(self._address):
+            ends = self._client.end_offsets(parts, timeout_ms=ANSWERS_WITHIN_MS)
+            begins = self._client.beginning_offsets(parts, timeout_ms=ANSWERS_WITHIN_MS)
+            if since_ms is not None:
+                found = self._client.offsets_for_times(dict.fromkeys(parts, since_ms), timeout_ms=ANSWERS_WITHIN_MS)
+                begins = {part: found[part].offset if found.get(part) else ends[part] for part in parts}
+        return [Stretch(topic, part.partition, begins[part], ends[part]) for part in parts]
+
+    def read(self, stretches: Iterable[Stretch]) -> Iterator[Record]:
+        """Every record that is there of these stretches; order is kept within each partition."""
+        left = {TopicPartition(s.topic, s.partition): s for s in stretches if s.start < s.end}
+        self._seek({part: stretch.start for part, stretch in left.items()})
+        heard_at = time.monotonic()
+        while left:
+            batch = self._poll()
+            heard_at = time.monotonic() if batch else heard_at
+            if (time.monotonic() - heard_at) * 1000 > ANSWERS_WITHIN_MS:
+                raise NotRunning(f"Kafka at {self._address} stopped answering", remedy="vitrine doctor")
+            yield from (record for record in batch if _within(record, left))
+            for part in [part for part, stretch in left.items() if self._position(part) >= stretch.end]:
+                del left[part]
+                self._client.pause(part)
+
+    def follow(self, topic: str, *, from_beginning: bool) -> Iterator[Record | None]:
+        """All that comes from now on, or all there is and then what comes; None after each quiet half second."""
+        self._seek({TopicPartition(s.topic, s.partition): s.start if from_beginning else s.end
+                    for s in self.stretches(topic)})  # fmt: skip
+        while True:
+            batch = self._poll()
+            yield from batch
+            if not batch:
+                yield None
+
+    def at(self, position: str) -> Record | None:
+        """The record at ``topic/partition/offset``; None where it is no longer kept."""
+        topic, partition, offset = split_position(position)
+        known = {s.partition: s for s in self.stretches(topic)}
+        where = known.get(partition)
+        if where is None or not where.start <= offset < where.end:
+            return None
+        found = next(self.read([Stretch(topic, partition, offset, offset + 1)]), None)
+        return found if found and found.offset == offset else None
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close(autocommit=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _partitions(self, topic: str) -> list[TopicPartition]:
+        with _Answering(self._address):
+            found = self._client.partitions_for_topic(topic)
+        if not found:
+            raise NotFound(f"there is no topic {topic} on {self._address}", remedy="vitrine up makes the topics")
+        return [TopicPartition(topic, partition) for partition in sorted(found)]
+
+    def _seek(self, offsets: dict[TopicPartition, int]) -> None:
+        with _Answering(self._address):
+            self._client.assign(list(offsets))
+            self._client.resume(*offsets)  # a partition read to its end before was paused there
+            for part, offset in offsets.items():
+                self._client.seek(part, offset)
+
+    def _poll(self) -> list[Record]:
+        with _Answering(self._address):
+            polled = self._client.poll(timeout_ms=POLL_MS)
+        batches = ([_record(raw) for raw in batch] for batch in polled.values())
+        return list(heapq.merge(*batches, key=lambda record: record.timestamp_ms))
+
+    def _position(self, part: TopicPartition) -> int:
+        with _Answering(self._address):
+            return int(self._client.position(part, timeout_ms=ANSWERS_WITHIN_MS))
+
+
+class _Answering:
+    """Turns what kafka-python raises for an absent broker into `NotRunning`."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if isinstance(error, KafkaError):
+            raise NotRunning(f"Kafka at {self._address} does not answer: {error}", remedy="vitrine doctor") from error
+
+
+def connect(settings: Settings) -> Reader:
+    """A reader of the cluster that runs now. Raises `NotRunning` where none answers within 10 s."""
+    address = settings.kafka or services.find(settings).kafka
+    security = services.security(settings)
+    kafka.ask(address, security, within_s=10.0)
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it prints every attempt to reconnect
+    client = KafkaConsumer(
+        bootstrap_servers=address.split(","),
+        client_id="vitrine-look",
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+        allow_auto_create_topics=False,
+        **security.options(),
+    )
+    return Reader(client, address)
+
+
+def understood(record: Record) -> Envelope | UnreadableEnvelope:
+    """The event in a record, or why it cannot be read."""
+    try:
+        return decode(record)
+    except UnreadableEnvelope as unreadable:
+        return unreadable
+
+
+def split_position(position: str) -> tuple[str, int, int]:
+    """``topic/partition/offset`` in its parts. Raises `NotFound` for anything else."""
+    topic, _, rest = position.partition("/")
+    partition, _, offset = rest.partition("/")
+    if not (topic and partition.isdecimal() and offset.isdecimal()):
+        raise NotFound(f"{position!r} is not a position", remedy="a position reads topic/partition/offset")
+    return topic, int(partition), int(offset)
+
+
+def _within(record: Record, left: dict[TopicPartition, Stretch]) -> bool:
+    stretch = left.get(TopicPartition(record.topic, record.partition))
+    return stretch is not None and stretch.start <= record.offset < stretch.end
+
+
+def _record(raw: ConsumerRecord) -> Record:
+    headers = {name: value or b"" for name, value in raw.headers}
+    return Record(raw.topic, raw.partition, raw.offset, raw.key, raw.value, headers, raw.timestamp)

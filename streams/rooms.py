@@ -1,0 +1,75 @@
+"""a room's JSON file → the room as it is pushed: checked against the catalogue, its shelf's titles filled in."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from infra.errors import InfraError
+from schemas.ids import ProductId
+from schemas.product import Product, ProductDeleted
+from schemas.room import Room
+from streams.envelope import Envelope
+from streams.plain import plain
+from streams.reading import Reader, understood
+from streams.topology import PRODUCTS
+
+
+class BadRoom(InfraError):
+    """A room that cannot be used as it is; names the file and the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedRoom:
+    """A room with its titles, and the products on it that the catalogue does not have."""
+
+    room: Room
+    unknown: tuple[ProductId, ...]
+
+    def refuse_unknown(self) -> None:
+        """Raises `BadRoom` where a product is unknown."""
+        if self.unknown:
+            raise BadRoom(
+                f"the catalogue does not have: {', '.join(plain(product) for product in self.unknown)}",
+                remedy="load them (vitrine catalog load FILE), correct the room, or use it as it is with --force",
+            )
+
+
+def read_room(file: Path) -> Room:
+    """The room in a JSON file. Raises `BadRoom`."""
+    try:
+        return Room.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "file"
+        remedy = 'write {"revision": 0, "title": …, "language": "en", "shelf": {"1": "p-17"}}'
+        raise BadRoom(f"{file}: {field}: {first['msg']}", remedy=remedy) from error
+    except OSError as error:
+        raise BadRoom(f"{file} cannot be read: {error.strerror}", remedy="give the path of a JSON file") from error
+
+
+def check(room: Room, titles: Mapping[ProductId, str]) -> CheckedRoom:
+    """The room with the titles of its shelf, those that the platform gave first; and what is not in the catalogue."""
+    named = [*room.shelf.values(), *([room.pinned] if room.pinned else [])]
+    unknown = tuple(dict.fromkeys(product for product in named if product not in titles))
+    filled = {link: titles[product] for link, product in room.shelf.items() if product in titles}
+    return CheckedRoom(room.model_copy(update={"shelf_titles": filled | room.shelf_titles}), unknown)
+
+
+def catalogue_titles(reader: Reader) -> dict[ProductId, str]:
+    """Product → title, as the catalogue topic has them now."""
+    titles: dict[ProductId, str] = {}
+    for event in _events(reader):
+        if isinstance(event, Product):
+            titles[event.product_id] = event.title
+        elif isinstance(event, ProductDeleted):
+            titles.pop(event.product_id, None)
+    return titles
+
+
+def _events(reader: Reader) -> Iterator[object]:
+    for record in reader.read(reader.stretches(PRODUCTS.name)):
+        found = understood(record)
+        if isinstance(found, Envelope):
+            yield found.event

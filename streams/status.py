@@ -1,0 +1,196 @@
+"""topics and groups → how far each room and each stage is, and which stage is quiet.
+
+What one would get wrong: a stage that has nothing to do is as silent as one that hangs. It is called quiet only when
+the oldest message that it has not finished has waited, and nothing came out, for longer than the bound.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from infra import kafka, services
+from infra.settings import Settings
+from schemas.deadletter import PREFIX
+from schemas.ids import StreamId
+from schemas.match import Match
+from schemas.room import StreamEnded
+from schemas.segment import Segment
+from streams.envelope import Envelope, Record
+from streams.plain import plain
+from streams.reading import Reader, Stretch, understood
+from streams.topology import DEADLETTERS, FLOW, MATCHES, SEGMENTS, StageRow, group_id, source_topic, topic_name
+
+TAIL = 50
+"""So many of a partition's newest segments are looked at: they hold the media, and there may be a week of them."""
+OUTPUT_TAIL = 200
+"""The same for a stage's output, whose records are small; several stages may share the topic."""
+
+
+@dataclass(slots=True)
+class RoomStatus:
+    """One broadcast, as of the records that were looked at."""
+
+    stream_id: StreamId
+    last_segment: int | None = None
+    last_segment_ms: int | None = None
+    """When it was pushed, in epoch milliseconds."""
+    last_match: int | None = None
+    last_match_ms: int | None = None
+    ended: str = ""
+    gaps: Counter[str] = field(default_factory=Counter)
+    """``picture: NoVideo``, ``speech: NoAudio``, ``dead letter: Conflict`` → how often."""
+
+    @property
+    def behind(self) -> int | None:
+        """Segments pushed but not yet matched; dead letters among them count as not matched."""
+        if self.last_segment is None:
+            return None
+        return self.last_segment - (-1 if self.last_match is None else self.last_match)
+
+
+@dataclass(frozen=True, slots=True)
+class StageStatus:
+    """One consumer group."""
+
+    stage: str
+    lag: int
+    """Messages that it has not finished."""
+    waiting_ms: int | None
+    """How long the oldest of them has been there."""
+    last_output_ms: int | None
+    """How long ago it last published something; None: not among the records that were looked at."""
+
+    def quiet(self, after_ms: int) -> bool:
+        """It has work and nothing comes out."""
+        idle = self.last_output_ms is None or self.last_output_ms > after_ms
+        return self.waiting_ms is not None and self.waiting_ms > after_ms and idle
+
+
+def rooms(records: Iterable[Record]) -> list[RoomStatus]:
+    """What segments, matches and dead letters say of each broadcast, the one that was last heard of first."""
+    known: dict[StreamId, RoomStatus] = {}
+    for record in records:
+        if PREFIX + "exception" in record.headers:
+            _count_letter(record, known)
+            continue
+        found = understood(record)
+        if isinstance(found, Envelope):
+            _count(found, record, known)
+    return sorted(known.values(), key=lambda room: -max(room.last_segment_ms or 0, room.last_match_ms or 0))
+
+
+def _count(found: Envelope, record: Record, known: dict[StreamId, RoomStatus]) -> None:
+    event = found.event
+    room = _room(event.subject, known)
+    if isinstance(event, Segment) and (room.last_segment is None or event.sequence >= room.last_segment):
+        room.last_segment, room.last_segment_ms = event.sequence, record.timestamp_ms
+    elif isinstance(event, StreamEnded):
+        room.ended = event.reason
+    elif isinstance(event, Match):
+        if room.last_match is None or event.sequence >= room.last_match:
+            room.last_match, room.last_match_ms = event.sequence, record.timestamp_ms
+        gaps = {"picture": event.visual_gap, "speech": event.speech_gap}
+        room.gaps.update(f"{half}: {reason}" for half, reason in gaps.items() if reason)
+
+
+def _count_letter(record: Record, known: dict[StreamId, RoomStatus]) -> None:
+    reason = record.headers[PREFIX + "exception"].decode(errors="replace")
+    stream = record.headers.get("ce_subject", record.key or b"?").decode(errors="replace")
+    _room(stream, known).gaps[f"dead letter: {reason}"] += 1
+
+
+def _room(stream: str, known: dict[StreamId, RoomStatus]) -> RoomStatus:
+    return known.setdefault(StreamId(stream), RoomStatus(StreamId(stream)))
+
+
+def look_at_rooms(reader: Reader, since_ms: int, run: str = "") -> list[RoomStatus]:
+    """The rooms as of the newest segments, and of the matches and dead letters since a moment (epoch ms)."""
+    tails = _tails(reader.stretches(topic_name(SEGMENTS)), TAIL)
+    small = [topic_name(topic, run) for topic in (MATCHES, DEADLETTERS)]
+    recent = [stretch for name in small for stretch in reader.stretches(name, since_ms)]
+    return rooms([*reader.read(tails), *reader.read(recent)])
+
+
+def look_at_stages(reader: Reader, settings: Settings, now_ms: int, run: str = "") -> list[StageStatus]:
+    """Every stage's lag and silence."""
+    committed = _committed(settings, run)
+    return [_stage(reader, row, committed.get(row.stage, {}), now_ms, run) for row in FLOW]
+
+
+def _stage(reader: Reader, row: StageRow, committed: Mapping[int, int], now_ms: int, run: str) -> StageStatus:
+    left = [
+        Stretch(s.topic, s.partition, max(s.start, committed.get(s.partition, s.start)), s.end)
+        for s in reader.stretches(source_topic(row, run))
+    ]
+    unread = [stretch for stretch in left if stretch.start < stretch.end]
+    oldest = [record.timestamp_ms for record in _firsts(reader, unread)]
+    return StageStatus(
+        row.stage,
+        sum(stretch.end - stretch.start for stretch in unread),
+        now_ms - min(oldest) if oldest else None,
+        _last_output(reader, row, now_ms, run),
+    )
+
+
+def _firsts(reader: Reader, stretches: Iterable[Stretch]) -> list[Record]:
+    return list(reader.read(Stretch(s.topic, s.partition, s.start, s.start + 1) for s in stretches))
+
+
+def _last_output(reader: Reader, row: StageRow, now_ms: int, run: str) -> int | None:
+    if row.writes is None:
+        return None
+    tails = _tails(reader.stretches(topic_name(row.writes, run)), OUTPUT_TAIL)
+    own = f"vitrine/{row.stage}".encode()
+    times = [record.timestamp_ms for record in reader.read(tails) if record.headers.get("ce_source") == own]
+    return now_ms - max(times) if times else None
+
+
+def _tails(stretches: Iterable[Stretch], length: int) -> list[Stretch]:
+    return [Stretch(s.topic, s.partition, max(s.start, s.end - length), s.end) for s in stretches]
+
+
+def _committed(settings: Settings, run: str) -> dict[str, dict[int, int]]:
+    """Stage → partition → the offset that its group will read next."""
+    address = settings.kafka or services.find(settings).kafka
+    admin = kafka.admin(address, services.security(settings))
+    try:
+        groups = {group_id(row.stage, run): row for row in FLOW}
+        found = admin.list_group_offsets(dict.fromkeys(groups))
+    finally:
+        admin.close()
+    return {
+        row.stage: {part.partition: at.offset for part, at in found.get(group, {}).items()
+                    if part.topic == source_topic(row, run) and at.offset >= 0}
+        for group, row in groups.items()
+    }  # fmt: skip
+
+
+def as_text(rooms_seen: list[RoomStatus], stages: list[StageStatus], now_ms: int, quiet_after_ms: int) -> str:
+    """Both tables, for a terminal."""
+    lines = ["stage             lag  oldest unread  last output"]
+    lines += [_stage_line(stage, quiet_after_ms) for stage in stages]
+    lines += ["", "room"] if rooms_seen else ["", "no room yet: vitrine push FILE"]
+    for room in rooms_seen:
+        lines += [f"{plain(room.stream_id, 60)}{f' (ended: {room.ended})' if room.ended else ''}"]
+        lines += [f"  last segment {_at(room.last_segment, room.last_segment_ms, now_ms)}, "
+                  f"last match {_at(room.last_match, room.last_match_ms, now_ms)}"
+                  f"{'' if room.behind is None else f', {room.behind} behind'}"]  # fmt: skip
+        lines += [f"  {plain(reason)}: {count}" for reason, count in sorted(room.gaps.items())]
+    return "\n".join(lines)
+
+
+def _stage_line(stage: StageStatus, quiet_after_ms: int) -> str:
+    mark = "  QUIET: it has work and nothing comes out" if stage.quiet(quiet_after_ms) else ""
+    waiting, output = _ago(stage.waiting_ms), _ago(stage.last_output_ms)
+    return f"{stage.stage:<16} {stage.lag:>4}  {waiting:>13}  {output:>11}{mark}"
+
+
+def _at(sequence: int | None, at_ms: int | None, now_ms: int) -> str:
+    return "none" if sequence is None or at_ms is None else f"{sequence} ({_ago(now_ms - at_ms)} ago)"
+
+
+def _ago(ms: int | None) -> str:
+    if ms is None:
+        return "-"
+    seconds = max(0, ms) // 1000
+    return f"{seconds} s" if seconds < 600 else f"{seconds // 60} min"

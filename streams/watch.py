@@ -1,0 +1,110 @@
+"""``live.matches`` → lines for a person or a program, and nothing that was heard can steer the terminal.
+
+A segment is shown once: what a restarted worker published again is left out, as every reader of the topic should.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from schemas.ids import EventId, StreamMs
+from schemas.match import Candidate, Match
+from schemas.room import RoomChanged, StreamEnded
+from streams.envelope import Envelope, Record
+from streams.plain import plain
+from streams.reading import understood
+
+WIDTHS = (7, 30, 26, 9, 30, 6, 5)
+TITLES = ("time", "heard", "said of a product", "decision", "product", "score", "link")
+
+REMEMBERED = 100_000
+"""Ids that count as shown: four days of one stream. A restarted worker repeats what is seconds old."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An event of a stream as it came, with the delay from the segment's close to this record."""
+
+    envelope: Envelope
+    record: Record
+
+    @property
+    def latency_ms(self) -> int:
+        """Record timestamp less ``ce_time``; both are wall times, of two machines perhaps."""
+        return self.record.timestamp_ms - round(self.envelope.time.timestamp() * 1000)
+
+
+@dataclass(slots=True)
+class Watcher:
+    """What has been shown of the topic so far; one stream, or all."""
+
+    stream: str | None = None
+    _seen: dict[EventId, None] = field(default_factory=dict)
+
+    def fresh(self, records: Iterable[Record | None]) -> Iterator[Shown | None]:
+        """The events that were not shown before; None is passed on."""
+        for record in records:
+            if record is None:
+                yield None
+            elif shown := self._first_time(record):
+                yield shown
+
+    def _first_time(self, record: Record) -> Shown | None:
+        found = understood(record)
+        if not isinstance(found, Envelope) or found.event.id in self._seen:
+            return None
+        if self.stream is not None and found.event.subject != self.stream:
+            return None
+        self._seen[found.event.id] = None
+        if len(self._seen) > REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        return Shown(found, record)
+
+
+def heading() -> str:
+    """The table's first line."""
+    return _row(TITLES) + "  latency"
+
+
+def as_line(shown: Shown) -> str:
+    """One event as one line of printable text."""
+    event = shown.envelope.event
+    if isinstance(event, Match):
+        return _match_line(event, shown.latency_ms)
+    if isinstance(event, RoomChanged):
+        return f"── {plain(event.stream_id)}: room revision {event.room.revision}, {len(event.room.shelf)} on the shelf"
+    if isinstance(event, StreamEnded):
+        return f"── {plain(event.stream_id)}: ended ({event.reason})"
+    return f"── {plain(event.id)}"
+
+
+def as_json(shown: Shown) -> str:
+    """One event as one line of JSON, pure ASCII: the event as it is on the topic, its type, position and latency."""
+    event = shown.envelope.event
+    about = {"type": event.ce_type, "id": event.id, "position": shown.record.position, "latency_ms": shown.latency_ms}
+    return json.dumps(about | {"data": event.model_dump(mode="json")}, ensure_ascii=True)
+
+
+def clock(at_ms: StreamMs | int) -> str:
+    """Media time as ``m:ss``, or ``h:mm:ss``."""
+    minutes, seconds = divmod(at_ms // 1000, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def _match_line(match: Match, latency_ms: int) -> str:
+    best: Candidate | None = match.shown[0] if match.shown else None
+    cells = (
+        clock(match.start_ms),
+        match.heard or (f"({match.speech_gap})" if match.speech_gap else ""),
+        match.said.text,
+        match.decision.value.replace("_", " "),
+        best.title if best else str(match.doubt or ""),
+        f"{best.score:.2f}" if best else "",
+        str(best.link) if best and best.link is not None else "",
+    )
+    return f"{_row(cells)}  {latency_ms / 1000:.1f} s"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return " ".join(f"{plain(cell, width):<{width}}" for cell, width in zip(cells, WIDTHS, strict=True))

@@ -1,0 +1,165 @@
+"""match → a paragraph: which words, which frames, which shelf, and where each step lies on Kafka.
+
+Every derived event carries in its ``origin`` attribute the positions of the records that it was made from; walking them
+back from the match ends at the segment. What is no longer kept is said, not skipped.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from infra.errors import InfraError
+from schemas.match import Candidate, Decision, Match
+from schemas.observation import Said
+from schemas.room import RoomChanged
+from schemas.segment import Segment
+from streams.envelope import Envelope, Record
+from streams.plain import plain
+from streams.reading import Reader, understood
+from streams.topology import MATCHES, topic_name
+from streams.watch import clock
+
+MAX_STEPS = 64
+"""A match has six or seven ancestors; more means that the positions run in a circle."""
+
+
+class NoMatch(InfraError):
+    """No match of this id is on the topic."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One record of a match's lineage; without an envelope it is no longer kept, or cannot be read."""
+
+    position: str
+    envelope: Envelope | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """A match, where it lies, and all that it was made from, nearest first."""
+
+    match: Match
+    position: str
+    steps: tuple[Step, ...]
+
+
+def find(reader: Reader, match_id: str, run: str = "") -> Lineage:
+    """The lineage of the first match with this id. Raises `NoMatch`."""
+    topic = topic_name(MATCHES, run)
+    for record in reader.read(reader.stretches(topic)):
+        if record.headers.get("ce_id") == match_id.encode():
+            found = understood(record)
+            if isinstance(found, Envelope) and isinstance(found.event, Match):
+                return Lineage(found.event, record.position, _ancestors(reader, record, found))
+    raise NoMatch(
+        f"no match {plain(match_id)} is on {topic}",
+        remedy="an id reads STREAM/000042/match; vitrine matches --json --no-follow lists them",
+    )
+
+
+def _ancestors(reader: Reader, record: Record, match: Envelope) -> tuple[Step, ...]:
+    steps: dict[str, Step] = {}
+    waiting = deque(origins(match))
+    while waiting and len(steps) < MAX_STEPS:
+        position = waiting.popleft()
+        if position in steps or position == record.position:
+            continue
+        at = reader.at(position)
+        found = understood(at) if at else None
+        steps[position] = Step(position, found if isinstance(found, Envelope) else None)
+        if isinstance(found, Envelope):
+            waiting.extend(origins(found))
+    return tuple(steps.values())
+
+
+def origins(envelope: Envelope) -> list[str]:
+    """The positions that an event was made from; none for what was pushed."""
+    return [position for position in envelope.extras.get("origin", "").split(",") if position]
+
+
+def why(lineage: Lineage) -> str:
+    """The lineage as text: what was heard, read, seen and decided, each with its source."""
+    match = lineage.match
+    lines = [
+        f"{plain(match.id)}: {plain(match.stream_id)}, {clock(match.start_ms)} to {clock(match.end_ms)}",
+        f"decision  {_decision(match)}",
+        f"runner-up {_runner_up(match)}",
+        f"heard     {_heard(match)}",
+        f"said      {_said(match)}",
+        f"seen      {_seen(match)}",
+        f"compared  {_compared(match)}",
+        "made from",
+        *_trail(lineage),
+    ]
+    return "\n".join(lines)
+
+
+def _decision(match: Match) -> str:
+    if match.decision is Decision.ABSTAINED:
+        return f"abstained: {match.doubt or 'no reason given'}"
+    return f"{match.decision.value.replace('_', ' ')}: " + "; ".join(_candidate(one) for one in match.shown)
+
+
+def _runner_up(match: Match) -> str:
+    if not match.runners_up:
+        return "none"
+    behind = "" if match.margin is None else f", {match.margin:.3f} behind"
+    return _candidate(match.runners_up[0]) + behind
+
+
+def _candidate(one: Candidate) -> str:
+    place = f"link {one.link}" if one.link is not None else "not on the shelf"
+    return f"{plain(one.title)} ({plain(one.product_id)}, {place}), score {one.score:.3f} by {plain(one.row)}"
+
+
+def _heard(match: Match) -> str:
+    if match.speech_gap:
+        return f"nothing: {match.speech_gap}"
+    return f"“{plain(match.heard)}”" if match.heard else "no words in this segment"
+
+
+def _said(match: Match) -> str:
+    if match.said.empty:
+        return "nothing of a product; decided by the picture alone"
+    made = "" if match.said_at is None else f", from the window that ended with segment {match.said_at}"
+    return f"{_summary(match.said)} ({match.said_age_ms / 1000:.1f} s old{made})"
+
+
+def _summary(said: Said) -> str:
+    words = plain("; ".join(part for part in (said.product_name, ", ".join(said.features)) if part))
+    repaired = f" [repaired: heard as “{plain(said.heard_as)}”]" if said.heard_as else ""
+    links = f" [link {', '.join(map(str, said.links))} was named]" if said.links else ""
+    return f"“{words}”{repaired}{links}"
+
+
+def _seen(match: Match) -> str:
+    if match.visual_gap:
+        return f"nothing: {match.visual_gap}"
+    frames = ", ".join(f"{at / 1000:.1f}" for at in match.frames_ms)
+    evidence = plain(match.evidence.dataref) if match.evidence else "no picture kept"
+    return f"frames at {frames} s; {evidence}"
+
+
+def _compared(match: Match) -> str:
+    shelf = "no shelf" if match.room_revision is None else f"shelf revision {match.room_revision}"
+    return f"{shelf}, catalogue revision {match.catalogue_revision}, in the space {plain(match.space)}"
+
+
+def _trail(lineage: Lineage) -> Iterable[str]:
+    yield f"  {plain(lineage.position)}  {plain(lineage.match.ce_type)}"
+    for step in lineage.steps:
+        yield f"  {plain(step.position)}  {_what(step)}"
+
+
+def _what(step: Step) -> str:
+    if step.envelope is None:
+        return "no longer kept"
+    event, source = step.envelope.event, plain(step.envelope.source)
+    if isinstance(event, Segment):
+        where = plain(event.reference.dataref) if event.reference else f"{len(event.media)} bytes"
+        closed = f"{step.envelope.time:%Y-%m-%d %H:%M:%S}"
+        return f"{event.ce_type}  {plain(event.id)} ({where}), closed {closed}, by {source}"
+    if isinstance(event, RoomChanged):
+        return f"{event.ce_type}  revision {event.room.revision} by {source}"
+    return f"{event.ce_type}  {plain(event.id)} by {source}"
