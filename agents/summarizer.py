@@ -22,7 +22,6 @@ from schemas.reasons import Reason
 from schemas.room import Control
 from schemas.transcript import ClosingTranscript, Transcript, Word
 
-
 _NOTHING = Said()
 
 

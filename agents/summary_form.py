@@ -20,13 +20,13 @@ EMPTY = "empty"
 _FORM = re.compile(r"Product name: (?P<name>[^\n]+)\nFeatures:(?P<features>[^\n]*)\n?")
 
 _SMALL_WORDS = frozenset((
-    "a", "an", "the", "and", "or", "of", "with", "within", "for", "in", "on", "at", "to", "from", "by", "it", "its", "is",
-    "are", "be", "this", "that", "as", "into", "your", "you",
+    "a", "an", "the", "and", "or", "of", "with", "within", "for", "in", "on", "at", "to", "from", "by", "it", "its",
+    "is", "are", "be", "this", "that", "as", "into", "your", "you",
 ))  # fmt: skip
 
 NUMBERS = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
-    "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
 )  # fmt: skip
 """Each at the place of its value."""
 _DIGITS_OF = {word: str(number) for number, word in enumerate(NUMBERS)}

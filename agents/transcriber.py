@@ -170,7 +170,12 @@ class Transcriber:
         return self._said(due.event, words, None)
 
     def unreadable(self, event: Event, reason: Reason) -> Outcome:
-        """The asking showed that the event is at fault: a gap in the speech; at the end, an end without last words."""
+        """The asking showed that the event is at fault: a gap in the speech; at the end, an end without last words.
+
+        Sound that may have ended the process is not heard again with the next segment.
+        """
+        if reason is Reason.CRASHED:
+            self.tail = b""
         if isinstance(event, Segment):
             return self._said(event, (), reason)
         if isinstance(event, StreamEnded):

@@ -40,6 +40,8 @@ class Reason(StrEnum):
     """A shelf names a product that the catalogue does not have."""
     UNPAIRED = "Unpaired"
     """The other half of the segment had not come when the stream ended; the half that came is used alone."""
+    FOREIGN = "Foreign"
+    """Tokens of another vision tower than the one that the fusion network reads."""
     UNPARSEABLE = "Unparseable"
     """The language model's answer was not in the summary form; taken as empty."""
     CRASHED = "Crashed"

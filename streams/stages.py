@@ -1,0 +1,161 @@
+"""The six steps wired to their models and stores: decide, ask, settle. No decision is made here.
+
+Each function takes one stream's state and one event, and returns what became of it. What cannot be read becomes the
+step's own gap or dead letter; a dependency that is down escapes to the delivery layer, which asks again later on the
+state as it was.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Generic, TypeVar
+
+from agents.catalog_encoder import CatalogEncoder, Delete, Page
+from agents.frame_encoder import FrameEncoder
+from agents.matcher import Matcher
+from agents.outcome import Outcome
+from agents.product_encoder import Branch, Fuse, ProductEncoder
+from agents.summarizer import Summarizer
+from agents.transcriber import Hear, Listen, Transcriber
+from encoders.engines import Unreadable
+from schemas.embedding import Embedding
+from schemas.event import Event
+from schemas.ids import ProductId, StreamId
+from schemas.observation import Summary, Visual
+from schemas.product import Product, ProductDeleted
+from schemas.room import RoomChanged, StreamEnded
+from schemas.segment import Segment
+from schemas.transcript import ClosingTranscript, Transcript
+from streams.ask import Ask
+
+S = TypeVar("S")
+
+BRANCHES = {"summarizer": Branch.SPEECH, "frame_encoder": Branch.PICTURE}
+"""Which stage speaks for which branch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """An event and where it came from."""
+
+    event: Event
+    topic: str
+    partition: int
+    offset: int
+    source: str
+    """The CloudEvents source: ``vitrine/<stage>``, or the platform's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage(Generic[S]):
+    """One step as the delivery layer runs it."""
+
+    name: str
+    accepts: tuple[type[Event], ...]
+    begin: Callable[[str], S]
+    """The state of a stream (or product) that was never seen, by its key."""
+    apply: Callable[[S, Incoming, Ask], Awaitable[Outcome]]
+
+
+async def transcribe(step: Transcriber, incoming: Incoming, ask: Ask) -> Outcome:
+    event = incoming.event
+    assert isinstance(event, Segment | RoomChanged | StreamEnded)
+    due = step.admit(event)
+    try:
+        if isinstance(due, Listen):
+            due = step.listened(due, await ask.sound(due.segment))
+        while isinstance(due, Hear):
+            due = step.settle(due, await ask.hear(due))
+    except Unreadable as unreadable:
+        return step.unreadable(event, unreadable.reason)
+    return due
+
+
+async def summarize(step: Summarizer, incoming: Incoming, ask: Ask) -> Outcome:
+    event = incoming.event
+    assert isinstance(event, Transcript | ClosingTranscript | RoomChanged | StreamEnded)
+    due = step.admit(event)
+    if isinstance(due, Outcome):
+        return due
+    try:
+        return step.settle(due, await ask.complete(due.prompt()))
+    except Unreadable as unreadable:
+        return step.unreadable(due, unreadable.reason)
+
+
+async def encode_frames(step: FrameEncoder, incoming: Incoming, ask: Ask) -> Outcome:
+    event = incoming.event
+    assert isinstance(event, Segment | RoomChanged | StreamEnded)
+    due = step.admit(event)
+    if isinstance(due, Outcome):
+        return due
+    try:
+        return step.settle(due, await ask.look(due.segment))
+    except Unreadable as unreadable:
+        return step.unreadable(due, unreadable.reason, await ask.keep(due.segment))
+
+
+async def encode_product(step: ProductEncoder, incoming: Incoming, ask: Ask) -> Outcome:
+    event = incoming.event
+    assert isinstance(event, Visual | Summary | RoomChanged | StreamEnded)
+    due = step.admit(event, BRANCHES[PurePosixPath(incoming.source).name])
+    while isinstance(due, Fuse):
+        due = await _fused(step, due, ask)
+    for made in due.events:
+        if isinstance(made, Embedding):
+            await ask.remember(made)
+    return due
+
+
+async def _fused(step: ProductEncoder, due: Fuse, ask: Ask) -> Fuse | Outcome:
+    try:
+        return step.settle(due, await ask.fuse(due.pair))
+    except Unreadable as unreadable:
+        return step.unreadable(due, unreadable.reason, unreadable.detail)
+
+
+async def match(step: Matcher, incoming: Incoming, ask: Ask) -> Outcome:
+    event = incoming.event
+    assert isinstance(event, Embedding | RoomChanged | StreamEnded)
+    due = step.admit(event)
+    if isinstance(due, Outcome):
+        return due
+    try:
+        return step.settle(due, await ask.search(due))
+    except Unreadable as unreadable:
+        return step.unreadable(due, unreadable.reason, unreadable.detail)
+
+
+async def encode_catalog(step: CatalogEncoder, incoming: Incoming, ask: Ask) -> Outcome:
+    event = incoming.event
+    assert isinstance(event, Product | ProductDeleted)
+    due: Page | Delete | Outcome = step.admit(event)
+    while not isinstance(due, Outcome):
+        try:
+            await (ask.list_page(due) if isinstance(due, Page) else ask.unlist(due.product_id))
+            due = step.settle(due)
+        except Unreadable as unreadable:
+            assert isinstance(due, Page)
+            due = step.unreadable(due, unreadable.reason, unreadable.detail)
+    await ask.record_revision(incoming.offset)
+    return due
+
+
+_CONTROL = (RoomChanged, StreamEnded)
+
+STAGES: dict[str, Stage[Any]] = {
+    stage.name: stage
+    for stage in (
+        Stage("transcriber", (Segment, *_CONTROL), lambda key: Transcriber(StreamId(key)), transcribe),
+        Stage(
+            "summarizer", (Transcript, ClosingTranscript, *_CONTROL), lambda key: Summarizer(StreamId(key)), summarize
+        ),
+        Stage("frame_encoder", (Segment, *_CONTROL), lambda key: FrameEncoder(StreamId(key)), encode_frames),
+        Stage(
+            "product_encoder", (Visual, Summary, *_CONTROL), lambda key: ProductEncoder(StreamId(key)), encode_product
+        ),
+        Stage("catalog_encoder", (Product, ProductDeleted), lambda key: CatalogEncoder(ProductId(key)), encode_catalog),
+        Stage("matcher", (Embedding, *_CONTROL), lambda key: Matcher(StreamId(key)), match),
+    )
+}
+"""By name, in the order of the flow."""
