@@ -1,0 +1,205 @@
+"""labels + terminal records → `Score`: how many segments were answered, how many rightly, and how soon.
+
+    r_at_1            of the segments that show a product for more than half: how many name it (matched or off-shelf)
+    abstain_recall    of the segments that show none: how many abstain; they count nowhere else
+    off_shelf_recall  of the segments that show a product that is not on the shelf: how many say off-shelf and name it
+    unaccounted       segments that do not end in exactly one terminal record, a match or a dead letter
+    wer               word errors for each word that was said, in the broadcast as a whole
+
+What one would get wrong: a segment across a switch, with no product for more than half of it, counts in no rate. A
+rate without segments is None, never 0 or 1.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil
+
+import jiwer
+
+from schemas.ids import ProductId, SegmentId, StreamMs
+from schemas.match import Decision, Match
+from streams.labels import Labels, NoProduct, Stretch
+
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+
+
+class TwoAnswers(Exception):
+    """One segment has two matches with different values: the promise of equal answers is broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A segment as it was pushed."""
+
+    segment_id: SegmentId
+    start_ms: StreamMs
+    end_ms: StreamMs
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A match as it came from the topic."""
+
+    match: Match
+    latency_ms: int
+    """From the segment's close to the record; wall time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter that stands for a segment."""
+
+    segment_id: SegmentId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """All that became of a broadcast, repeats left out."""
+
+    pushed: tuple[Pushed, ...]
+    answers: Mapping[SegmentId, Answer]
+    letters: Mapping[SegmentId, Letter]
+    heard: str = ""
+    """All words that were heard, in order."""
+
+    def answer(self, pushed: Pushed) -> Match | None:
+        """The match of a segment, if it has one."""
+        found = self.answers.get(pushed.segment_id)
+        return found.match if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A product came on show."""
+
+    product_id: ProductId
+    at_ms: StreamMs
+    first_right_ms: int | None
+    """Media time until the end of the first segment that names it; None: none did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The numbers of one broadcast. Rates are None where nothing could count."""
+
+    segments: int
+    terminal_records: int
+    unaccounted: int
+    matched: int
+    off_shelf: int
+    abstained: int
+    dead_letters: int
+    labelled: int
+    r_at_1: float | None
+    abstain_recall: float | None
+    off_shelf_recall: float | None
+    wer: float | None
+    p50_ms: int | None
+    p95_ms: int | None
+    switches: tuple[Switch, ...]
+    flicker: float | None
+    """Changes of the answer for each stretch of one product, its first answer not counted."""
+
+
+def settle(
+    answers: Iterable[Answer], letters: Iterable[Letter]
+) -> tuple[dict[SegmentId, Answer], dict[SegmentId, Letter]]:
+    """The terminal records by segment, the first of each; repeats with the same value are left out.
+
+    Raises:
+        TwoAnswers: a repeat has another value.
+    """
+    kept: dict[SegmentId, Answer] = {}
+    for answer in answers:
+        first = kept.setdefault(answer.match.segment_id, answer)
+        if first.match.value() != answer.match.value():
+            raise TwoAnswers(f"{answer.match.segment_id} has two different matches")
+    lettered: dict[SegmentId, Letter] = {}
+    for letter in letters:
+        lettered.setdefault(letter.segment_id, letter)
+    return kept, lettered
+
+
+def score(records: Records, labels: Labels, shelf: Collection[ProductId]) -> Score:
+    """All numbers of one broadcast whose room has this shelf."""
+    truths = [(pushed, labels.truth(pushed.start_ms, pushed.end_ms)) for pushed in records.pushed]
+    shows = [(records.answer(pushed), truth) for pushed, truth in truths if not isinstance(truth, NoProduct)]
+    nothing = [records.answer(pushed) for pushed, truth in truths if truth is NoProduct.NONE_SHOWN]
+    beyond = [(match, truth) for match, truth in shows if truth not in shelf]
+    decisions = [match.decision for pushed in records.pushed if (match := records.answer(pushed))]
+    latencies = [a.latency_ms for pushed in records.pushed if (a := records.answers.get(pushed.segment_id))]
+    return Score(
+        segments=len(records.pushed),
+        terminal_records=sum(_terminals(pushed, records) for pushed in records.pushed),
+        unaccounted=sum(_terminals(pushed, records) != 1 for pushed in records.pushed),
+        matched=decisions.count(Decision.MATCHED),
+        off_shelf=decisions.count(Decision.OFF_SHELF),
+        abstained=decisions.count(Decision.ABSTAINED),
+        dead_letters=len(records.letters),
+        labelled=len(shows),
+        r_at_1=_rate(named(match) == truth for match, truth in shows),
+        abstain_recall=_rate(match is not None and match.decision is Decision.ABSTAINED for match in nothing),
+        off_shelf_recall=_rate(
+            match is not None and match.decision is Decision.OFF_SHELF and named(match) == truth
+            for match, truth in beyond
+        ),
+        wer=word_error_rate(labels.reference, records.heard),
+        p50_ms=percentile(latencies, 0.5),
+        p95_ms=percentile(latencies, 0.95),
+        switches=tuple(_switch(s, s.product_id, records) for s in labels.shown if s.product_id is not None),
+        flicker=_flicker(records, labels),
+    )
+
+
+def named(match: Match | None) -> ProductId | None:
+    """The product that a match decides for; None where it abstains, or where there is no match."""
+    return match.shown[0].product_id if match and match.shown else None
+
+
+def words(text: str) -> list[str]:
+    """Lower-case words; signs count for nothing."""
+    return _WORD.findall(text.lower())
+
+
+def word_error_rate(said: str, heard: str) -> float | None:
+    """(wrong + missing + added words) / words said; None where nothing was said."""
+    reference = " ".join(words(said))
+    if not reference:
+        return None
+    counts = jiwer.process_words(reference, " ".join(words(heard)))
+    return (counts.substitutions + counts.deletions + counts.insertions) / len(reference.split())
+
+
+def percentile(values: Sequence[int], share: float) -> int | None:
+    """The smallest value that at least this share of the values does not exceed (nearest rank)."""
+    return sorted(values)[max(1, ceil(share * len(values))) - 1] if values else None
+
+
+def _terminals(pushed: Pushed, records: Records) -> int:
+    return (pushed.segment_id in records.answers) + (pushed.segment_id in records.letters)
+
+
+def _rate(outcomes: Iterable[bool]) -> float | None:
+    listed = list(outcomes)
+    return sum(listed) / len(listed) if listed else None
+
+
+def _switch(stretch: Stretch, product: ProductId, records: Records) -> Switch:
+    during = (p for p in records.pushed if p.start_ms < stretch.end_ms and p.end_ms > stretch.start_ms)
+    right = (p.end_ms - stretch.start_ms for p in during if named(records.answer(p)) == product)
+    return Switch(product, stretch.start_ms, min(right, default=None))
+
+
+def _flicker(records: Records, labels: Labels) -> float | None:
+    """Answers are compared within a stretch, over the segments that lie wholly in it."""
+    answers: dict[Stretch, list[ProductId | None]] = defaultdict(list)
+    for stretch in labels.shown:
+        for pushed in records.pushed:
+            if stretch.product_id and stretch.start_ms <= pushed.start_ms and pushed.end_ms <= stretch.end_ms:
+                answers[stretch].append(named(records.answer(pushed)))
+    changes = [sum(a != b for a, b in pairwise(said)) for said in answers.values()]
+    return sum(changes) / len(changes) if changes else None
