@@ -4,11 +4,17 @@ What one would get wrong: a stage that has nothing to do is as silent as one tha
 the oldest message that it has not finished has waited, and nothing came out, for longer than the bound.
 """
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.errors import KafkaError
 
 from infra import kafka, services
+from infra.errors import NotRunning
 from infra.settings import Settings
 from schemas.deadletter import PREFIX
 from schemas.ids import StreamId
@@ -24,6 +30,8 @@ TAIL = 50
 """So many of a partition's newest segments are looked at: they hold the media, and there may be a week of them."""
 OUTPUT_TAIL = 200
 """The same for a stage's output, whose records are small; several stages may share the topic."""
+
+COORDINATOR_WITHIN_S = 15.0
 
 
 @dataclass(slots=True)
@@ -152,10 +160,10 @@ def _tails(stretches: Iterable[Stretch], length: int) -> list[Stretch]:
 def _committed(settings: Settings, run: str) -> dict[str, dict[int, int]]:
     """Stage → partition → the offset that its group will read next."""
     address = settings.kafka or services.find(settings).kafka
+    groups = {group_id(row.stage, run): row for row in FLOW}
     admin = kafka.admin(address, services.security(settings))
     try:
-        groups = {group_id(row.stage, run): row for row in FLOW}
-        found = admin.list_group_offsets(dict.fromkeys(groups))
+        found = _group_offsets(admin, tuple(groups))
     finally:
         admin.close()
     return {
@@ -163,6 +171,19 @@ def _committed(settings: Settings, run: str) -> dict[str, dict[int, int]]:
                     if part.topic == source_topic(row, run) and at.offset >= 0}
         for group, row in groups.items()
     }  # fmt: skip
+
+
+def _group_offsets(admin: KafkaAdminClient, groups: tuple[str, ...]) -> Mapping[str, Mapping[TopicPartition, Any]]:
+    """A cluster that never had a group makes the topic of their offsets when it is first asked for one."""
+    deadline = time.monotonic() + COORDINATOR_WITHIN_S
+    while True:
+        try:
+            offsets: Mapping[str, Mapping[TopicPartition, Any]] = admin.list_group_offsets(dict.fromkeys(groups))
+            return offsets
+        except KafkaError as error:
+            if not error.retriable or time.monotonic() > deadline:
+                raise NotRunning(f"Kafka tells no offsets of the groups: {error}", remedy="vitrine doctor") from error
+            time.sleep(0.2)
 
 
 def as_text(rooms_seen: list[RoomStatus], stages: list[StageStatus], now_ms: int, quiet_after_ms: int) -> str:
