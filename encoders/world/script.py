@@ -1,8 +1,8 @@
 """Listing → what its host says, and what a summary of those words must be.
 
-One generator serves the spoken broadcast, its labels and the summarizer's training targets, so they cannot disagree. Each
-utterance keeps *where* in its words the product's attributes stand: a target is made of words as they were heard, never of
-the listing. Words about another product ("not like the …") mark nothing.
+One generator serves the spoken broadcast, its labels and the summarizer's training targets, so they cannot disagree.
+Each utterance keeps *where* in its words the product's attributes stand: a target is made of words as they were heard,
+never of the listing. Words about another product ("not like the …") mark nothing.
 """
 
 from collections import Counter
@@ -66,8 +66,8 @@ class Summary:
 def summary_of(speech: Sequence[Utterance]) -> Summary | None:
     """What a summary of ``speech`` says: the product spoken of last, or None where none is named.
 
-    Of two forms of the same attribute the more frequent one counts, then the earlier. A product that goes only by its link
-    number is called by it.
+    Of two forms of the same attribute the more frequent one counts, then the earlier. A product that goes only by its
+    link number is called by it.
     """
     current = next((u.product_id for u in reversed(speech) if u.product_id), None)
     forms: dict[str, Counter[str]] = {}
@@ -172,7 +172,7 @@ def _facts_in_turn(listing: Listing, rng: np.random.Generator) -> list[str]:
 
 
 def _detail(listing: Listing, facts: list[str], rng: np.random.Generator) -> Utterance:
-    """One sentence on the next fact, which it takes from ``facts``; two features that follow each other may share it."""
+    """One sentence on the next fact, which it takes from ``facts``; two neighbouring features may share it."""
     fact = facts.pop()
     if fact not in listing.features:
         return _about(listing, pick(rng, [t for t in lexicon.DETAILS if f"{{{fact}}}" in t]), rng)

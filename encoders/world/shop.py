@@ -1,7 +1,8 @@
 """Seed → listings: what the shop sells, in families of four siblings that differ by exactly one attribute.
 
-Three of the six attributes are seen (``colour``, ``pattern``, ``shape``) and three are only heard or read (``material``,
-with one feature that goes with it, ``size``, ``brand``), so neither picture nor speech alone can tell every product.
+Three of the six attributes are seen (``colour``, ``pattern``, ``shape``) and three are only heard or read
+(``material``, with one feature that goes with it, ``size``, ``brand``), so neither picture nor speech alone can tell
+every product.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ AXES: tuple[str, ...] = ("colour", "pattern", "shape", "material", "size", "bran
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What can be seen of a product. ``shape`` holds three proportions in [0, 1); ``finish`` is 0 matt, 1 metal, 2 gloss."""
+    """What can be seen of a product: ``shape`` is three proportions in [0, 1); ``finish`` 0 matt, 1 metal, 2 gloss."""
 
     kind: str
     colour: str
@@ -139,7 +140,7 @@ def _patterns(founder: Listing, rng: np.random.Generator) -> list[Listing]:
     return [replace(founder, look=replace(founder.look, pattern=pattern)) for pattern in patterns]
 
 
-def _shapes(founder: Listing, rng: np.random.Generator) -> list[Listing]:
+def _shapes(founder: Listing, _rng: np.random.Generator) -> list[Listing]:
     turned = ((), (0, 1), (1, 2), (0, 2))  # any two siblings differ by half the range in two of the three proportions
     return [replace(founder, look=replace(founder.look, shape=_turn(founder.look.shape, axes))) for axes in turned]
 

@@ -1,7 +1,7 @@
 """Talk → training windows of the summarizer: up to 30 s of words as a recogniser would have heard them, and the target.
 
-A window may begin in the middle of a word's sentence, hold the end of one product and the beginning of the next, or nothing
-of any. Words are misheard before the target is taken, so the target copies what was heard.
+A window may begin in the middle of a sentence, hold the end of one product and the beginning of the next, or nothing of
+any. Words are misheard before the target is taken, so the target copies what was heard.
 """
 
 from collections.abc import Iterator

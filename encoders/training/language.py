@@ -1,0 +1,230 @@
+"""Windows of talk → the demo summarizer: a Llama of 0.9 million parameters, trained on the fly on one thread.
+
+    python -m encoders.training.language --out FOLDER --minutes 20 --seed 1 [--resume]
+
+Every product in the windows has a pseudo-word for a brand, so the model learns to copy names that it never saw. The
+loss counts the answer fully and the prompt a tenth. ``FOLDER`` receives ``checkpoint.pt`` and, at the end,
+``summarizer.gguf``.
+"""
+
+import argparse
+import itertools
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch.nn import functional
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from encoders.training.language_gguf import ASSISTANT, BOS, END, SPECIALS, USER, id_of, write_gguf
+from encoders.world.windows import Window, windows
+
+VOCABULARY = 1024
+BATCH = 16
+POOL = 32
+"""Batches drawn at once and cut by length, so that little is spent on padding."""
+PEAK_RATE = 2e-3
+WARM_UP_STEPS = 200
+PROMPT_WEIGHT = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run: where it writes, how long it trains, from which seed."""
+
+    out: Path
+    minutes: float
+    seed: int
+    resume: bool
+
+
+@dataclass(slots=True)
+class Progress:
+    """What a checkpoint knows besides the weights."""
+
+    step: int = 0
+    seconds: float = 0.0
+    resumed: int = 0
+
+
+def train(plan: Plan) -> Path:
+    """Trains for ``plan.minutes`` in all, over however many runs, and returns the GGUF file."""
+    torch.set_num_threads(1)
+    torch.manual_seed(plan.seed)
+    plan.out.mkdir(parents=True, exist_ok=True)
+    tokenizer = load_tokenizer(plan)
+    model = new_model(tokenizer)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, betas=(0.9, 0.98), weight_decay=0.01)
+    progress = _restored(plan, model, optimizer) if plan.resume else Progress()
+    _loop(plan, model, optimizer, tokenizer, progress)
+    write_gguf(model, tokenizer, plan.out / "summarizer.gguf")
+    return plan.out / "summarizer.gguf"
+
+
+def load_tokenizer(plan: Plan) -> Tokenizer:
+    """The byte-level BPE of ``plan.out``, trained first where there is none; special tokens have the highest ids."""
+    path = plan.out / "tokenizer.json"
+    if not path.exists():
+        _train_tokenizer(plan.seed).save(str(path))
+    return Tokenizer.from_file(str(path))
+
+
+def _train_tokenizer(seed: int) -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    drawn = itertools.islice(windows(seed + 1, "train"), 12_000)
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY - len(SPECIALS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator((f" {window.text} {window.answer()}" for window in drawn), trainer)
+    tokenizer.add_special_tokens(list(SPECIALS))
+    return tokenizer
+
+
+def new_model(tokenizer: Tokenizer) -> LlamaForCausalLM:
+    """The untrained network: 4 layers of 4 heads, 128 wide, embedding and output tied."""
+    config = LlamaConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=128,
+        intermediate_size=320,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        max_position_embeddings=1024,
+        rms_norm_eps=1e-5,
+        tie_word_embeddings=True,
+        bos_token_id=id_of(tokenizer, BOS),
+        eos_token_id=id_of(tokenizer, END),
+    )
+    return LlamaForCausalLM(config)
+
+
+def _restored(plan: Plan, model: LlamaForCausalLM, optimizer: torch.optim.Optimizer) -> Progress:
+    path = plan.out / "checkpoint.pt"
+    if not path.exists():
+        return Progress()
+    saved = torch.load(path, weights_only=True)
+    model.load_state_dict(saved["model"])
+    optimizer.load_state_dict(saved["optimizer"])
+    return Progress(saved["step"], saved["seconds"], saved["resumed"] + 1)
+
+
+def _saved(plan: Plan, model: LlamaForCausalLM, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    counts = {"step": progress.step, "seconds": progress.seconds, "resumed": progress.resumed}
+    torch.save(state | counts, plan.out / "checkpoint.tmp")
+    (plan.out / "checkpoint.tmp").replace(plan.out / "checkpoint.pt")
+
+
+def _loop(
+    plan: Plan,
+    model: LlamaForCausalLM,
+    optimizer: torch.optim.Optimizer,
+    tokenizer: Tokenizer,
+    progress: Progress,
+) -> None:
+    budget_s, before_s, began = plan.minutes * 60, progress.seconds, time.monotonic()
+    told_s = before_s
+    for batch in batches(windows(plan.seed + 1000 * progress.resumed, "train"), tokenizer):
+        rate = learning_rate(progress.step, progress.seconds / budget_s)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        loss = step(model, optimizer, batch)
+        progress.step += 1
+        progress.seconds = before_s + time.monotonic() - began
+        if progress.seconds - told_s > 60 or progress.seconds >= budget_s:
+            told_s = progress.seconds
+            exact = exact_share(model, tokenizer)
+            print(
+                f"{told_s:6.0f}s step {progress.step} loss {loss:.4f} lr {rate:.1e} valid exact {exact:.3f}", flush=True
+            )
+            _saved(plan, model, optimizer, progress)
+        if progress.seconds >= budget_s:
+            return
+
+
+def learning_rate(step_number: int, share: float) -> float:
+    """Warm-up by steps, then a cosine over the ``share`` of the time that is spent."""
+    return (
+        PEAK_RATE
+        * min(1.0, (step_number + 1) / WARM_UP_STEPS)
+        * (0.02 + 0.49 * (1 + math.cos(math.pi * min(1.0, share))))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    tokens: torch.Tensor  # (batch, length)
+    weights: torch.Tensor  # (batch, length): how much predicting this token counts
+
+
+def step(model: LlamaForCausalLM, optimizer: torch.optim.Optimizer, batch: Batch) -> float:
+    """One update; returns the weighted loss."""
+    logits = model(batch.tokens, use_cache=False).logits[:, :-1]
+    losses = functional.cross_entropy(logits.transpose(1, 2), batch.tokens[:, 1:], reduction="none")
+    weights = batch.weights[:, 1:]
+    loss = (losses * weights).sum() / weights.sum()
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    return float(loss.detach())
+
+
+def batches(source: Iterator[Window], tokenizer: Tokenizer) -> Iterator[Batch]:
+    """Batches of like lengths; the order of lengths within a pool is shuffled by torch's seed."""
+    padding = id_of(tokenizer, END)
+    while True:
+        rows = sorted((tokens_of(window, tokenizer) for window in itertools.islice(source, BATCH * POOL)), key=_length)
+        for index in torch.randperm(POOL).tolist():
+            yield collated(rows[index * BATCH : (index + 1) * BATCH], padding)
+
+
+def _length(row: tuple[list[int], int]) -> int:
+    return len(row[0])
+
+
+def tokens_of(window: Window, tokenizer: Tokenizer) -> tuple[list[int], int]:
+    """The tokens of the whole chat, and how many of them are the prompt."""
+    prompt = tokenizer.encode(f"{BOS}{USER} {window.text}{ASSISTANT}").ids
+    return prompt + tokenizer.encode(f"{window.answer()}{END}").ids, len(prompt)
+
+
+def collated(rows: list[tuple[list[int], int]], padding: int) -> Batch:
+    longest = max(len(ids) for ids, _ in rows)
+    tokens = torch.full((len(rows), longest), padding)
+    weights = torch.zeros(len(rows), longest)
+    for number, (ids, prompt) in enumerate(rows):
+        tokens[number, : len(ids)] = torch.tensor(ids)
+        weights[number, :prompt] = PROMPT_WEIGHT
+        weights[number, prompt : len(ids)] = 1.0
+    return Batch(tokens, weights)
+
+
+@torch.no_grad()
+def exact_share(model: LlamaForCausalLM, tokenizer: Tokenizer, count: int = 64) -> float:
+    """The share of validation windows whose every answer token is the likeliest one, given the true ones before it."""
+    rows = [tokens_of(window, tokenizer) for window in itertools.islice(windows(5, "valid"), count)]
+    batch = collated(rows, id_of(tokenizer, END))
+    best = model(batch.tokens, use_cache=False).logits[:, :-1].argmax(-1)
+    right = (best == batch.tokens[:, 1:]) | (batch.weights[:, 1:] < 1)
+    return float(right.all(1).float().mean())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Train the demo summarizer.")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--resume", action="store_true")
+    print(train(Plan(**vars(parser.parse_args()))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""A trained Transformers Llama → one GGUF file that llama.cpp loads: weights in Q8_0, byte-level BPE, chat template.
+
+The output matrix is left out because it is tied to the embedding. ``q`` and ``k`` are permuted, since llama.cpp rotates
+neighbouring pairs where Transformers rotates halves.
+"""
+
+import json
+from pathlib import Path
+
+import gguf
+import numpy as np
+from gguf.quants import quantize
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from transformers import LlamaForCausalLM
+
+Weights = NDArray[np.float32]
+END, BOS, USER, ASSISTANT = "<|end|>", "<|bos|>", "<|user|>", "<|assistant|>"
+SPECIALS = (END, BOS, USER, ASSISTANT)
+
+CHAT_TEMPLATE = (
+    "{{ bos_token }}{% for m in messages %}"
+    "{% if m['role'] == 'user' %}{{ '<|user|> ' + m['content'] }}"
+    "{% elif m['role'] == 'assistant' %}{{ '<|assistant|>' + m['content'] + '<|end|>' }}{% endif %}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
+)
+"""Begins with the bos token, because llama-cpp-python's chat call adds none; a system message is ignored."""
+
+_NAMES = {
+    "model.embed_tokens.weight": "token_embd.weight",
+    "model.norm.weight": "output_norm.weight",
+    "input_layernorm.weight": "attn_norm.weight",
+    "post_attention_layernorm.weight": "ffn_norm.weight",
+    "self_attn.q_proj.weight": "attn_q.weight",
+    "self_attn.k_proj.weight": "attn_k.weight",
+    "self_attn.v_proj.weight": "attn_v.weight",
+    "self_attn.o_proj.weight": "attn_output.weight",
+    "mlp.gate_proj.weight": "ffn_gate.weight",
+    "mlp.up_proj.weight": "ffn_up.weight",
+    "mlp.down_proj.weight": "ffn_down.weight",
+}
+
+
+def write_gguf(model: LlamaForCausalLM, tokenizer: Tokenizer, path: Path, quantized: bool = True) -> None:
+    """Writes ``path``; in float32 where not ``quantized``."""
+    writer = gguf.GGUFWriter(str(path), "llama")
+    _write_shape(writer, model)
+    _write_vocabulary(writer, tokenizer)
+    heads = int(model.config.num_attention_heads)
+    for name, tensor in model.state_dict().items():
+        if name == "lm_head.weight":
+            continue
+        _write_tensor(writer, name, tensor.detach().float().numpy(), heads, quantized)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def _write_shape(writer: gguf.GGUFWriter, model: LlamaForCausalLM) -> None:
+    config = model.config
+    writer.add_name("vitrine demo summarizer")
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_attention_heads)
+    writer.add_rope_dimension_count(config.hidden_size // config.num_attention_heads)
+    writer.add_rope_freq_base(10_000.0)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_vocab_size(config.vocab_size)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
+
+
+def _write_vocabulary(writer: gguf.GGUFWriter, tokenizer: Tokenizer) -> None:
+    by_id = {number: token for token, number in tokenizer.get_vocab().items()}
+    tokens = [by_id[number] for number in range(len(by_id))]
+    special, normal = gguf.TokenType.CONTROL, gguf.TokenType.NORMAL
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(tokens)
+    writer.add_token_types([special if token in SPECIALS else normal for token in tokens])
+    writer.add_token_merges(merges(tokenizer))
+    writer.add_bos_token_id(id_of(tokenizer, BOS))
+    writer.add_eos_token_id(id_of(tokenizer, END))
+    writer.add_pad_token_id(id_of(tokenizer, END))
+    writer.add_add_bos_token(True)
+    writer.add_add_space_prefix(False)
+    writer.add_chat_template(CHAT_TEMPLATE)
+
+
+def id_of(tokenizer: Tokenizer, token: str) -> int:
+    """The number of ``token``. Raises KeyError."""
+    return tokenizer.get_vocab()[token]
+
+
+def merges(tokenizer: Tokenizer) -> list[str]:
+    """The merges in order, each as two parts with a space between."""
+    rows = json.loads(tokenizer.to_str())["model"]["merges"]
+    return [row if isinstance(row, str) else " ".join(row) for row in rows]
+
+
+def _write_tensor(writer: gguf.GGUFWriter, name: str, weights: Weights, heads: int, quantized: bool) -> None:
+    if name.endswith(("q_proj.weight", "k_proj.weight")):
+        weights = _permuted(weights, heads)
+    target = _gguf_name(name)
+    if quantized and weights.ndim == 2:
+        kind = gguf.GGMLQuantizationType.Q8_0
+        writer.add_tensor(target, quantize(weights, kind), raw_dtype=kind)
+    else:
+        writer.add_tensor(target, weights)
+
+
+def _permuted(weights: Weights, heads: int) -> Weights:
+    rows, columns = weights.shape
+    halves = weights.reshape(heads, 2, rows // heads // 2, columns)
+    return np.ascontiguousarray(halves.swapaxes(1, 2).reshape(rows, columns))
+
+
+def _gguf_name(name: str) -> str:
+    if name in _NAMES:
+        return _NAMES[name]
+    _, _, layer, rest = name.split(".", 3)
+    return f"blk.{layer}.{_NAMES[rest]}"
