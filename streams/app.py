@@ -1,0 +1,218 @@
+"""One stage as a Faust app: Faust brings the messages and the rebalances, `streams/delivery.py` decides what is done.
+
+Faust by itself acknowledges a message when its handler fails or is cancelled, lets one full buffer block every
+partition, and keeps an actor's memory over a rebalance. The settings and the loop here close those holes; each is named
+where it is closed, and `tests/streams/test_faust_holes.py` shows it.
+"""
+
+import asyncio
+import logging
+import os
+import ssl
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import faust
+import faust.streams
+import mode.utils.queues
+from aiokafka.errors import KafkaError
+from faust.exceptions import ProducerSendError
+
+from infra.errors import DependencyDown
+from infra.settings import KafkaSecurity
+from streams.delivery import Delivery, Revoked, Wiring
+from streams.envelope import Record
+from streams.snapshots import KafkaSnapshots
+from streams.state import PartitionStates, Source
+from streams.topology import MAX_MESSAGE_BYTES, group_id, source_topic, topic_name
+
+log = logging.getLogger(__name__)
+S = TypeVar("S")
+
+EXIT_BUG = 70
+"""BSD's EX_SOFTWARE: the process ended because of a bug, with the message unread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """How to reach Kafka, and what to expect of it."""
+
+    bootstrap: str
+    security: KafkaSecurity = KafkaSecurity()
+    session_timeout_s: float = 10.0
+    """After a kill the partitions wait this long for their next owner."""
+    topic_ids: dict[str, str] = field(default_factory=dict)
+    """Kafka's own id of each source topic."""
+
+
+def assert_faust_is_whole() -> None:
+    """Without its C iterator Faust acknowledges messages of a stale generation that it skips.
+
+    Raises:
+        RuntimeError: the compiled part of faust-streaming is missing.
+    """
+    if getattr(faust.streams, "_CStreamIterator", None) is None:
+        raise RuntimeError(
+            "faust-streaming is installed without its compiled iterator, without which messages can be lost; "
+            "reinstall it from a wheel: pip install --force-reinstall --only-binary :all: faust-streaming"
+        )
+
+
+def press_early() -> None:
+    """Make Faust pause only the partition that is behind.
+
+    A full buffer blocks every partition of a consumer, since its one dispatcher waits for the full queue. So the queue
+    is never full: it may hold 4,096 messages, but pressure begins at 4 and ends at 1, and the bytes are bounded by what
+    one fetch brings. The ratios are class attributes of Mode's queue, the same for every app of the process.
+    """
+    mode.utils.queues.FlowControlQueue.pressure_high_ratio = 1024
+    mode.utils.queues.FlowControlQueue.pressure_drop_ratio = 0.0003
+
+
+@dataclass(eq=False)
+class StageApp(Generic[S]):
+    """One stage, its Faust app, and what its partitions hold in this generation."""
+
+    wiring: Wiring[S]
+    broker: Broker
+    make_delivery: Callable[[Wiring[S], PartitionStates[S], Callable[[], bool]], Delivery[S]] = Delivery
+    halt: Callable[[int], Any] = os._exit
+    app: faust.App = field(init=False)
+    _epoch: int = field(default=0, init=False)
+    _partitions: dict[int, tuple[int, Delivery[S]]] = field(default_factory=dict, init=False)
+    _boot: str = field(default_factory=lambda: uuid.uuid4().hex[:12], init=False)
+
+    def __post_init__(self) -> None:
+        assert_faust_is_whole()
+        press_early()
+        self.app = faust.App(group_id(self.wiring.row.stage, self.wiring.run), **self._settings())
+        self.app.on_partitions_revoked.connect(self._turn, weak=False)
+        self.app.on_partitions_assigned.connect(self._turn, weak=False)
+        topic = self.app.topic(
+            source_topic(self.wiring.row, self.wiring.run), key_type=bytes, value_type=bytes,
+            key_serializer="raw", value_serializer="raw", allow_empty=True,
+        )  # fmt: skip
+        self.app.agent(topic, name=self.wiring.row.stage, isolated_partitions=True)(self._read)
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "broker": [f"kafka://{address}" for address in self.broker.bootstrap.split(",")],
+            "broker_credentials": credentials(self.broker.security),
+            "broker_commit_every": 1,
+            "broker_commit_interval": 0.5,
+            "broker_session_timeout": self.broker.session_timeout_s,
+            "broker_heartbeat_interval": self.broker.session_timeout_s / 4,
+            "broker_request_timeout": max(40.0, 2 * self.broker.session_timeout_s),
+            "consumer_auto_offset_reset": "earliest",
+            "consumer_max_fetch_size": 1024 * 1024,
+            "producer_acks": -1,
+            "producer_linger": 0.0,
+            "producer_max_request_size": 2 * MAX_MESSAGE_BYTES,
+            "stream_buffer_maxsize": 4096,
+            "stream_wait_empty": False,
+            "topic_allow_declare": False,
+            "topic_disable_leader": True,
+            "autodiscover": False,
+            "web_enabled": False,
+            "worker_redirect_stdouts": False,
+            "key_serializer": "raw",
+            "value_serializer": "raw",
+        }
+
+    async def _turn(self, *_: Any, **__: Any) -> None:
+        """Partitions came or went: memory of the generation before is not valid any more."""
+        self._epoch += 1
+
+    async def _read(self, stream: Any) -> None:
+        async for event in stream.noack().events():
+            try:
+                await self._deliver(event)
+            except Revoked:
+                continue
+            except Exception:
+                log.exception("stopping: a message could not be handled because of a bug; it stays unread",
+                              extra={"stage": self.wiring.row.stage, "offset": event.message.offset})  # fmt: skip
+                self.halt(EXIT_BUG)
+                raise
+
+    async def _deliver(self, event: Any) -> None:
+        record = record_of(event.message)
+        delivery = await self._delivery(record.partition)
+        await delivery.deliver(record, event.ack)
+
+    async def _delivery(self, partition: int) -> Delivery[S]:
+        """This generation's delivery of a partition; its state is read back before its first message."""
+        epoch, known = self._partitions.get(partition, (-1, None))
+        if known is not None and epoch == self._epoch:
+            return known
+        now = self._epoch
+        source = Source(self.app_topic, self.broker.topic_ids.get(self.app_topic, ""), partition)
+        snapshots = KafkaSnapshots(topic_name(self.wiring.row.state, self.wiring.run), self._consumer_options(), self.send)
+        states = PartitionStates(self.wiring.stage.begin, source, snapshots, f"{self._boot}.{now}")
+        await self._loaded(states, lambda: now == self._epoch)
+        delivery = self.make_delivery(self.wiring, states, lambda: now == self._epoch)
+        self._partitions[partition] = (now, delivery)
+        return delivery
+
+    async def _loaded(self, states: PartitionStates[S], held: Callable[[], bool]) -> None:
+        while True:
+            try:
+                await states.load()
+                return
+            except DependencyDown as down:
+                self.wiring.watcher.waiting(str(down))
+                await asyncio.sleep(0.5)
+                if not held():
+                    raise Revoked from down
+
+    @property
+    def app_topic(self) -> str:
+        """The topic that this stage reads."""
+        return source_topic(self.wiring.row, self.wiring.run)
+
+    async def send(
+        self, topic: str, partition: int | None, key: bytes | None, value: bytes | None, headers: dict[str, bytes]
+    ) -> None:
+        """Return when every in-sync replica has it. Raises `DependencyDown`."""
+        try:
+            stored = await self.app.producer.send(topic, key, value, partition, None, headers)
+            await stored
+        except (KafkaError, ProducerSendError) as error:
+            raise DependencyDown(f"Kafka does not take messages for {topic}: {error!r}", remedy="vitrine up") from error
+
+    def _consumer_options(self) -> dict[str, object]:
+        said = self.broker.security
+        options: dict[str, object] = {"bootstrap_servers": self.broker.bootstrap, "security_protocol": said.protocol}
+        if said.mechanism:
+            options |= {"sasl_mechanism": said.mechanism, "sasl_plain_username": said.username}
+            options |= {"sasl_plain_password": said.password}
+        return options | ({"ssl_context": tls(said)} if "SSL" in said.protocol else {})
+
+
+def record_of(message: Any) -> Record:
+    """A Faust message as a plain record."""
+    headers = dict(message.headers or {})
+    return Record(
+        message.topic, message.partition, message.offset, message.key, message.value, headers,
+        int((message.timestamp or 0) * 1000),
+    )  # fmt: skip
+
+
+def tls(security: KafkaSecurity) -> ssl.SSLContext:
+    """The TLS context that the settings describe."""
+    context = ssl.create_default_context(cafile=security.cafile or None)
+    if security.certfile:
+        context.load_cert_chain(security.certfile, security.keyfile or None)
+    return context
+
+
+def credentials(security: KafkaSecurity) -> Any:
+    """The same security as Faust names it; None for a plain connection."""
+    context = tls(security) if "SSL" in security.protocol else None
+    if security.mechanism:
+        return faust.SASLCredentials(
+            username=security.username, password=security.password, mechanism=security.mechanism, ssl_context=context
+        )
+    return faust.SSLCredentials(context) if context else None

@@ -1,0 +1,201 @@
+"""One stage, one partition, one generation: what happens to a message, from its arrival to its acknowledgement.
+
+    read → apply → publish → snapshot → acknowledge
+
+The order is the promise. A process killed between any two of them leaves the message unread; it is applied again on the
+state before it, gives the same events under the same ids, and whoever reads them drops what it has seen. A message at
+or below the snapshot's offset was finished before and is acknowledged only.
+
+Three outcomes, no fourth:
+
+    bad input                      a gap, a drop or a dead letter with a reason, and on with the next
+    a dependency is busy or down   wait and try again, until it returns or the partition is taken away (`Revoked`)
+    anything else                  a bug: it escapes, and the worker stops with the message unread
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from agents.outcome import Fate, Outcome, dropped, letter
+from encoders.engines import Overloaded
+from infra.errors import DependencyDown
+from schemas.deadletter import ErrorHeaders, letter_id
+from schemas.event import Event
+from schemas.reasons import Reason
+from streams.envelope import Envelope, Record, UnreadableEnvelope, decode, encode
+from streams.stages import Ask, Incoming, Stage
+from streams.state import PartitionStates, Slot
+from streams.topology import DEADLETTERS, StageRow, topic_name
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+LETTER_STAGE = "frame_encoder"
+"""Two stages read the segments; this one alone writes the dead letter of an unreadable envelope."""
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0
+
+
+class Revoked(Exception):
+    """The partition was taken away while a message waited; the message is left unread for the next owner."""
+
+
+class Outbox(Protocol):
+    """Where outputs go."""
+
+    async def publish(self, topic: str, key: bytes | None, value: bytes | None, headers: dict[str, bytes]) -> None:
+        """Return when every in-sync replica has it. Raises `DependencyDown`."""
+
+
+class Watcher(Protocol):
+    """Who counts and tells; never decides."""
+
+    def finished(self, record: Record, outcome: Outcome, envelope: Envelope | None) -> None:
+        """A message was acknowledged with this outcome."""
+
+    def waiting(self, dependency: str) -> None:
+        """A message waits for a dependency."""
+
+    def going_on(self) -> None:
+        """It waits no more."""
+
+    def at(self, point: str, record: Record) -> None:
+        """`record` has reached a named point: received, applied, published, snapshot or acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring(Generic[S]):
+    """What a stage is made of, the same for all its partitions."""
+
+    row: StageRow
+    stage: Stage[S]
+    ask: Ask
+    outbox: Outbox
+    watcher: Watcher
+    run: str = ""
+
+
+@dataclass(slots=True)
+class Delivery(Generic[S]):
+    """The treatment of one partition for as long as `held` says that the generation lasts."""
+
+    wiring: Wiring[S]
+    states: PartitionStates[S]
+    held: Callable[[], bool]
+
+    async def deliver(self, record: Record, acknowledge: Callable[[], object]) -> None:
+        """Bring one message to its end and acknowledge it.
+
+        Raises:
+            Revoked: the partition was taken away first; nothing was acknowledged.
+        """
+        self.wiring.watcher.at("received", record)
+        try:
+            envelope: Envelope | None = decode(record)
+        except UnreadableEnvelope as error:
+            await self._refuse(record, str(error), acknowledge)
+            return
+        assert envelope is not None
+        slot = self.states.slot(envelope.event.key)
+        if record.offset <= slot.applied:
+            acknowledge()
+            return
+        outcome = await self._steadily(lambda: self._apply(slot, record, envelope))
+        self.wiring.watcher.at("applied", record)
+        await self._publish(slot, record, envelope, outcome)
+        self.wiring.watcher.at("published", record)
+        await self._steadily(lambda: self.states.save(envelope.event.key, record))
+        self.wiring.watcher.at("snapshot", record)
+        acknowledge()
+        self.wiring.watcher.at("acknowledged", record)
+        self.wiring.watcher.finished(record, outcome, envelope)
+
+    async def _apply(self, slot: Slot[S], record: Record, envelope: Envelope) -> Outcome:
+        self.states.rewind(slot)
+        if not isinstance(envelope.event, self.wiring.stage.accepts):
+            return self._unexpected(envelope.event)
+        incoming = Incoming(envelope.event, record.topic, record.partition, record.offset, envelope.source)
+        return await self.wiring.stage.apply(slot.state, incoming, self.wiring.ask)
+
+    def _unexpected(self, event: Event) -> Outcome:
+        known = ", ".join(sorted(kind.ce_type for kind in self.wiring.stage.accepts))
+        return self._once(f"{event.ce_type} does not belong on this topic; {self.wiring.row.stage} reads {known}")
+
+    def _once(self, detail: str) -> Outcome:
+        """Of the stages that read a message, one writes its letter; the others count it as dropped."""
+        row = self.wiring.row
+        alone = row.stage == LETTER_STAGE or not row.recorded_input or row.writes is None
+        return letter(Reason.MALFORMED, detail) if alone else dropped(Reason.MALFORMED)
+
+    async def _refuse(self, record: Record, detail: str, acknowledge: Callable[[], object]) -> None:
+        outcome = self._once(detail)
+        if outcome.fate is Fate.LETTER:
+            await self._send_letter(record, None, outcome)
+        acknowledge()
+        self.wiring.watcher.finished(record, outcome, None)
+
+    async def _publish(self, slot: Slot[S], record: Record, envelope: Envelope, outcome: Outcome) -> None:
+        place = str(envelope.event.order if envelope.event.order is not None else envelope.event.id)
+        if outcome.fate is Fate.HELD:
+            slot.origins[place] = record.position
+        elif outcome.fate is Fate.LETTER:
+            slot.origins.pop(place, None)
+            await self._send_letter(record, envelope, outcome)
+        elif outcome.fate is Fate.USED:
+            origin = ",".join(filter(None, (slot.origins.pop(place, None), record.position)))
+            await self._send_events(envelope, outcome.events, origin)
+
+    async def _send_events(self, cause: Envelope, events: tuple[Event, ...], origin: str) -> None:
+        row, run = self.wiring.row, self.wiring.run
+        if row.writes is None:
+            return
+        topic = topic_name(row.writes, run)
+        extras = cause.extras | {"origin": origin}
+        for event in events:
+            message = encode(Envelope(event, f"vitrine/{row.stage}", cause.time, extras))
+            await self._steadily(lambda message=message: self.wiring.outbox.publish(topic, *message))  # type: ignore[misc]
+
+    async def _send_letter(self, record: Record, cause: Envelope | None, outcome: Outcome) -> None:
+        assert outcome.reason is not None
+        said = ErrorHeaders(
+            self.wiring.row.stage, record.topic, record.partition, record.offset, outcome.reason, outcome.detail
+        )
+        key, value, headers = record.key, record.value, dict(record.headers)
+        if outcome.instead and cause:
+            key, value, headers = encode(Envelope(outcome.instead, cause.source, cause.time, cause.extras))
+        name = self._letter_name(record, cause, outcome)
+        message = (key, value, headers | said.headers() | {"__streams.errors.id": name.encode()})
+        topic = topic_name(DEADLETTERS, self.wiring.run)
+        await self._steadily(lambda: self.wiring.outbox.publish(topic, *message))
+
+    @staticmethod
+    def _letter_name(record: Record, cause: Envelope | None, outcome: Outcome) -> str:
+        """The id of the terminal record: the segment's own, unless another message bears it."""
+        if outcome.instead:
+            return outcome.instead.id
+        if cause is None or outcome.reason in (Reason.CONFLICT, Reason.MALFORMED):
+            return letter_id(record.topic, record.partition, record.offset)
+        return cause.event.id
+
+    async def _steadily(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Try until it succeeds; a dependency that is down is waited for.
+
+        Raises:
+            Revoked: the partition is no longer ours.
+        """
+        wait_s = FIRST_WAIT_S
+        while True:
+            if not self.held():
+                raise Revoked
+            try:
+                answer = await attempt()
+            except (DependencyDown, Overloaded) as down:
+                self.wiring.watcher.waiting(str(down))
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+            else:
+                if wait_s > FIRST_WAIT_S:
+                    self.wiring.watcher.going_on()
+                return answer

@@ -1,0 +1,135 @@
+"""A stage's memory, kept in Kafka: one small snapshot per stream, written after the outputs and before the acknowledgement.
+
+What one would get wrong: memory is valid for one consumer generation only. A worker that was frozen wakes with an old
+state and may still write it; so each writer has keys of its own, loading takes the snapshot with the highest applied
+offset of each stream, and only the owner who has written a newer one removes the older keys.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from pydantic import TypeAdapter
+
+from streams.envelope import Record
+
+S = TypeVar("S")
+
+SEPARATOR = "\x1f"
+"""Between stream and writer in a snapshot's key; an id cannot contain it (ids are printable)."""
+
+
+class TopicRecreated(Exception):
+    """The topic is not the one that the state was built from: its offsets mean something else now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The partition that a state is built from."""
+
+    topic: str
+    topic_id: str
+    """Kafka's own id of the topic: a topic that was deleted and made anew has another."""
+    partition: int
+
+
+class SnapshotLog(Protocol):
+    """The compacted topic that holds the snapshots, one partition for each source partition."""
+
+    def read(self, partition: int) -> AsyncIterator[tuple[bytes, bytes | None]]:
+        """Every key and value from the beginning to what is the end now."""
+
+    async def write(self, partition: int, key: bytes, value: bytes | None) -> None:
+        """Return when it is stored. Raises `infra.errors.DependencyDown`."""
+
+
+@dataclass(slots=True)
+class Slot(Generic[S]):
+    """One stream's state in memory, and the same as it was last written."""
+
+    state: S
+    saved: bytes
+    applied: int = -1
+    """The last offset whose effect is in `saved`."""
+    origins: dict[str, str] = field(default_factory=dict)
+    """Positions of the inputs that are held, by what they wait for; for lineage only."""
+    older_keys: list[bytes] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    topic_id: str
+    partition: int
+    applied: int
+    origins: dict[str, str]
+
+
+_HEADER = TypeAdapter(_Header)
+
+
+class PartitionStates(Generic[S]):
+    """The states of all streams in one partition, for one generation."""
+
+    def __init__(self, begin: Callable[[str], S], source: Source, log: SnapshotLog, writer: str) -> None:
+        self._begin = begin
+        self._codec: TypeAdapter[S] = TypeAdapter(type(begin("")))
+        self._source = source
+        self._log = log
+        self._writer = writer
+        self._slots: dict[str, Slot[S]] = {}
+
+    async def load(self) -> int:
+        """Read the snapshots back; the number of streams found.
+
+        Raises:
+            TopicRecreated: a snapshot was built from another topic of this name.
+        """
+        found: dict[bytes, bytes] = {}
+        async for key, value in self._log.read(self._source.partition):
+            if value is None:
+                found.pop(key, None)
+            else:
+                found[key] = value
+        for key, value in found.items():
+            self._take(key, value)
+        return len(self._slots)
+
+    def _take(self, key: bytes, value: bytes) -> None:
+        head, _, body = value.partition(b"\n")
+        header = _HEADER.validate_json(head)
+        if header.topic_id != self._source.topic_id:
+            raise TopicRecreated(
+                f"the state was built from another topic named {self._source.topic!r} (id {header.topic_id}, now "
+                f"{self._source.topic_id}): the topic was deleted and made anew. Delete the state topic as well to begin "
+                f"from the first message, or restore the topic"
+            )
+        stream = key.decode().partition(SEPARATOR)[0]
+        known = self._slots.get(stream)
+        if known and known.applied >= header.applied:
+            known.older_keys.append(key)
+            return
+        older = known.older_keys if known else []
+        self._slots[stream] = Slot(self._codec.validate_json(body), body, header.applied, header.origins, [*older, key])
+
+    def slot(self, stream: str) -> Slot[S]:
+        """The stream's state; a new one where the stream was never seen."""
+        if stream not in self._slots:
+            state = self._begin(stream)
+            self._slots[stream] = Slot(state, self._codec.dump_json(state))
+        return self._slots[stream]
+
+    def rewind(self, slot: Slot[S]) -> None:
+        """Forget what was applied since the last snapshot."""
+        slot.state = self._codec.validate_json(slot.saved)
+
+    async def save(self, stream: str, record: Record) -> None:
+        """Write the stream's snapshot as of `record`, then remove the keys of earlier writers."""
+        slot = self.slot(stream)
+        header = _Header(self._source.topic_id, self._source.partition, record.offset, slot.origins)
+        body = self._codec.dump_json(slot.state)
+        key = f"{stream}{SEPARATOR}{self._writer}".encode()
+        await self._log.write(self._source.partition, key, _HEADER.dump_json(header) + b"\n" + body)
+        slot.saved, slot.applied = body, record.offset
+        while slot.older_keys:
+            await self._log.write(self._source.partition, slot.older_keys[0], None)
+            slot.older_keys.pop(0)

@@ -1,0 +1,45 @@
+"""Topology → topics on a broker, with partitions, retention, compaction and message size; and Kafka's ids of them."""
+
+from infra.kafka import admin
+from infra.settings import KafkaSecurity, Settings
+from infra.topics import TopicSpec, ensure_topics
+from streams.topology import MAX_MESSAGE_BYTES, Keep, Topic, owned_topics
+
+DAY_MS = 24 * 60 * 60 * 1000
+STATE_SEGMENT_BYTES = 16 * 1024 * 1024
+"""Small segments are compacted soon, so that a stage reads its state back in a moment."""
+LETTERS_KEPT_DAYS_MORE = 7
+"""Dead letters outlive what they came from, so that there is time to look."""
+
+
+def make_topics(settings: Settings, bootstrap: str, run: str = "") -> tuple[str, ...]:
+    """Make those topics of production, or of a named run, that are missing; their names.
+
+    Raises:
+        TopicDiffers: an existing topic is not as it must be.
+    """
+    specs = [_spec(name, topic, settings) for name, topic in owned_topics(run).items()]
+    return ensure_topics(specs, bootstrap, _security(settings))
+
+
+def topic_ids(names: list[str], settings: Settings, bootstrap: str) -> dict[str, str]:
+    """Kafka's own id of each topic: a topic that was deleted and made anew has another."""
+    client = admin(bootstrap, _security(settings))
+    try:
+        return {topic["name"]: str(topic["topic_id"]) for topic in client.describe_topics(names)}
+    finally:
+        client.close()
+
+
+def _spec(name: str, topic: Topic, settings: Settings) -> TopicSpec:
+    days = settings.retention_days + (LETTERS_KEPT_DAYS_MORE if topic.name.endswith("deadletters") else 0)
+    config = {"cleanup.policy": topic.keep.value, "max.message.bytes": str(MAX_MESSAGE_BYTES)}
+    if topic.keep is not Keep.LATEST_BY_KEY:
+        config["retention.ms"] = str(days * DAY_MS)
+    if topic.internal:
+        config["segment.bytes"] = str(STATE_SEGMENT_BYTES)
+    return TopicSpec(name, 1 if topic.one_partition else settings.partitions, config)
+
+
+def _security(settings: Settings) -> KafkaSecurity:
+    return settings.kafka_security if settings.kafka else KafkaSecurity()

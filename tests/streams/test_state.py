@@ -1,0 +1,84 @@
+"""Snapshots: what a successor finds after a kill, after a zombie's late write, and after a topic was made anew."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+
+from streams.envelope import Record
+from streams.state import PartitionStates, Source, TopicRecreated
+from tests.fakes.log import FakeSnapshots
+
+pytestmark = pytest.mark.hermetic
+SOURCE = Source("live.segments", "id-1", 0)
+
+
+@dataclass(slots=True)
+class Heard:
+    stream: str
+    words: list[str] = field(default_factory=list)
+
+
+def states(log: FakeSnapshots, writer: str, source: Source = SOURCE) -> PartitionStates[Heard]:
+    return PartitionStates(Heard, source, log, writer)
+
+
+def at(offset: int) -> Record:
+    return Record("live.segments", 0, offset, b"a", b"", {}, 0)
+
+
+def write(owner: PartitionStates[Heard], word: str, offset: int) -> None:
+    owner.slot("a").state.words.append(word)
+    asyncio.run(owner.save("a", at(offset)))
+
+
+def loaded(log: FakeSnapshots, writer: str) -> PartitionStates[Heard]:
+    owner = states(log, writer)
+    asyncio.run(owner.load())
+    return owner
+
+
+def test_a_successor_goes_on_where_the_snapshot_stands() -> None:
+    log = FakeSnapshots()
+    write(states(log, "one"), "red", 4)
+    slot = loaded(log, "two").slot("a")
+    assert (slot.state.words, slot.applied) == (["red"], 4)
+
+
+def test_a_zombie_does_not_put_an_older_snapshot_over_a_newer_one() -> None:
+    log = FakeSnapshots()
+    zombie = states(log, "one")
+    write(zombie, "red", 4)
+    successor = loaded(log, "two")
+    for offset in (5, 6, 7):
+        write(successor, str(offset), offset)
+    write(zombie, "late", 5)
+    slot = loaded(log, "three").slot("a")
+    assert (slot.state.words, slot.applied) == (["red", "5", "6", "7"], 7)
+
+
+def test_the_owner_removes_the_keys_of_earlier_writers_once_it_has_written() -> None:
+    log = FakeSnapshots()
+    write(states(log, "one"), "red", 4)
+    second = loaded(log, "two")
+    assert len(log.writes) == 1
+    write(second, "blue", 5)
+    log.compact()
+    assert [key for key, _ in log.writes] == ["a\x1ftwo".encode()]
+
+
+def test_rewinding_forgets_what_was_applied_since_the_last_snapshot() -> None:
+    owner = states(FakeSnapshots(), "one")
+    write(owner, "red", 4)
+    slot = owner.slot("a")
+    slot.state.words.append("half")
+    owner.rewind(slot)
+    assert slot.state.words == ["red"]
+
+
+def test_a_topic_that_was_made_anew_stops_the_worker() -> None:
+    log = FakeSnapshots()
+    write(states(log, "one"), "red", 4)
+    anew = states(log, "two", Source("live.segments", "id-2", 0))
+    with pytest.raises(TopicRecreated, match="Delete the state topic as well"):
+        asyncio.run(anew.load())

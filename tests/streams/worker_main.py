@@ -1,0 +1,116 @@
+"""A worker process on stand-in models and the real broker, with faults at named points; run by `tests/streams/rig.py`.
+
+``--freeze STAGE:POINT:N`` stops the process (SIGSTOP) when the stage reaches the point for the N-th time, ``--die``
+kills it there, ``--stall STAGE:STREAM:SECONDS`` lets the first message of a stream wait. ``--acknowledge-first`` and
+``--forget-ids`` each remove one rule of the delivery layer: the controls of the fault tests.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from agents.outcome import Outcome
+from agents.watermark import Verdict, Watermark
+from infra import services
+from infra.settings import read_settings
+from streams.ask import Ask
+from streams.delivery import Delivery
+from streams.envelope import Envelope, Record
+from streams.topics import make_topics
+from streams.worker import Plan, broker_of, build, run
+from tests.fakes.engines import fake_engines
+from tests.streams.temp_stores import open_stores
+
+
+@dataclass
+class FaultWatch:
+    """Stops or kills the process when a point is reached."""
+
+    stage: str
+    freeze: tuple[str, str, int] | None
+    die: tuple[str, str, int] | None
+    reached: Counter[str] = field(default_factory=Counter)
+
+    def at(self, point: str, record: Record) -> None:
+        self.reached[point] += 1
+        here = (self.stage, point, self.reached[point])
+        if here == self.freeze:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        if here == self.die:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def finished(self, record: Record, outcome: Outcome, envelope: Envelope | None) -> None:
+        pass
+
+    def waiting(self, dependency: str) -> None:
+        print("waiting for", dependency, flush=True)
+
+    def going_on(self) -> None:
+        print("going on", flush=True)
+
+
+class AcknowledgeFirst(Delivery[Any]):
+    """The control: acknowledges before anything is published."""
+
+    async def deliver(self, record: Record, acknowledge: Any) -> None:
+        acknowledge()
+        await asyncio.sleep(1.5)  # until the acknowledgement is committed
+        await super().deliver(record, lambda: None)
+
+
+class Stalling(Delivery[Any]):
+    """Lets the first message of one stream wait in one stage."""
+
+    stage, stream, seconds = "", b"", 0.0
+
+    async def deliver(self, record: Record, acknowledge: Any) -> None:
+        if self.wiring.row.stage == Stalling.stage and record.key == Stalling.stream and Stalling.seconds:
+            seconds, Stalling.seconds = Stalling.seconds, 0.0
+            await asyncio.sleep(seconds)
+        await super().deliver(record, acknowledge)
+
+
+def forget_ids() -> None:
+    """The control: every input looks new."""
+    Watermark.judge = lambda self, sequence, fingerprint: Verdict.FRESH  # type: ignore[method-assign]
+
+
+def point(text: str) -> tuple[str, str, int]:
+    stage, name, count = text.split(":")
+    return stage, name, int(count)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--run", required=True)
+    parser.add_argument("--stages", required=True)
+    parser.add_argument("--session-timeout-s", type=float, default=6.0)
+    parser.add_argument("--freeze", type=point)
+    parser.add_argument("--die", type=point)
+    parser.add_argument("--stall")
+    parser.add_argument("--acknowledge-first", action="store_true")
+    parser.add_argument("--forget-ids", action="store_true")
+    given = parser.parse_args()
+    settings = read_settings()
+    found = services.find(settings)
+    stages = given.stages.split(",")
+    make_topics(settings, found.kafka, given.run)
+    if given.forget_ids:
+        forget_ids()
+    kind: type[Delivery[Any]] = AcknowledgeFirst if given.acknowledge_first else Delivery
+    if given.stall:
+        kind, (Stalling.stage, stream, seconds) = Stalling, given.stall.rsplit(":", 2)
+        Stalling.stream, Stalling.seconds = stream.encode(), float(seconds)
+    broker = replace(broker_of(settings, found.kafka, stages, given.run), session_timeout_s=given.session_timeout_s)
+    watch = {name: FaultWatch(name, given.freeze, given.die) for name in stages}
+    objects, vectors = open_stores(settings, found.milvus, given.run)
+    ask = Ask(fake_engines(), objects, vectors)
+    return run(build(Plan(stages, given.run, broker, watch, kind), ask))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
