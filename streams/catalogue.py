@@ -13,6 +13,8 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
+from infra.objects import ObjectStore
+from infra.settings import Settings
 from schemas.ids import ProductId
 from schemas.product import Picture, Product, ProductDeleted
 from schemas.reference import Reference
@@ -43,6 +45,11 @@ class Refusal:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.field}: {self.why}"
+
+
+def object_store(settings: Settings) -> ObjectStore:
+    """Where large pictures go: apart from what expires, since a product stays until it is deleted."""
+    return ObjectStore(f"{settings.objects}/catalogue")
 
 
 def load(file: Path, to: Producer, store: Store, *, keep_going: bool) -> tuple[int, list[Refusal]]:

@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from encoders import remux
+from infra.objects import ObjectStore
 from infra.settings import Settings, read_settings
 from schemas.ids import StreamId
 from schemas.room import Room
 from streams import producer, push, reading, rooms
-from streams.catalogue import object_store
 from streams.commands.words import say, usable_id
 from streams.plain import plain
 
@@ -58,7 +58,7 @@ def command(**given: Any) -> None:
     broadcast = push.Broadcast(stream_id, _room(settings, options), push.Pace(options.pace), options.by_reference)
     signal.signal(signal.SIGTERM, _as_interrupt)
     with producer.connect(settings, say) as to_kafka, _bar() as bar:
-        pusher = push.Pusher(to_kafka, object_store(settings), push.SystemClock())
+        pusher = push.Pusher(to_kafka, ObjectStore(settings.objects), push.SystemClock())
         say(f"stream {plain(stream_id)}")
         done = pusher.push(remux.segments(options.source, options.segment_s, say), broadcast, _shown(bar))
     click.echo(f"{plain(stream_id)}: {done.segments} segments, {done.media_ms / 1000:.1f} s, {done.sent_bytes} bytes")

@@ -29,11 +29,11 @@ references = st.builds(
 reasons = st.none() | st.sampled_from(Reason)
 said = st.builds(Said, product_name=texts, features=st.lists(texts, max_size=3).map(tuple), heard_as=st.none() | texts,
                  links=st.lists(st.integers(0, 99), max_size=2).map(tuple))  # fmt: skip
-words = st.lists(st.builds(Word, text=texts, start_ms=times_ms, end_ms=times_ms, confidence=st.floats(0, 1)), max_size=3)
+word = st.builds(Word, text=texts, start_ms=times_ms, end_ms=times_ms, confidence=st.floats(0, 1))
+words = st.lists(word, max_size=3).map(tuple)
 shelves = st.dictionaries(st.integers(0, 99), products, max_size=3)
-candidates = st.lists(
-    st.builds(Candidate, product_id=products, title=texts, score=floats, link=st.none() | sequences, row=texts), max_size=2
-).map(tuple)
+candidate = st.builds(Candidate, product_id=products, title=texts, score=floats, link=st.none() | sequences, row=texts)
+candidates = st.lists(candidate, max_size=2).map(tuple)
 frames = st.lists(times_ms, max_size=3).map(tuple)
 pictures = st.lists(
     st.builds(Picture, content_type=texts, data=st.binary(max_size=20), reference=st.none() | references), max_size=2
@@ -44,8 +44,9 @@ origin = {"space": texts, "frames_ms": frames, "evidence": st.none() | reference
           "speech_gap": reasons}  # fmt: skip
 
 place = {"stream_id": streams, "sequence": sequences, "start_ms": times_ms, "duration_ms": st.integers(1, 600_000)}
+media_types = st.sampled_from(["video/mp2t", "video/mp4"])
 segments = st.one_of(
-    st.builds(Segment, **place, media=st.binary(max_size=60), content_type=st.sampled_from(["video/mp2t", "video/mp4"])),
+    st.builds(Segment, **place, media=st.binary(max_size=60), content_type=media_types),
     st.builds(Segment, **place, reference=references),
 )
 events: st.SearchStrategy[Event] = st.one_of(
@@ -53,8 +54,8 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(StreamEnded, stream_id=streams, reason=st.sampled_from(["finished", "interrupted", "idle"])),
     st.builds(RoomChanged, stream_id=streams, room=st.builds(
         Room, revision=sequences, title=texts, language=st.none() | texts, shelf=shelves, pinned=st.none() | products)),
-    st.builds(Transcript, **common, language=st.none() | texts, words=words.map(tuple), gap=reasons),
-    st.builds(ClosingTranscript, stream_id=streams, end_ms=times_ms, words=words.map(tuple)),
+    st.builds(Transcript, **common, language=st.none() | texts, words=words, gap=reasons),
+    st.builds(ClosingTranscript, stream_id=streams, end_ms=times_ms, words=words),
     st.builds(Visual, **common, tower=texts, tokens=st.none() | st.just(Tokens(shape=(1, 2), float16=b"\0\1\2\3")),
               frames_ms=frames, evidence=st.none() | references, source=st.none() | references, gap=reasons),
     st.builds(Summary, **common, said=said, age_ms=sequences, made_at=st.none() | sequences, heard=texts, gap=reasons),
@@ -63,7 +64,7 @@ events: st.SearchStrategy[Event] = st.one_of(
               runners_up=candidates, doubt=st.none() | st.sampled_from(Doubt), margin=st.none() | floats,
               room_revision=st.none() | sequences, catalogue_revision=st.integers(-1, 10**9),
               made_from=st.lists(texts.map(EventId), max_size=2).map(tuple)),
-    st.builds(Product, product_id=products, title=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30),
+    st.builds(Product, product_id=products, title=texts.filter(bool),
               attributes=st.dictionaries(texts, texts, max_size=2), images=pictures, videos=pictures),
 )  # fmt: skip
 

@@ -139,14 +139,18 @@ def test_a_tombstone_deletes_the_product_of_its_key() -> None:
     assert decode(record).event == deleted
 
 
-@pytest.mark.parametrize("usable", ["room-7", 'say "hi"', "a/b\\c", "o'clock", "部屋 7", "ü", "x" * MAX_ID_CHARS, "%2F"])
+@pytest.mark.parametrize(
+    "usable", ["room-7", 'say "hi"', "a/b\\c", "o'clock", "部屋 7", "ü", "x" * MAX_ID_CHARS, "%2F"]
+)
 def test_ids_may_hold_quotes_slashes_and_letters_of_any_script(usable: str) -> None:
     check_id(usable)
     ended = StreamEnded(stream_id=StreamId(usable))
     assert decode(record_of(ended)).event == ended
 
 
-@pytest.mark.parametrize("unusable", ["", "a\nb", "a\r", "\x1b[2J", "a\0", "tab\there", "\u202e", "x" * (MAX_ID_CHARS + 1)])
+@pytest.mark.parametrize(
+    "unusable", ["", "a\nb", "a\r", "\x1b[2J", "a\0", "tab\there", "\u202e", "x" * (MAX_ID_CHARS + 1)]
+)
 def test_ids_with_line_breaks_or_control_characters_are_refused(unusable: str) -> None:
     with pytest.raises(UnreadableEnvelope, match="printable characters, no line breaks"):
         check_id(unusable)

@@ -1,0 +1,79 @@
+"""A room is as far as its records say, and a stage is quiet only when it has old work and no output."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from schemas.deadletter import ErrorHeaders
+from schemas.event import Event
+from schemas.ids import StreamId, StreamMs
+from schemas.reasons import Reason
+from schemas.room import StreamEnded
+from schemas.segment import Segment
+from streams.envelope import Envelope, Record, encode
+from streams.status import RoomStatus, StageStatus, as_text, rooms
+from tests.streams.test_watch import MATCH
+
+pytestmark = pytest.mark.hermetic
+
+NOW_MS = 1_795_424_400_000
+
+
+def record_of(event: Event, age_ms: int) -> Record:
+    key, value, headers = encode(Envelope(event, "test", datetime.fromtimestamp(NOW_MS / 1000, UTC)))
+    return Record("a.topic", 0, 0, key, value, headers, NOW_MS - age_ms)
+
+
+def segment(sequence: int, stream: str = "room-7") -> Segment:
+    start = StreamMs(4000 * sequence)
+    return Segment(stream_id=StreamId(stream), sequence=sequence, start_ms=start, duration_ms=4000, media=b"x")
+
+
+def test_a_room_has_its_last_segment_last_match_and_the_distance_between() -> None:
+    records = [record_of(segment(44), 1000), record_of(segment(43), 5000), record_of(MATCH, 3000)]
+    (room,) = rooms(records)
+    assert (room.last_segment, room.last_match, room.behind) == (44, 42, 2)
+    assert NOW_MS - (room.last_segment_ms or 0) == 1000
+
+
+def test_gaps_and_dead_letters_are_counted_by_reason() -> None:
+    gap = MATCH.model_copy(update={"speech_gap": Reason.NO_AUDIO})
+    headers = ErrorHeaders("frame_encoder", "live.segments", 0, 3, Reason.CONFLICT, "other bytes").headers()
+    letter = record_of(segment(7), 0)
+    torn = Record("live.deadletters", 0, 1, b"room-7", b"?", headers, NOW_MS)
+    (room,) = rooms([record_of(gap, 0), replace(letter, headers=letter.headers | headers), torn])
+    assert room.gaps == {"speech: NoAudio": 1, "dead letter: Conflict": 2}
+
+
+def test_the_room_that_was_last_heard_of_comes_first_and_an_end_is_told() -> None:
+    ended = StreamEnded(stream_id=StreamId("old"), reason="idle")
+    found = rooms([record_of(segment(1, "old"), 9000), record_of(ended, 8000), record_of(segment(1, "new"), 10)])
+    assert [(room.stream_id, room.ended) for room in found] == [("new", ""), ("old", "idle")]
+
+
+@pytest.mark.parametrize(
+    ("stage", "quiet"),
+    [
+        (StageStatus("matcher", 0, None, None), False),
+        (StageStatus("matcher", 0, None, 3_600_000), False),
+        (StageStatus("matcher", 5, 31_000, 31_000), True),
+        (StageStatus("matcher", 5, 31_000, None), True),
+        (StageStatus("matcher", 5, 31_000, 2_000), False),
+        (StageStatus("matcher", 1, 2_000, 3_600_000), False),
+    ],
+)
+def test_only_a_stage_with_old_work_and_no_output_is_quiet(stage: StageStatus, quiet: bool) -> None:
+    assert stage.quiet(30_000) is quiet
+
+
+def test_the_report_marks_the_quiet_stage_and_shows_ids_harmlessly() -> None:
+    room = RoomStatus(StreamId("a\x1b[2Jb"), last_segment=4, last_segment_ms=NOW_MS - 2000)
+    room.gaps["dead letter: \x1b[31mX"] += 1
+    stages = [StageStatus("matcher", 12, 45_000, 700_000), StageStatus("summarizer", 0, None, 10)]
+    text = as_text([room], stages, NOW_MS, 30_000)
+    matcher, summarizer = text.splitlines()[1:3]
+    assert "QUIET" in matcher
+    assert "QUIET" not in summarizer
+    assert "last segment 4 (2 s ago), last match none, 5 behind" in text
+    assert all(line.isprintable() for line in text.splitlines())
