@@ -21,6 +21,13 @@ from infra.errors import NotRunning, ServiceFailed
 from infra.settings import Settings
 
 READY_WITHIN_S = 60.0
+CHANNEL = {
+    # A channel of its own: by default gRPC shares one for each address in the process, and with it a pause of up to
+    # two minutes before it looks again for a server that was away.
+    "grpc.use_local_subchannel_pool": 1,
+    "grpc.initial_reconnect_backoff_ms": 200,
+    "grpc.max_reconnect_backoff_ms": 1000,
+}
 DAMAGE = ("WAL recovery stopped", "manifest references missing")
 
 
@@ -72,7 +79,7 @@ def connect(uri: str, token: str, timeout_s: float = 10.0) -> MilvusClient:
     """A client; the caller closes it. Raises :class:`NotRunning` when nothing answers."""
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     try:
-        return MilvusClient(uri=uri, token=token, timeout=timeout_s)
+        return MilvusClient(uri=uri, token=token, timeout=timeout_s, dedicated=True, grpc_options=CHANNEL)
     except MilvusException as failure:
         raise NotRunning(
             f"no Milvus answers at {uri}: {failure.message}",

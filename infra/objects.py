@@ -1,0 +1,166 @@
+"""Bytes that are too big for a message ↔ a reference to them: content-addressed, and read only from allowed places.
+
+What one would get wrong: a ``dataref`` comes from whoever may write to the topic. It is resolved first (``..``, links,
+percent signs), compared with the allowed roots after that, read up to a limit and no further, and believed only when
+its sha256 and its size are those promised.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, cast
+from urllib.parse import unquote, urlsplit
+
+import fsspec
+
+from infra.errors import DependencyDown, ObjectRefused
+from schemas.reasons import Reason
+from schemas.reference import Reference
+
+LOCAL = ("", "file", "local")
+MAX_BYTES = 512 * 1024 * 1024
+"""Of one object; a segment of 60 s at 50 Mbit/s has 375 MB."""
+
+
+class Refused(ObjectRefused):
+    """An object was not read, with the :class:`schemas.reasons.Reason` that the message gets."""
+
+    def __init__(self, reason: Reason, what: str, remedy: str = "") -> None:
+        super().__init__(what, remedy=remedy)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A URI taken apart and resolved: ``path`` has no ``..`` and, for local files, no link."""
+
+    scheme: str
+    authority: str
+    path: PurePosixPath
+
+    @property
+    def uri(self) -> str:
+        """As fsspec wants it."""
+        return str(self.path) if self.scheme == "file" else f"{self.scheme}://{self.authority}{self.path}"
+
+    def is_inside(self, root: Place) -> bool:
+        """Whether it lies below the root, or is it."""
+        same = (self.scheme, self.authority) == (root.scheme, root.authority)
+        return same and self.path.is_relative_to(root.path)
+
+
+def place(uri: str) -> Place:
+    """Resolve a path or a URI. Raises :class:`Refused` (``Forbidden``) for one that cannot be resolved safely."""
+    parts = urlsplit(uri)
+    if "\x00" in uri or parts.query or parts.fragment or "@" in parts.netloc:
+        raise Refused(Reason.FORBIDDEN, f"a dataref may have neither a query nor credentials: {_shown(uri)}")
+    if parts.scheme in LOCAL:
+        if parts.netloc not in ("", "localhost"):
+            raise Refused(Reason.FORBIDDEN, f"a file on another machine: {_shown(uri)}")
+        text = unquote(parts.path) if parts.scheme else uri
+        return Place("file", "", PurePosixPath(Path(text).resolve()))
+    path = PurePosixPath("/", unquote(parts.path).lstrip("/"))
+    if ".." in path.parts:
+        raise Refused(Reason.FORBIDDEN, f"a dataref may not climb with '..': {_shown(uri)}")
+    return Place(parts.scheme, parts.netloc, path)
+
+
+class ObjectStore:
+    """Writes below one root and reads from several. Made without I/O."""
+
+    def __init__(self, root: str, readable: Sequence[str] = ()) -> None:
+        self._root = place(root)
+        self._readable = tuple({self._root: None, **{place(each): None for each in readable}})
+
+    def put(self, data: bytes) -> Reference:
+        """Keep the bytes under their sha256: the same bytes give the same reference, and are written once.
+
+        Raises :class:`infra.errors.DependencyDown` when the store cannot be written.
+        """
+        digest = hashlib.sha256(data).hexdigest()
+        target = Place(self._root.scheme, self._root.authority, self._root.path / digest[:2] / digest)
+        try:
+            files, path = fsspec.core.url_to_fs(target.uri)
+            if not (files.exists(path) and files.size(path) == len(data)):
+                self._write(target, data)
+        except (OSError, ImportError) as failure:
+            raise DependencyDown(
+                f"an object cannot be written to {self._root.uri}: {failure}",
+                remedy="look at VITRINE_OBJECTS, its rights and the space left",
+            ) from failure
+        uri = Path(target.path).as_uri() if target.scheme == "file" else target.uri
+        return Reference(dataref=uri, sha256=digest, size_bytes=len(data))
+
+    def get(self, reference: Reference, max_bytes: int = MAX_BYTES) -> bytes:
+        """The bytes, checked. Raises :class:`Refused` (``Forbidden``, ``TooLarge``, ``Missing``, ``Mismatch``) or,
+        when the store does not answer, :class:`infra.errors.DependencyDown`."""
+        found = self._allowed(reference.dataref)
+        if reference.size_bytes > max_bytes:
+            raise Refused(
+                Reason.TOO_LARGE,
+                f"{_shown(reference.dataref)} has {reference.size_bytes} bytes, the limit is {max_bytes}",
+            )
+        data = self._read(found, min(reference.size_bytes, max_bytes) + 1)
+        if len(data) != reference.size_bytes or hashlib.sha256(data).hexdigest() != reference.sha256:
+            raise Refused(
+                Reason.MISMATCH,
+                f"{_shown(reference.dataref)} is not the object with sha256 {reference.sha256} and its size",
+                remedy="push the segment again, with the sha256 and the size of what is there",
+            )
+        return data
+
+    def expire(self, older_than_s: float) -> int:
+        """Delete the objects of this store that were written longer ago; how many. Only local ones: elsewhere a
+        lifecycle rule of the bucket does it."""
+        if self._root.scheme != "file":
+            return 0
+        limit, gone = time.time() - older_than_s, 0
+        for file in Path(self._root.path).glob("??/*"):
+            if file.is_file() and file.stat().st_mtime < limit:
+                file.unlink(missing_ok=True)
+                gone += 1
+        return gone
+
+    def _allowed(self, dataref: str) -> Place:
+        found = place(dataref)
+        if not any(found.is_inside(root) for root in self._readable):
+            raise Refused(
+                Reason.FORBIDDEN,
+                f"{_shown(dataref)} lies outside the allowed roots",
+                remedy="add its root to VITRINE_DATAREF_ROOTS if it may be read",
+            )
+        return found
+
+    def _write(self, target: Place, data: bytes) -> None:
+        """Local files appear whole under their name or not at all; object stores do so by themselves."""
+        if target.scheme != "file":
+            with fsspec.open(target.uri, "wb") as stream:
+                stream.write(data)
+            return
+        file = Path(target.path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        fresh = file.with_name(f".{file.name}.{time.monotonic_ns()}")
+        fresh.write_bytes(data)
+        fresh.replace(file)
+
+    def _read(self, found: Place, limit: int) -> bytes:
+        try:
+            with fsspec.open(found.uri, "rb") as stream:
+                return cast(BinaryIO, stream).read(limit)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as absent:
+            raise Refused(Reason.MISSING, f"there is no object at {_shown(found.uri)}") from absent
+        except PermissionError as closed:
+            raise Refused(Reason.FORBIDDEN, f"{_shown(found.uri)} may not be read by this process") from closed
+        except (OSError, ImportError) as failure:
+            raise DependencyDown(
+                f"{_shown(found.uri)} cannot be read: {failure}", remedy="it is tried again"
+            ) from failure
+
+
+def _shown(uri: str) -> str:
+    """Fit for a log and a terminal: no control characters, at most 200 characters."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in uri[:200])

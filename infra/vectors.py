@@ -1,0 +1,97 @@
+"""The vector store as the flow sees it: catalogue rows to compare with, live rows of what was shown, one revision.
+
+The store *proposes* the nearest catalogue rows and gives their vectors with them; who needs an exact score computes it
+from those. Its collections are named after the run and the embedding space, so vectors of two spaces never meet.
+``infra/milvus_vectors.py`` is the real one, ``tests/fakes/vectors.py`` passes the same tests.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Protocol
+
+NO_REVISION = -1
+"""Nothing of the catalogue has been loaded yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueRow:
+    """One view of one product: its page, or one of its videos."""
+
+    row: str
+    """Its id, e.g. ``p-17/page``; any text of at most 1,000 characters, and so is ``product_id``."""
+    product_id: str
+    domain: str
+    """``page`` or ``video``."""
+    title: str
+    vector: tuple[float, ...]
+    """(dim,) float32 values, of unit length."""
+    restricted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRow:
+    """One segment of one stream as a vector."""
+
+    segment_id: str
+    stream_id: str
+    sequence: int
+    start_ms: int
+    vector: tuple[float, ...]  # (dim,)
+
+
+class VectorStore(Protocol):
+    """Synchronous and safe to use from several threads. Each method may raise ``infra.errors.DependencyDown``.
+
+    What a method has returned for is kept, whatever happens to this process or to the store's.
+    """
+
+    def replace_product(self, product_id: str, rows: Sequence[CatalogueRow]) -> None:
+        """Make these all the rows that the product has; without rows the product is deleted."""
+
+    def put_live(self, rows: Sequence[LiveRow]) -> None:
+        """Upsert by segment id."""
+
+    def delete_stream(self, stream_id: str) -> None:
+        """Delete the live rows of a stream."""
+
+    def expire_live(self, older_than_s: float) -> None:
+        """Delete the live rows that were written longer ago than this."""
+
+    def live(self, stream_id: str) -> list[LiveRow]:
+        """The live rows of a stream, by sequence."""
+
+    def search(
+        self, queries: Sequence[Sequence[float]], k: int, restrict_to: Sequence[str] | None = None
+    ) -> list[list[CatalogueRow]]:
+        """For each query (dim,) the ``k`` catalogue rows with the largest dot product, the nearest first.
+
+        ``restrict_to``: only rows of these products. Ask many queries in one call: a call costs more than a query.
+        """
+
+    def products(self) -> int:
+        """How many catalogue rows there are."""
+
+    def flush(self) -> None:
+        """Put everything into the form that is quick to search; after a catalogue load."""
+
+    def revision(self) -> int:
+        """The catalogue's revision, :data:`NO_REVISION` where none was set."""
+
+    def set_revision(self, revision: int) -> None:
+        """Note that the catalogue is loaded up to here."""
+
+
+def collection_name(run: str, space: str, kind: str) -> str:
+    """Milvus allows letters, digits and ``_``; the hash keeps apart what only differs in other characters."""
+    told = re.sub(r"[^A-Za-z0-9]+", "_", f"{run}_{space}").strip("_")[:120]
+    apart = key(run + "\n" + space)[:8]
+    return f"vitrine_{told}_{apart}_{kind}"
+
+
+def key(text: str) -> str:
+    """32 hex digits that stand for any text in keys and filters, where quotes, newlines and the like would not do."""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

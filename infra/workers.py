@@ -1,0 +1,43 @@
+"""Settings → a worker of this project as a guarded child process, told the very same settings.
+
+What one would get wrong: the child runs in its own folder, so every path it is given must be absolute.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from infra import children, ports
+from infra.settings import Settings
+
+FILES = ("VITRINE_KAFKA_SSL_CAFILE", "VITRINE_KAFKA_SSL_CERTFILE", "VITRINE_KAFKA_SSL_KEYFILE")
+
+
+def command(settings: Settings, name: str, words: tuple[str, ...]) -> tuple[children.Command, str]:
+    """``python -m WORDS`` as a child, its log in ``<data>/NAME/NAME.log``; and the address of its probes.
+
+    Raises :class:`infra.errors.PortTaken` when the port that the settings ask for is in use.
+    """
+    folder = settings.data / name
+    (port,) = ports.choose(folder / "ports.json", settings.probes_port, 1, "VITRINE_PROBES")
+    probes = f"{settings.probes_host}:{port}"
+    environment = {**os.environ, **told(settings), "VITRINE_PROBES": probes, "PYTHONUNBUFFERED": "1"}
+    return children.Command(name, folder, (sys.executable, "-m", *words), environment), probes
+
+
+def told(settings: Settings) -> dict[str, str]:
+    """Those settings that are not simply inherited, as a child reads them; the addresses of clusters are inherited."""
+    said = {
+        "VITRINE_DATA": str(settings.data),
+        "VITRINE_CACHE": str(settings.cache),
+        "VITRINE_OBJECTS": settings.objects,
+        "VITRINE_PROFILE": settings.profile,
+        "VITRINE_DEVICE": settings.device,
+        "VITRINE_PARTITIONS": str(settings.partitions),
+        "VITRINE_RETENTION_DAYS": str(settings.retention_days),
+        **({"VITRINE_MODELS": str(settings.models)} if settings.models else {}),
+    }
+    inherited = {name: os.environ.get(name, "") for name in FILES}
+    return said | {name: str(Path(file).absolute()) for name, file in inherited.items() if file}

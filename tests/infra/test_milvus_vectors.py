@@ -1,0 +1,134 @@
+"""The vector store in Milvus keeps the contract, and what it acknowledged outlives a server that is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from infra import milvus
+from infra.errors import DependencyDown, NotRunning, ServiceFailed
+from infra.milvus_vectors import MilvusVectors, Place
+from infra.settings import Settings
+from infra.vectors import VectorStore
+from tests.infra.vectors_contract import DIM, Contract, page, segment, unit
+
+pytestmark = pytest.mark.milvus
+
+WRITER = """
+import sys
+from infra.errors import DependencyDown
+from infra.milvus_vectors import MilvusVectors, Place
+from tests.infra.vectors_contract import DIM, segment
+store = MilvusVectors(Place(sys.argv[1], "two-writers", DIM))
+for first in range(0, 100_000, 5):
+    rows = [segment(sys.argv[2], sequence) for sequence in range(first, first + 5)]
+    while True:
+        try:
+            store.put_live(rows)
+            break
+        except DependencyDown:
+            pass
+    print(first + 5, flush=True)
+"""
+
+
+class TestMilvusVectors(Contract):
+    @pytest.fixture
+    def store(self, milvus_uri: str) -> Iterator[VectorStore]:
+        store = MilvusVectors(Place(milvus_uri, "contract", DIM, run=uuid.uuid4().hex))
+        yield store
+        store.drop()
+        store.close()
+
+
+@pytest.fixture
+def own_settings(service_settings: Settings, tmp_path: Path) -> Settings:
+    return replace(service_settings, data=tmp_path)
+
+
+def write_in_parallel(uri: str, streams: tuple[str, ...], folder: Path) -> list[subprocess.Popen[bytes]]:
+    """One writing process for each stream; each says in a file of its own how many rows it was told are safe."""
+    writers = []
+    for stream in streams:
+        with (folder / stream).open("wb") as said:
+            words = [sys.executable, "-c", WRITER, uri, stream]
+            writers.append(subprocess.Popen(words, stdout=said, cwd=Path(__file__).parents[2]))
+    return writers
+
+
+def acknowledged(folder: Path, stream: str) -> int:
+    lines = (folder / stream).read_text().split("\n")[:-1]
+    return int(lines[-1]) if lines else 0
+
+
+def wait_for_progress(folder: Path, streams: tuple[str, ...]) -> None:
+    """Until each writer has been told of ten more batches."""
+    targets = {stream: acknowledged(folder, stream) + 50 for stream in streams}
+    deadline = time.monotonic() + 120
+    while any(acknowledged(folder, stream) < target for stream, target in targets.items()):
+        assert time.monotonic() < deadline, "a writer stands still"
+        time.sleep(0.05)
+
+
+def test_two_writers_and_a_killed_server_lose_nothing_that_was_acknowledged(
+    own_settings: Settings, tmp_path: Path
+) -> None:
+    uri, child = milvus.start(own_settings, attached=True, say=print)
+    streams = ("left", "right")
+    writers = write_in_parallel(uri, streams, tmp_path)
+    for _ in range(3):
+        wait_for_progress(tmp_path, streams)
+        os.killpg(child.pid, signal.SIGKILL)
+        child.stop()
+        again, child = milvus.start(own_settings, attached=True, say=print)
+        assert again == uri
+    wait_for_progress(tmp_path, streams)
+    for writer in writers:
+        writer.kill()
+        writer.wait()
+    store = MilvusVectors(Place(uri, "two-writers", DIM))
+    for stream in streams:
+        kept = {row.sequence: row for row in store.live(stream)}
+        told = [segment(stream, sequence) for sequence in range(acknowledged(tmp_path, stream))]
+        assert [row.sequence for row in told if kept.get(row.sequence) != row] == []
+    store.close()
+    child.stop()
+    milvus.refuse_damage(child.command.log)
+
+
+def test_a_store_finds_its_rows_again_after_the_server_was_restarted(own_settings: Settings) -> None:
+    uri, child = milvus.start(own_settings, attached=True, say=print)
+    store = MilvusVectors(Place(uri, "again", DIM))
+    store.replace_product("p", [page("p", 1)])
+    store.set_revision(7)
+    child.stop()
+    started = time.monotonic()
+    with pytest.raises(DependencyDown, match=r"Milvus at .* does not answer(.|\n)*remedy: "):
+        store.revision()
+    assert time.monotonic() - started < 45
+    again, child = milvus.start(own_settings, attached=True, say=print)
+    assert again == uri
+    assert (store.revision(), store.search([unit(1)], 1)) == (7, [[page("p", 1)]])
+    store.close()
+    child.stop()
+
+
+def test_a_log_that_tells_of_lost_rows_is_a_failure(tmp_path: Path) -> None:
+    log = tmp_path / "milvus.log"
+    log.write_text("listening\nWAL recovery stopped at batch boundary 3 in wal_data_000001.arrow: broken\n")
+    with pytest.raises(ServiceFailed, match=r"lost acknowledged rows: WAL recovery(.|\n)*log: "):
+        milvus.refuse_damage(log)
+
+
+def test_a_server_that_is_not_there_is_named() -> None:
+    with pytest.raises(NotRunning, match=r"no Milvus answers at http://127\.0\.0\.1:9(.|\n)*VITRINE_MILVUS"):
+        milvus.ask("http://127.0.0.1:9", "", within_s=2.0)

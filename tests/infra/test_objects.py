@@ -1,0 +1,137 @@
+"""Objects are kept under their sha256, and a dataref is read only from allowed places, up to a limit, and checked."""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra.errors import DependencyDown
+from infra.objects import ObjectStore, Refused, place
+from schemas.reasons import Reason
+from schemas.reference import Reference
+
+pytestmark = pytest.mark.hermetic
+
+MEDIA = b"media" * 100
+
+
+def reference(uri: str, data: bytes = MEDIA) -> Reference:
+    return Reference(dataref=uri, sha256=sha256(data).hexdigest(), size_bytes=len(data))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObjectStore:
+    return ObjectStore(str(tmp_path / "objects"))
+
+
+def refusal(store: ObjectStore, wanted: Reference, max_bytes: int = 10_000) -> Reason:
+    with pytest.raises(Refused) as failure:
+        store.get(wanted, max_bytes)
+    return failure.value.reason
+
+
+def test_what_was_put_is_got_and_the_same_bytes_have_the_same_reference(store: ObjectStore) -> None:
+    first = store.put(MEDIA)
+    assert first == store.put(MEDIA)
+    assert first.dataref.startswith("file:///")
+    assert store.get(first) == MEDIA
+
+
+def test_a_half_written_object_is_written_again(store: ObjectStore) -> None:
+    kept = store.put(MEDIA)
+    Path(place(kept.dataref).path).write_bytes(MEDIA[:10])
+    assert refusal(store, kept) is Reason.MISMATCH
+    assert store.get(store.put(MEDIA)) == MEDIA
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "secret",
+        "objects/../secret",
+        "objects/%2e%2e/secret",
+        "objects/./../secret",
+        "objects/link",
+        "objects/folder/secret",
+    ],
+)
+def test_nothing_outside_the_roots_is_read_however_it_is_written(store: ObjectStore, tmp_path: Path, path: str) -> None:
+    (tmp_path / "objects").mkdir()
+    (tmp_path / "secret").write_bytes(MEDIA)
+    (tmp_path / "objects" / "link").symlink_to(tmp_path / "secret")
+    (tmp_path / "objects" / "folder").symlink_to(tmp_path)
+    assert refusal(store, reference(f"file://{tmp_path}/{path}")) is Reason.FORBIDDEN
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://127.0.0.1:9/x", "s3://bucket/x", "memory://x", "file://elsewhere/etc/passwd", "/etc/passwd",
+        "file:///etc/passwd?x", "file:///a\x00b", "simplecache::file:///etc/passwd", "zip://x::file:///etc/passwd", "",
+    ],
+)  # fmt: skip
+def test_other_schemes_hosts_and_chains_are_forbidden(store: ObjectStore, uri: str) -> None:
+    assert refusal(store, reference(uri)) is Reason.FORBIDDEN
+
+
+def test_a_root_that_was_allowed_is_read_and_its_neighbour_with_the_same_prefix_is_not(tmp_path: Path) -> None:
+    store = ObjectStore(str(tmp_path / "objects"), [str(tmp_path / "media")])
+    for folder in ("media", "media-private"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.ts").write_bytes(MEDIA)
+    assert store.get(reference((tmp_path / "media" / "a.ts").as_uri())) == MEDIA
+    assert refusal(store, reference((tmp_path / "media-private" / "a.ts").as_uri())) is Reason.FORBIDDEN
+
+
+def test_an_object_that_is_too_large_missing_or_another_one_is_refused_by_reason(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    kept = store.put(MEDIA)
+    assert refusal(store, kept, max_bytes=499) is Reason.TOO_LARGE
+    assert refusal(store, kept.model_copy(update={"size_bytes": 400})) is Reason.MISMATCH
+    assert refusal(store, kept.model_copy(update={"sha256": "0" * 64})) is Reason.MISMATCH
+    assert refusal(store, reference(f"file://{tmp_path}/objects/none")) is Reason.MISSING
+    assert refusal(store, reference(f"file://{tmp_path}/objects")) is Reason.MISSING
+
+
+def test_a_file_that_grew_is_not_read_to_its_end(store: ObjectStore) -> None:
+    kept = store.put(MEDIA)
+    os.truncate(place(kept.dataref).path, 10**12)  # sparse: reading it whole would need a terabyte
+    assert refusal(store, kept) is Reason.MISMATCH
+
+
+def test_a_store_that_cannot_be_written_is_down_and_not_a_bad_message(tmp_path: Path) -> None:
+    (tmp_path / "objects").write_text("a file where a folder must be")
+    with pytest.raises(DependencyDown, match="VITRINE_OBJECTS"):
+        ObjectStore(str(tmp_path / "objects")).put(MEDIA)
+
+
+def test_objects_expire_by_the_time_of_their_writing(store: ObjectStore) -> None:
+    kept = store.put(MEDIA)
+    assert store.expire(3600) == 0
+    assert store.expire(-3600) == 1
+    assert refusal(store, kept) is Reason.MISSING
+
+
+def test_a_store_in_another_file_system_keeps_the_same_promises() -> None:
+    store = ObjectStore("memory://bucket/objects")
+    kept = store.put(MEDIA)
+    assert store.get(kept) == MEDIA
+    assert refusal(store, reference("memory://bucket/objects/../secret")) is Reason.FORBIDDEN
+    assert refusal(store, reference("memory://bucket/objects/none")) is Reason.MISSING
+
+
+@given(st.text(max_size=40))
+def test_no_text_behind_a_root_leads_out_of_it(tail: str) -> None:
+    root = place("/srv/vitrine/objects")
+    try:
+        found = place(f"file:///srv/vitrine/objects/{tail}")
+    except Refused:
+        return
+    assert found.is_inside(root) == str(found.path).startswith("/srv/vitrine/objects")
+    assert ".." not in found.path.parts

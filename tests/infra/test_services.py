@@ -1,0 +1,73 @@
+"""Both services as one pair: started once whoever races, found by others, gone with their owner or when told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from infra import kafka, milvus, services
+from infra.errors import NotRunning
+from infra.settings import KafkaSecurity, Settings
+
+pytestmark = pytest.mark.broker
+
+DETACHED = """
+from infra import services
+from infra.settings import read_settings
+running = services.up(read_settings(), attached=False)
+print(running.services.kafka, running.services.milvus, ",".join(running.started))
+"""
+
+
+@pytest.fixture
+def own_settings(service_settings: Settings, tmp_path: Path) -> Settings:
+    return replace(service_settings, data=tmp_path)
+
+
+def up_in_another_process(settings: Settings) -> list[str]:
+    environ = {**os.environ, "VITRINE_DATA": str(settings.data), "VITRINE_CACHE": str(settings.cache)}
+    root = Path(__file__).parents[2]
+    said = subprocess.run(
+        [sys.executable, "-c", DETACHED], env=environ, capture_output=True, text=True, cwd=root, check=False
+    )
+    assert said.returncode == 0, said.stderr
+    return said.stdout.split()
+
+
+def test_two_processes_that_race_start_one_pair_which_stays_until_down(own_settings: Settings) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(up_in_another_process, [own_settings, own_settings])
+    assert first[:2] == second[:2]
+    assert sorted([*first[2:], *second[2:]]) == ["kafka,milvus"]
+    found = services.find(own_settings)
+    assert [found.kafka, found.milvus] == first[:2]
+    again = services.up(own_settings, attached=True)
+    again.stop()  # it started nothing, so nothing stops
+    assert kafka.ask(found.kafka, KafkaSecurity(), within_s=5) == 1
+    assert milvus.ask(found.milvus, "", within_s=5)
+    assert services.down(own_settings) == ("kafka", "milvus")
+    assert services.down(own_settings) == ()
+    with pytest.raises(NotRunning, match=r"no embedded Kafka runs in .*(.|\n)*remedy: vitrine up"):
+        services.find(own_settings)
+
+
+def test_an_external_pair_is_asked_and_nothing_is_started(own_settings: Settings, broker: str, milvus_uri: str) -> None:
+    settings = replace(own_settings, kafka=broker, milvus=milvus_uri)
+    running = services.up(settings, attached=True)
+    assert (running.services, running.started) == (services.Services(broker, milvus_uri), ())
+    assert services.find(settings) == running.services
+    running.stop()
+    assert sorted(path.name for path in own_settings.data.iterdir()) == ["services.json", "up.lock"]
+
+
+def test_an_external_broker_that_is_not_there_leaves_nothing_running(own_settings: Settings) -> None:
+    settings = replace(own_settings, kafka="127.0.0.1:9", kafka_security=KafkaSecurity())
+    with pytest.raises(NotRunning, match=r"no Kafka broker answers at 127\.0\.0\.1:9"):
+        services.up(settings, attached=True)
+    assert services.down(own_settings) == ()
