@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+MESSAGE_MARK = b"\xff\xff\xff\xff"
+"""What every message of Arrow's streaming format begins with."""
+
 
 def cut_torn_ends(data: Path) -> list[Path]:
     """Truncate every log under the data folder of a server that does not run; the files that were cut."""
@@ -38,10 +41,13 @@ def _end_of_whole_messages(log: Path) -> int | None:
             except EOFError:
                 return end
             except (pa.ArrowInvalid, OSError) as wrong:
-                return end if _is_torn(str(wrong)) else None
+                return end if _is_torn(log, end, str(wrong)) else None
             end = source.tell()
 
 
-def _is_torn(complaint: str) -> bool:
-    """Whether Arrow says that the file ended within a message, and not that the message makes no sense."""
-    return complaint.startswith(("Expected to", "Corrupted message, only"))
+def _is_torn(log: Path, at: int, complaint: str) -> bool:
+    """Whether a message begins there and the file ends within it; anything else makes no sense and is damage."""
+    with log.open("rb") as source:
+        source.seek(at)
+        mark = source.read(len(MESSAGE_MARK))
+    return MESSAGE_MARK.startswith(mark) and complaint.startswith(("Expected to", "Corrupted"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,13 +19,8 @@ BATCH = pa.RecordBatch.from_pydict({"id": ["a", "b"], "vector": [[0.5] * 16, [0.
 
 def stream(batches: int) -> tuple[bytes, list[int]]:
     """An Arrow stream that was not closed, and the offset behind each of its messages (the schema is the first)."""
-    sink = pa.BufferOutputStream()
-    writer = pa.ipc.new_stream(sink, BATCH.schema)
-    ends = [sink.tell()]
-    for _ in range(batches):
-        writer.write_batch(BATCH)
-        ends.append(sink.tell())
-    return sink.getvalue().to_pybytes()[: ends[-1]], ends
+    messages = [BATCH.schema.serialize().to_pybytes(), *[BATCH.serialize().to_pybytes()] * batches]
+    return b"".join(messages), list(accumulate(map(len, messages)))
 
 
 def log_with(folder: Path, content: bytes) -> Path:
