@@ -192,7 +192,7 @@ def _length(row: tuple[list[int], int]) -> int:
 
 def tokens_of(window: Window, tokenizer: Tokenizer) -> tuple[list[int], int]:
     """The tokens of the whole chat, and how many of them are the prompt."""
-    prompt = tokenizer.encode(f"{BOS}{USER} {window.text}{ASSISTANT}").ids
+    prompt = tokenizer.encode(f"{BOS}{USER}{window.text}{ASSISTANT}").ids
     return prompt + tokenizer.encode(f"{window.answer()}{END}").ids, len(prompt)
 
 

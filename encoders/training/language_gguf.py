@@ -20,7 +20,7 @@ SPECIALS = (END, BOS, USER, ASSISTANT)
 
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}"
-    "{% if m['role'] == 'user' %}{{ '<|user|> ' + m['content'] }}"
+    "{% if m['role'] == 'user' %}{{ '<|user|>' + m['content'] }}"
     "{% elif m['role'] == 'assistant' %}{{ '<|assistant|>' + m['content'] + '<|end|>' }}{% endif %}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )

@@ -23,6 +23,8 @@ from encoders.training.speech_export import export
 from encoders.training.speech_model import CTC_WEIGHT, LETTERS, PADS, SpeechBatch, SpeechTrainee
 from encoders.training.speech_tokens import END, VOCABULARY, load_tokenizer, targets
 
+TIMED_SHARE = 0.2
+"""Items whose sentences are to be marked with timestamps; production asks for none."""
 POOL = 384
 """Items drawn at once and cut into batches of like lengths, so that little is spent on padding."""
 BATCH_POSITIONS = 2800
@@ -150,7 +152,7 @@ def step(trainee: SpeechTrainee, optimizer: torch.optim.Optimizer, batch: Speech
 
 
 def batches(plan: Plan, tokenizer: Tokenizer, progress: Progress) -> Iterator[SpeechBatch]:
-    """Batches of like lengths, each item with or without timestamps at random; first the short ones."""
+    """Batches of like lengths, a few items with timestamps; first the short ones."""
     rng = np.random.default_rng(plan.seed + 1000 * progress.resumed)
     while True:
         longest = SHORT_FRAMES if progress.seconds < SHORT_SHARE * plan.minutes * 60 else 10_000
@@ -177,7 +179,7 @@ def _frames(item: Item) -> int:
 
 
 def collated(rows: list[Item], tokenizer: Tokenizer, rng: np.random.Generator) -> SpeechBatch:
-    pairs = [targets(tokenizer, row.sentences, row.times_s, bool(rng.random() < 0.5)) for row in rows]
+    pairs = [targets(tokenizer, row.sentences, row.times_s, bool(rng.random() < TIMED_SHARE)) for row in rows]
     longest, most = max(len(ids) for ids, _ in pairs), max(len(row.mels) for row in rows)
     tokens, labels = torch.full((len(rows), longest), END), torch.full((len(rows), longest), -100)
     mels = torch.zeros(len(rows), 80, most)

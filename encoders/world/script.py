@@ -60,7 +60,7 @@ class Summary:
 
     def form(self) -> str:
         """The two lines that the summarizer answers with."""
-        return f"Product name: {self.name}\nFeatures: {', '.join(self.features)}"
+        return f"Product name: {self.name}\nFeatures: {', '.join(self.features)}".rstrip()
 
 
 def summary_of(speech: Sequence[Utterance]) -> Summary | None:

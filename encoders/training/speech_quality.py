@@ -1,0 +1,133 @@
+"""Talk of voices and brands that training never had → the word error rate, through the product's own engine.
+
+python -m encoders.training.speech_quality --model FOLDER --items 100
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from faster_whisper import WhisperModel
+
+from encoders.speech import load_speech
+from encoders.training.speech_corpus import Spoken, noised, sentences, spoken
+from encoders.world import lexicon
+from encoders.world.shop import Split
+from encoders.world.voices import ACCENTS, HELD_OUT_ACCENT, HELD_OUT_VARIANTS, SAMPLE_RATE_HZ, VARIANTS, Sound, voice_of
+
+SEED = 9001
+Hearing = Callable[[Sound], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Who speaks of which products, in how many sentences at once (0: as in training), in noise or not."""
+
+    split: Split
+    accents: tuple[str, ...]
+    variants: tuple[str, ...]
+    sentences: int = 0
+    noisy: bool = False
+
+
+CONDITIONS = {
+    "seen voices": Condition("test", ACCENTS, VARIANTS),
+    "new voices": Condition("test", ACCENTS, HELD_OUT_VARIANTS),
+    "new voices, noise at 8-30 dB": Condition("test", ACCENTS, HELD_OUT_VARIANTS, noisy=True),
+    "new voices, 4 sentences": Condition("test", ACCENTS, HELD_OUT_VARIANTS, sentences=4),
+    "new accent": Condition("test", (HELD_OUT_ACCENT,), VARIANTS),
+}
+
+
+def said(condition: Condition, count: int) -> list[Spoken]:
+    """``count`` items of the condition, always the same."""
+    rng = np.random.default_rng([SEED, count])
+    found: list[Spoken] = []
+    while len(found) < count:
+        lines = sentences(rng, condition.split)
+        while len(lines) < condition.sentences:
+            lines += sentences(rng, condition.split)
+        item = spoken(lines[: condition.sentences or None], voice_of(rng, condition.accents, condition.variants), rng)
+        found.append(noised(item, rng) if condition.noisy else item)
+    return found
+
+
+def edits(wanted: Sequence[str], found: Sequence[str]) -> int:
+    """The least number of words to insert, delete or replace."""
+    row = list(range(len(found) + 1))
+    for number, word in enumerate(wanted, 1):
+        corner, row[0] = row[0], number
+        for place, other in enumerate(found, 1):
+            corner, row[place] = row[place], min(row[place] + 1, row[place - 1] + 1, corner + (word != other))
+    return row[-1]
+
+
+def scores(heard: Sequence[tuple[Spoken, str]]) -> dict[str, float]:
+    """Word error rate, and the share of brands that are written exactly."""
+    wrong = words = named = brands = 0
+    for item, text in heard:
+        wanted = " ".join(item.sentences).split()
+        wrong, words = wrong + edits(wanted, text.split()), words + len(wanted)
+        names = [word for word in wanted if word not in lexicon.WORDS]
+        named, brands = named + sum(word in text.split() for word in names), brands + len(names)
+    return {
+        "n": len(heard),
+        "words": words,
+        "wer": round(wrong / words, 4),
+        "brands": brands,
+        "brands_right": round(named / max(1, brands), 3),
+    }
+
+
+def product_hearing(model: Path) -> Hearing:
+    """As the product hears: voice activity detection, then each piece of speech on its own."""
+    engine = load_speech(model)
+
+    def hear(sound: Sound) -> str:
+        pcm = (sound * 32767).astype("<i2").tobytes()
+        return " ".join(word.text for word in engine.hear(pcm, "en", final=True).words)
+
+    return hear
+
+
+def library_hearing(model: Path) -> Hearing:
+    """As faster-whisper's own ``transcribe`` hears, in one call padded to 30 s."""
+    engine = WhisperModel(str(model), device="cpu", compute_type="int8", cpu_threads=1)
+
+    def hear(sound: Sound) -> str:
+        parts, _ = engine.transcribe(
+            sound, language="en", beam_size=1, temperature=0, without_timestamps=True, condition_on_previous_text=False
+        )
+        return " ".join(part.text.strip() for part in parts)
+
+    return hear
+
+
+def measure(model: Path, count: int) -> dict[str, dict[str, float]]:
+    """The scores of each condition through the product, and of new voices through ``transcribe``."""
+    hear, report = product_hearing(model), {}
+    for name, condition in CONDITIONS.items():
+        items = said(condition, count)
+        began = time.perf_counter()
+        report[name] = scores([(item, hear(item.sound)) for item in items])
+        audio_s = sum(len(item.sound) for item in items) / SAMPLE_RATE_HZ
+        report[name]["seconds_per_audio_second"] = round((time.perf_counter() - began) / audio_s, 3)
+    items, hear = said(CONDITIONS["new voices"], count), library_hearing(model)
+    report["new voices, transcribe()"] = scores([(item, hear(item.sound)) for item in items])
+    return report
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure the demo recogniser on voices and brands it never heard.")
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--items", type=int, default=100)
+    arguments = parser.parse_args()
+    print(json.dumps(measure(arguments.model, arguments.items), indent=2))
+
+
+if __name__ == "__main__":
+    main()
