@@ -52,6 +52,7 @@ class Row:
     product_id: ProductId
     title: str
     vector: tuple[float, ...]
+    restricted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,12 @@ def rank(vector: tuple[float, ...], rows: tuple[Row, ...], links: dict[ProductId
         if row.product_id not in best:
             link = links.get(row.product_id)
             best[row.product_id] = Candidate(
-                product_id=row.product_id, title=row.title, score=score, link=link, row=row.row
+                product_id=row.product_id,
+                title=row.title,
+                score=score,
+                link=link,
+                row=row.row,
+                restricted=row.restricted,
             )
     return tuple(best.values())
 

@@ -59,6 +59,14 @@ class Fuse:
 
 
 @dataclass(frozen=True, slots=True)
+class Store:
+    """Ask that these embeddings be stored; then all that the event came to is done."""
+
+    event: Visual | Summary | StreamEnded
+    embeddings: tuple[Embedding, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Fused:
     """The answer: a unit vector in a named space; empty where there was nothing to embed."""
 
@@ -78,7 +86,7 @@ class ProductEncoder:
     visuals: dict[int, Visual] = field(default_factory=dict)
     summaries: dict[int, Summary] = field(default_factory=dict)
 
-    def admit(self, event: Visual | Summary | Control, branch: Branch) -> Fuse | Outcome:
+    def admit(self, event: Visual | Summary | Control, branch: Branch) -> Fuse | Store | Outcome:
         """Decide: what is to be embedded for this event, or what became of it."""
         if isinstance(event, Visual | Summary):
             return self._half(event)
@@ -92,22 +100,32 @@ class ProductEncoder:
             return used(event)
         return HELD
 
-    def settle(self, due: Fuse, fused: Fused) -> Fuse | Outcome:
+    def settle(self, due: Fuse, fused: Fused) -> Fuse | Store:
         """Settle: the vector becomes the segment's embedding; at the end of a stream there may be a next one."""
         return self._ask(due.event, due.rest, (*due.done, _embedding(due.pair, fused)))
 
-    def unreadable(self, due: Fuse, reason: Reason, detail: str) -> Fuse | Outcome:
+    def stored(self, due: Store) -> Outcome:
+        """Settle: the embeddings are published, and what was held for them is let go."""
+        if not isinstance(due.event, StreamEnded):
+            self._take(due.event)
+            return used(*due.embeddings)
+        for broadcast in self.brought.values():
+            broadcast.apply(due.event)
+        self.visuals, self.summaries = {}, {}
+        return used(*due.embeddings, due.event)
+
+    def unreadable(self, due: Fuse, reason: Reason, detail: str) -> Fuse | Store | Outcome:
         """The pair cannot be embedded: a dead letter; at the end of a stream, an embedding without a vector."""
         if isinstance(due.event, StreamEnded):
             return self.settle(due, Fused())
         self._take(due.event)
         return letter(reason, detail, _segment(due.pair.visual))
 
-    def close(self, ended: StreamEnded) -> Fuse | Outcome:
+    def close(self, ended: StreamEnded) -> Fuse | Store:
         """Both branches ended: what still waits for its other half goes on alone, in order."""
         return self._ask(ended, self._leftovers(), ())
 
-    def _half(self, event: Visual | Summary) -> Fuse | Outcome:
+    def _half(self, event: Visual | Summary) -> Fuse | Store | Outcome:
         branch = _branch(event)
         verdict = self.seen[branch].judge(event.sequence, fingerprint(event.value()))
         if verdict in (Verdict.DUPLICATE, Verdict.CONFLICT):
@@ -144,19 +162,13 @@ class ProductEncoder:
 
     def _ask(
         self, event: Visual | Summary | StreamEnded, pairs: tuple[Pair, ...], done: tuple[Embedding, ...]
-    ) -> Fuse | Outcome:
-        """Ask for the first pair that has something to embed; where none has, all is settled."""
+    ) -> Fuse | Store:
+        """Ask for the first pair that has something to embed; where none has, all can be stored."""
         for at, pair in enumerate(pairs):
             if not pair.blank:
                 return Fuse(event, pair, pairs[at + 1 :], done)
             done = (*done, _embedding(pair, Fused()))
-        if not isinstance(event, StreamEnded):
-            self._take(event)
-            return used(*done)
-        for broadcast in self.brought.values():
-            broadcast.apply(event)
-        self.visuals, self.summaries = {}, {}
-        return used(*done, event)
+        return Store(event, done)
 
     def _leftovers(self) -> tuple[Pair, ...]:
         pairs = [Pair(visual, _no_summary(visual)) for visual in self.visuals.values()]

@@ -42,6 +42,8 @@ class Candidate(Value):
     """Its number on the room's shelf; None: not on it."""
     row: str
     """The catalogue row that scored best, e.g. ``p-17/page`` or ``p-17/video/0``."""
+    restricted: bool = False
+    """Marked for a moderator's attention, as the catalogue says."""
 
 
 class Match(StreamEvent):

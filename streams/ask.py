@@ -20,9 +20,10 @@ from agents.transcriber import Hear
 from encoders.engines import Domain, Floats, FusionInput, Heard, Unreadable
 from encoders.loaded import LoadedEngines
 from encoders.media import contact_sheet
-from infra.errors import ObjectRefused
+from infra.objects import Refused
+from infra.vectors import CatalogueRow, LiveRow, VectorStore
 from schemas.embedding import Embedding
-from schemas.ids import ProductId
+from schemas.ids import ProductId, segment_id
 from schemas.observation import Tokens
 from schemas.reasons import Reason
 from schemas.reference import Reference
@@ -38,26 +39,7 @@ class Objects(Protocol):
         """Keep these bytes; the same bytes give the same reference. Raises `DependencyDown`."""
 
     def get(self, reference: Reference) -> bytes:
-        """The bytes, checked against their sha256 and size. Raises `ObjectRefused`, `DependencyDown`."""
-
-
-class Vectors(Protocol):
-    """The vector store, by embedding space. Every call may raise `DependencyDown`."""
-
-    def nearest(self, space: str, vector: Sequence[float], limit: int, among: Sequence[ProductId]) -> Sequence[Row]:
-        """The catalogue rows nearest to the vector: those of the products `among`, or of all where that is empty."""
-
-    def replace_product(self, space: str, product_id: ProductId, rows: Sequence[Row]) -> None:
-        """Make these rows the only ones of the product; searches see them when this returns."""
-
-    def upsert_live(self, embedding: Embedding) -> None:
-        """Store a segment's embedding under its id."""
-
-    def record_revision(self, space: str, offset: int) -> None:
-        """The catalogue is loaded up to this offset."""
-
-    def revision(self, space: str) -> int:
-        """The last offset that was recorded; -1: none."""
+        """The bytes, checked against their sha256 and size. Raises `infra.objects.Refused`, `DependencyDown`."""
 
 
 @dataclass
@@ -66,10 +48,12 @@ class Ask:
 
     engines: LoadedEngines
     objects: Objects
-    vectors: Vectors
+    vectors: VectorStore
 
     def __post_init__(self) -> None:
-        self._lanes = {name: asyncio.Lock() for name in ("media", "speech", "language", "vision", "fusion", "vectors")}
+        self._lanes = {
+            name: asyncio.Lock() for name in ("media", "speech", "language", "vision", "fusion", "vectors", "objects")
+        }
 
     async def sound(self, segment: Segment) -> bytes:
         """The segment's sound, int16 mono PCM at 16 kHz. Raises `Unreadable`."""
@@ -89,14 +73,14 @@ class Ask:
         media = await self.bytes_of(segment.media, segment.reference)
         clip = await self._lane("media", lambda: self.engines.media.clip(media))
         tokens = await self._lane("vision", lambda: self.engines.vision.encode([clip.frames])[0])
-        evidence = await asyncio.to_thread(lambda: self.objects.put(contact_sheet(clip)))
+        evidence = await self._lane("objects", lambda: self.objects.put(contact_sheet(clip)))
         return Seen(self.engines.vision.name, _packed(tokens), clip.at_ms, evidence)
 
     async def keep(self, segment: Segment) -> Reference | None:
         """Where the bytes of an unreadable segment can be had while its dead letter lives; None: it has none."""
         if segment.reference or not segment.media:
             return segment.reference
-        return await asyncio.to_thread(self.objects.put, segment.media)
+        return await self._lane("objects", lambda: self.objects.put(segment.media))
 
     async def fuse(self, pair: Pair) -> Fused:
         """The pair's embedding. Raises `Unreadable` for tokens of a tower that the network does not read."""
@@ -109,21 +93,33 @@ class Ask:
     async def remember(self, embedding: Embedding) -> None:
         """Upsert a live row; one without a vector has none."""
         if embedding.vector:
-            await self._lane("vectors", lambda: self.vectors.upsert_live(embedding))
+            row = LiveRow(
+                segment_id(embedding.stream_id, embedding.sequence),
+                embedding.stream_id,
+                embedding.sequence,
+                embedding.start_ms,
+                embedding.vector,
+            )
+            await self._lane("vectors", lambda: self.vectors.put_live((row,)))
 
     async def search(self, due: Search) -> Found:
-        """The rows nearest to an embedding on the shelf, and in the whole catalogue."""
-        space, vector = due.embedding.space, due.embedding.vector
-        revision = await self._lane("vectors", lambda: self.vectors.revision(space or self.engines.fusion.space))
-        if not vector:
+        """The rows nearest to an embedding on the shelf, and in the whole catalogue.
+
+        Raises `Unreadable` for an embedding of another space than the catalogue's.
+        """
+        embedding, ours = due.embedding, self.engines.fusion.space
+        revision = await self._lane("vectors", self.vectors.revision)
+        if not embedding.vector:
             return Found((), revision)
-        rows = await self._lane("vectors", lambda: self.vectors.nearest(space, vector, due.rows, ()))
-        near = (
-            await self._lane("vectors", lambda: self.vectors.nearest(space, vector, due.rows, due.shelf))
-            if due.shelf
-            else ()
-        )
-        return Found((*near, *rows), revision)
+        if embedding.space != ours:
+            raise Unreadable(Reason.FOREIGN, f"a vector of the space {embedding.space!r}; the catalogue is in {ours!r}")
+        near = await self._nearest(due, due.shelf) if due.shelf else ()
+        return Found((*near, *await self._nearest(due, None)), revision)
+
+    async def _nearest(self, due: Search, shelf: Sequence[ProductId] | None) -> tuple[Row, ...]:
+        query = (due.embedding.vector,)
+        (rows,) = await self._lane("vectors", lambda: self.vectors.search(query, due.rows, shelf))
+        return tuple(Row(row.row, ProductId(row.product_id), row.title, row.vector, row.restricted) for row in rows)
 
     async def list_page(self, due: Page) -> None:
         """Embed a product page and make it the product's row. Raises `Unreadable` for its image."""
@@ -133,18 +129,19 @@ class Ask:
             frames = await self._lane("media", lambda: self.engines.media.image(picture))
             tokens = await self._lane("vision", lambda: self.engines.vision.encode([frames])[0])
         fused = await self._embed(FusionInput(Domain.PAGE, tokens, due.text or None))
-        row = Row(due.row, due.product.product_id, due.product.title, fused.vector)
-        await self._lane("vectors", lambda: self.vectors.replace_product(fused.space, row.product_id, (row,)))
+        product = due.product
+        row = CatalogueRow(
+            due.row, product.product_id, Domain.PAGE, product.title, fused.vector, restricted=product.restricted
+        )
+        await self._lane("vectors", lambda: self.vectors.replace_product(product.product_id, (row,)))
 
     async def unlist(self, product_id: ProductId) -> None:
         """Delete all rows of a product."""
-        space = self.engines.fusion.space
-        await self._lane("vectors", lambda: self.vectors.replace_product(space, product_id, ()))
+        await self._lane("vectors", lambda: self.vectors.replace_product(product_id, ()))
 
     async def record_revision(self, offset: int) -> None:
         """The catalogue is loaded up to this offset."""
-        space = self.engines.fusion.space
-        await self._lane("vectors", lambda: self.vectors.record_revision(space, offset))
+        await self._lane("vectors", lambda: self.vectors.set_revision(offset))
 
     async def bytes_of(self, inline: bytes, reference: Reference | None) -> bytes:
         """The bytes of an event, wherever they lie. Raises `Unreadable`."""
@@ -153,9 +150,9 @@ class Ask:
         if reference is None:
             raise Unreadable(Reason.EMPTY, "neither bytes nor a reference to them")
         try:
-            return await asyncio.to_thread(self.objects.get, reference)
-        except ObjectRefused as refused:
-            raise Unreadable(getattr(refused, "reason", Reason.MISSING), refused.what) from refused
+            return await self._lane("objects", lambda: self.objects.get(reference))
+        except Refused as refused:
+            raise Unreadable(refused.reason, refused.what) from refused
 
     async def _embed(self, view: FusionInput) -> Fused:
         floats = await self._lane("fusion", lambda: self.engines.fusion.embed([view])[0])

@@ -14,7 +14,7 @@ from agents.catalog_encoder import CatalogEncoder, Delete, Page
 from agents.frame_encoder import FrameEncoder
 from agents.matcher import Matcher
 from agents.outcome import Outcome
-from agents.product_encoder import Branch, Fuse, ProductEncoder
+from agents.product_encoder import Branch, Fuse, ProductEncoder, Store
 from agents.summarizer import Summarizer
 from agents.transcriber import Hear, Listen, Transcriber
 from encoders.engines import Unreadable
@@ -101,13 +101,14 @@ async def encode_product(step: ProductEncoder, incoming: Incoming, ask: Ask) -> 
     due = step.admit(event, BRANCHES[PurePosixPath(incoming.source).name])
     while isinstance(due, Fuse):
         due = await _fused(step, due, ask)
-    for made in due.events:
-        if isinstance(made, Embedding):
-            await ask.remember(made)
+    if isinstance(due, Store):
+        for embedding in due.embeddings:
+            await ask.remember(embedding)
+        return step.stored(due)
     return due
 
 
-async def _fused(step: ProductEncoder, due: Fuse, ask: Ask) -> Fuse | Outcome:
+async def _fused(step: ProductEncoder, due: Fuse, ask: Ask) -> Fuse | Store | Outcome:
     try:
         return step.settle(due, await ask.fuse(due.pair))
     except Unreadable as unreadable:

@@ -6,9 +6,9 @@ from hashlib import sha256
 from math import fsum
 
 from agents.matcher import Row
-from infra.errors import DependencyDown, ObjectRefused
-from schemas.embedding import Embedding
-from schemas.ids import ProductId
+from infra.objects import Refused
+from infra.vectors import CatalogueRow, LiveRow
+from schemas.reasons import Reason
 from schemas.reference import Reference
 
 
@@ -25,7 +25,7 @@ class FakeObjects:
 
     def get(self, reference: Reference) -> bytes:
         if reference.dataref not in self.kept:
-            raise ObjectRefused(f"{reference.dataref} does not exist")
+            raise Refused(Reason.MISSING, f"{reference.dataref} does not exist")
         return self.kept[reference.dataref]
 
 
@@ -34,36 +34,34 @@ class FakeVectors:
     """Searches by scoring everything."""
 
     catalogue: dict[str, dict[str, Row]] = field(default_factory=dict)
-    live: dict[str, Embedding] = field(default_factory=dict)
     revisions: dict[str, int] = field(default_factory=dict)
 
-    def nearest(self, space: str, vector: Sequence[float], limit: int, among: Sequence[ProductId]) -> list[Row]:
-        rows = [row for row in self.catalogue.get(space, {}).values() if not among or row.product_id in among]
-        return sorted(rows, key=lambda row: -fsum(a * b for a, b in zip(vector, row.vector, strict=True)))[:limit]
+    def search(
+        self, queries: Sequence[Sequence[float]], k: int, restrict_to: Sequence[str] | None = None
+    ) -> list[list[CatalogueRow]]:
+        rows = [row for held in self.catalogue.values() for row in held.values()]
+        rows = [row for row in rows if restrict_to is None or row.product_id in restrict_to]
+        return [
+            [
+                CatalogueRow(row.row, row.product_id, "page", row.title, row.vector)
+                for row in sorted(rows, key=lambda row: -fsum(a * b for a, b in zip(query, row.vector, strict=True)))[
+                    :k
+                ]
+            ]
+            for query in queries
+        ]
 
-    def replace_product(self, space: str, product_id: ProductId, rows: Sequence[Row]) -> None:
-        held = self.catalogue.setdefault(space, {})
-        for row in [row for row in held.values() if row.product_id == product_id]:
-            del held[row.row]
-        held.update({row.row: row for row in rows})
+    def replace_product(self, product_id: str, rows: Sequence[CatalogueRow]) -> None:
+        pass
 
-    def upsert_live(self, embedding: Embedding) -> None:
-        self.live[embedding.id] = embedding
+    def put_live(self, rows: Sequence[LiveRow]) -> None:
+        pass
 
     def record_revision(self, space: str, offset: int) -> None:
-        self.revisions[space] = max(offset, self.revisions.get(space, -1))
+        self.revisions[space] = offset
 
-    def revision(self, space: str) -> int:
-        return self.revisions.get(space, -1)
+    def set_revision(self, revision: int) -> None:
+        self.record_revision("", revision)
 
-
-@dataclass
-class FailingOnce:
-    """Raises `DependencyDown` the first time that each question is asked, then lets it through."""
-
-    asked: set[str] = field(default_factory=set)
-
-    def check(self, question: str) -> None:
-        if question not in self.asked:
-            self.asked.add(question)
-            raise DependencyDown(f"{question} is not there for the moment")
+    def revision(self) -> int:
+        return max(self.revisions.values(), default=-1)
