@@ -21,7 +21,7 @@ import jiwer
 
 from schemas.ids import ProductId, SegmentId, StreamMs
 from schemas.match import Decision, Match
-from streams.labels import Labels, NoProduct, Stretch
+from streams.labels import Labels, NoProduct, Stretch, Truth
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
@@ -141,10 +141,10 @@ def score(records: Records, labels: Labels, shelf: Collection[ProductId]) -> Sco
         abstained=decisions.count(Decision.ABSTAINED),
         dead_letters=len(records.letters),
         labelled=len(shows),
-        r_at_1=_rate(named(match) == truth for match, truth in shows),
-        abstain_recall=_rate(match is not None and match.decision is Decision.ABSTAINED for match in nothing),
+        r_at_1=_rate(is_right(match, truth) is True for match, truth in shows),
+        abstain_recall=_rate(is_right(match, NoProduct.NONE_SHOWN) is True for match in nothing),
         off_shelf_recall=_rate(
-            match is not None and match.decision is Decision.OFF_SHELF and named(match) == truth
+            is_right(match, truth) is True and match is not None and match.decision is Decision.OFF_SHELF
             for match, truth in beyond
         ),
         wer=word_error_rate(labels.reference, records.heard),
@@ -158,6 +158,15 @@ def score(records: Records, labels: Labels, shelf: Collection[ProductId]) -> Sco
 def named(match: Match | None) -> ProductId | None:
     """The product that a match decides for; None where it abstains, or where there is no match."""
     return match.shown[0].product_id if match and match.shown else None
+
+
+def is_right(match: Match | None, truth: Truth) -> bool | None:
+    """Whether this is the answer for what was shown; None for a segment that counts in no rate."""
+    if truth is NoProduct.MIXED:
+        return None
+    if truth is NoProduct.NONE_SHOWN:
+        return match is not None and match.decision is Decision.ABSTAINED
+    return named(match) == truth
 
 
 def words(text: str) -> list[str]:

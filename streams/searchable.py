@@ -1,0 +1,33 @@
+"""How much of the catalogue topic is not yet in the vector store.
+
+The stage acknowledges a product only after its rows are upserted and the catalogue's revision is recorded, so its
+group's committed offset tells what can be searched.
+"""
+
+from kafka import TopicPartition
+from kafka.errors import KafkaError
+
+from infra import kafka, services
+from infra.settings import Settings
+from streams.reading import Reader
+from streams.topology import PRODUCTS, group_id
+
+STAGE = "catalog_encoder"
+
+
+def products_to_go(settings: Settings, reader: Reader) -> int:
+    """Records of ``catalog.products`` that are not searchable yet. Raises `NotRunning`."""
+    (stretch,) = reader.stretches(PRODUCTS.name)
+    admin = kafka.admin(settings.kafka or services.find(settings).kafka, services.security(settings))
+    try:
+        group = group_id(STAGE)
+        offsets = admin.list_group_offsets({group: None})[group]
+        committed = offsets.get(TopicPartition(PRODUCTS.name, stretch.partition))
+    except KafkaError as error:
+        if not error.retriable:
+            raise
+        committed = None  # a young cluster has no coordinator of groups yet
+    finally:
+        admin.close()
+    done = max(stretch.start, committed.offset if committed else 0)
+    return max(0, stretch.end - done)
