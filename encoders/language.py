@@ -1,0 +1,161 @@
+"""words → summary form: llama.cpp, greedy, held by a grammar; the same words give the same answer, always.
+
+The instructions (system text and examples) are evaluated once and their state is kept. Every request starts from that
+state and evaluates its words in one call: measured, a cache that grew with other requests changes answers, because
+the same tokens in other batches give other last bits. Threads and batch size belong to the profile for the same reason.
+
+What was heard is a stranger's text: it is never read as a control token of the chat template.
+"""
+
+import ctypes
+from dataclasses import dataclass
+from pathlib import Path
+
+import llama_cpp
+from llama_cpp import Llama, LlamaGrammar
+from llama_cpp.llama_chat_format import Jinja2ChatFormatter
+from llama_cpp.llama_types import ChatCompletionRequestMessage
+
+SUMMARY_GRAMMAR = r"""
+root    ::= "empty" | "Product name: " phrase "\nFeatures:" (" " phrase (", " phrase)*)?
+phrase  ::= word (" " word)*
+word    ::= [^A-Z\x00- ,;:\x7f]+
+"""
+"""GBNF of the one form in which every profile's model answers: lower case, as the words were heard."""
+
+EMPTY = "empty"
+_HERE = "\u241e"
+"""Stands for the words in the rendered chat; a control picture, which no instruction contains."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One worked example in the instructions."""
+
+    heard: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageSettings:
+    """What a profile says of its language model."""
+
+    threads: int = 1
+    context_tokens: int = 1024
+    """Instructions, words and answer together; over-long words lose their beginning."""
+    answer_tokens: int = 72
+    """The text tower reads 32 tokens; an answer that comes to this bound is closed after its last whole feature."""
+    instructions: str = ""
+    examples: tuple[Example, ...] = ()
+
+
+class LlamaCpp:
+    """The `LanguageModel` of every profile. Not for two threads at a time."""
+
+    def __init__(self, model: Llama, settings: LanguageSettings) -> None:
+        self._model = model
+        self._settings = settings
+        self._grammar = LlamaGrammar.from_string(SUMMARY_GRAMMAR, verbose=False)
+        before, after = _chat(model, settings).split(_HERE)
+        self._before = self._tokens(before, special=True)
+        self._after = self._tokens(after, special=True)
+        self._room = settings.context_tokens - len(self._before) - len(self._after) - settings.answer_tokens
+        if self._room < 64:
+            raise ValueError(f"the instructions leave {self._room} of {settings.context_tokens} tokens for the words")
+        model.reset()
+        model.eval(self._before)
+        self._state = _saved(model)
+
+    def complete(self, transcript: str) -> str:
+        """`empty`, or the two lines of the form."""
+        words = self._fitting(self._tokens(transcript.strip(), special=False))
+        _restore(self._model, self._state, len(self._before))
+        answer: list[int] = []
+        for token in self._model.generate(
+            [*words, *self._after], temp=0.0, repeat_penalty=1.0, grammar=self._grammar, reset=False
+        ):
+            if _ends(self._model, token) or len(answer) == self._settings.answer_tokens:
+                break
+            answer.append(token)
+        whole = len(answer) < self._settings.answer_tokens
+        return closed(self._model.detokenize(answer).decode(errors="ignore"), whole)
+
+    def _tokens(self, text: str, special: bool) -> list[int]:
+        return list(self._model.tokenize(text.encode(), add_bos=False, special=special))
+
+    def _fitting(self, words: list[int]) -> list[int]:
+        """The last words that fit, from the beginning of one."""
+        if len(words) <= self._room:
+            return words
+        kept = words[-self._room :]
+        starts = (i for i, token in enumerate(kept) if self._model.detokenize([token])[:1] == b" ")
+        return kept[next(starts, 0) :]
+
+
+def load_language(path: Path, device: str = "cpu", settings: LanguageSettings | None = None) -> LlamaCpp:
+    """A GGUF file with a chat template in its metadata; FileNotFoundError, ValueError where either is missing."""
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    chosen = settings or LanguageSettings()
+    model = Llama(
+        str(path),
+        n_gpu_layers=0 if device == "cpu" else -1,
+        n_ctx=chosen.context_tokens,
+        n_batch=chosen.context_tokens,
+        n_ubatch=chosen.context_tokens,
+        n_threads=chosen.threads,
+        n_threads_batch=chosen.threads,
+        seed=0,
+        verbose=False,
+    )
+    return LlamaCpp(model, chosen)
+
+
+def closed(answer: str, whole: bool) -> str:
+    """The answer in the form; one that was cut off at the token bound ends after its last whole part."""
+    if not whole:
+        name, line, features = answer.partition("\nFeatures:")
+        cut = features if line else name
+        kept = cut.rpartition("," if line else " ")[0]
+        answer = f"{name}{line}{kept}" if line else f"{kept}\nFeatures:"
+    return answer.strip()
+
+
+def _chat(model: Llama, settings: LanguageSettings) -> str:
+    """The chat as the model's own template renders it, with `_HERE` in place of the words."""
+    template = model.metadata.get("tokenizer.chat_template")
+    if not template:
+        raise ValueError("the GGUF file has no chat template (tokenizer.chat_template) in its metadata")
+    messages: list[ChatCompletionRequestMessage] = []
+    if settings.instructions:
+        messages.append({"role": "system", "content": settings.instructions})
+    for example in settings.examples:
+        messages.append({"role": "user", "content": example.heard})
+        messages.append({"role": "assistant", "content": example.answer})
+    messages.append({"role": "user", "content": _HERE})
+    eos, bos = (_text(model, token) for token in (model.token_eos(), model.token_bos()))
+    return str(Jinja2ChatFormatter(template, eos_token=eos, bos_token=bos)(messages=messages).prompt)
+
+
+def _text(model: Llama, token: int) -> str:
+    """A control token as the template writes it; empty where the model has none."""
+    return model.detokenize([token], special=True).decode() if token >= 0 else ""
+
+
+def _ends(model: Llama, token: int) -> bool:
+    return bool(llama_cpp.llama_vocab_is_eog(llama_cpp.llama_model_get_vocab(model.model), token))
+
+
+def _saved(model: Llama) -> bytes:
+    """The context after the instructions. (`Llama.save_state` would add a copy of the logits, hundreds of MB.)"""
+    size = llama_cpp.llama_state_get_size(model.ctx)
+    buffer = (ctypes.c_uint8 * size)()
+    written = llama_cpp.llama_state_get_data(model.ctx, buffer, size)
+    return bytes(buffer[:written])
+
+
+def _restore(model: Llama, state: bytes, tokens: int) -> None:
+    buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
+    if llama_cpp.llama_state_set_data(model.ctx, buffer, len(state)) != len(state):
+        raise RuntimeError("llama.cpp did not take back the state of its own instructions")
+    model.n_tokens = tokens
