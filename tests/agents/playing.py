@@ -22,7 +22,7 @@ from tests.fakes.vectors import MemoryVectors
 
 A = TypeVar("A")
 STREAM = StreamId("room-7/monday")
-SEGMENT_MS = 4_000
+SEGMENT_MS = 800
 
 
 @dataclass
@@ -159,7 +159,7 @@ def interleaved(
 
 
 def segment(sequence: int, media: bytes, start_ms: int | None = None) -> Segment:
-    """One segment of 4 s."""
+    """One segment of `SEGMENT_MS`."""
     at = StreamMs(sequence * SEGMENT_MS if start_ms is None else start_ms)
     return Segment(stream_id=STREAM, sequence=sequence, start_ms=at, duration_ms=SEGMENT_MS, media=media)
 

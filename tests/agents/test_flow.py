@@ -21,28 +21,27 @@ from tests.fakes.engines import fake_media, spoken
 pytestmark = pytest.mark.hermetic
 
 LOOKS = ("red mug", "blue mug", "oak stool")
+RED_MUG, OAK_STOOL = ProductId("p-red-mug"), ProductId("p-oak-stool")
 SAYINGS = ("here is red mug with charm now", "hello all", "link number two", "the next one is", "here is oak stool")
 
 media = st.one_of(
     st.builds(
         lambda text, at, look: fake_media(
-            [(w, a + at, b + at) for w, a, b in spoken(text) if a + at < SEGMENT_MS and b + at > 0], look
+            [(w, a, b) for w, a, b in spoken(text, at, 60, 20) if a < SEGMENT_MS and b > 0], look, SEGMENT_MS
         ),
         st.sampled_from(SAYINGS),
-        st.integers(-300, 3_900),
+        st.integers(-100, SEGMENT_MS - 100),
         st.sampled_from((*LOOKS, None)),
     ),
-    st.just(fake_media(None, "red mug")),
-    st.just(fake_media(None, None)),
+    st.just(fake_media(None, "red mug", SEGMENT_MS)),
+    st.just(fake_media(None, None, SEGMENT_MS)),
     st.sampled_from((b"", b"plain text", fake_media("hello")[:20])),
 )
 segments = st.builds(segment, st.integers(0, 8), media)
 rooms = st.builds(
     lambda revision, two: RoomChanged(
         stream_id=STREAM,
-        room=Room(
-            revision=revision, shelf={1: ProductId("p-red-mug")} | ({2: ProductId("p-oak-stool")} if two else {})
-        ),
+        room=Room(revision=revision, shelf={1: RED_MUG, 2: OAK_STOOL} if two else {1: RED_MUG}),
     ),
     st.integers(0, 3),
     st.booleans(),

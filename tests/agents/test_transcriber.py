@@ -1,0 +1,168 @@
+"""The transcriber: words are mended at borders, never lost, never heard twice."""
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agents.outcome import Fate, Outcome
+from agents.transcriber import TAIL_CAP_MS, Hear, Listen, Transcriber
+from schemas.event import Event
+from schemas.reasons import Reason
+from schemas.room import Room, RoomChanged, StreamEnded
+from schemas.segment import Segment
+from schemas.transcript import ClosingTranscript, Transcript
+from tests.agents.playing import STREAM, Player, segment
+from tests.fakes.engines import FakeDecoder, fake_broadcast, spoken
+
+pytestmark = pytest.mark.hermetic
+
+MS = 1_000
+END = StreamEnded(stream_id=STREAM)
+WORDS = spoken("one two three four five six seven eight nine ten eleven twelve", 300, 260, 90)
+
+
+def broadcast(silent: frozenset[int] = frozenset(), words: tuple[tuple[str, int, int], ...] = WORDS) -> list[Segment]:
+    media = fake_broadcast(words, ["mug"] * 5, MS)
+    pieces = [b"plain text" if at in silent else data for at, data in enumerate(media)]
+    return [
+        Segment(stream_id=STREAM, sequence=at, start_ms=at * MS, duration_ms=MS, media=data)
+        for at, data in enumerate(pieces)
+    ]
+
+
+def transcribed(events: list[Event]) -> list[Event]:
+    outcomes = Player("transcriber").play([(event, "platform") for event in events])
+    return [event for outcome in outcomes for event in outcome.events]
+
+
+def words_of(events: list[Event]) -> list[tuple[str, int, int]]:
+    return [
+        (word.text, word.start_ms, word.end_ms)
+        for event in events
+        if isinstance(event, Transcript | ClosingTranscript)
+        for word in event.words
+    ]
+
+
+@given(st.integers(0, 999), st.integers(100, 400), st.integers(0, 120))
+@settings(max_examples=30, deadline=None)
+def test_every_word_of_an_unbroken_broadcast_is_heard_whole_and_in_its_place(at: int, long: int, gap: int) -> None:
+    words = tuple(word for word in spoken("alpha beta gamma delta", at, long, gap + 1) if word[2] <= 5 * MS)
+    assert words_of(transcribed([*broadcast(words=words), END])) == list(words)
+
+
+@given(st.sets(st.integers(0, 4)), st.sets(st.integers(0, 4)))
+@settings(max_examples=30, deadline=None)
+def test_whatever_is_missing_each_heard_millisecond_gives_its_words_once(lost: set[int], broken: set[int]) -> None:
+    pushed = [each for each in broadcast(frozenset(broken)) if each.sequence not in lost]
+    heard = words_of(transcribed([*pushed, END]))
+    audible = [each.sequence for each in pushed if each.sequence not in broken]
+    whole = [w for w in WORDS if all(at in audible for at in range(w[1] // MS, (w[2] - 1) // MS + 1))]
+    assert [word for word in heard if word in WORDS] == whole
+    assert sorted(heard, key=lambda word: word[1]) == heard
+    assert all(a[2] <= b[1] for a, b in zip(heard, heard[1:], strict=False))
+
+
+def test_a_word_cut_by_a_border_comes_whole_with_the_next_segment() -> None:
+    first, second, *_ = broadcast(words=(("shaver", 800, 1_200),))
+    events = transcribed([first, second])
+    assert words_of(events[:1]) == []
+    assert words_of(events[1:]) == [("shaver", 800, 1_200)]
+
+
+def test_the_tail_is_heard_by_itself_when_a_segment_is_missing() -> None:
+    pieces = broadcast(words=(("shaver", 800, 1_200),))
+    events = transcribed([pieces[0], pieces[2]])
+    assert words_of(events) == [("sha", 800, 1_000)]
+    assert isinstance(events[1], Transcript)
+    assert events[1].words
+
+
+def test_the_last_words_come_when_the_broadcast_ends_and_only_once() -> None:
+    pieces = broadcast(words=(("shaver", 800, 1_200),))
+    events = transcribed([pieces[0], END, END])
+    assert [type(event) for event in events] == [Transcript, ClosingTranscript, StreamEnded]
+    assert words_of(events) == [("sha", 800, 1_000)]
+
+
+def test_a_broadcast_without_last_words_has_no_closing_transcript() -> None:
+    assert transcribed([END]) == [END]
+
+
+def test_segments_without_sound_are_gaps_with_their_reason() -> None:
+    events = transcribed([segment(0, b"plain text"), segment(1, b"")])
+    assert [event.gap for event in events if isinstance(event, Transcript)] == [Reason.UNDECODABLE, Reason.EMPTY]
+
+
+def test_a_late_segment_is_a_gap_and_leaves_the_tail_alone() -> None:
+    pieces = broadcast(words=(("shaver", 1_800, 2_200),))
+    events = transcribed([pieces[1], pieces[0], pieces[2]])
+    assert [event.gap for event in events if isinstance(event, Transcript)] == [None, Reason.LATE, None]
+    assert words_of(events) == [("shaver", 1_800, 2_200)]
+
+
+def test_the_rooms_language_counts_before_the_first_one_that_was_heard() -> None:
+    step = Transcriber(STREAM)
+    step.admit(RoomChanged(stream_id=STREAM, room=Room(revision=1, language="zh")))
+    due = step.admit(broadcast()[0])
+    assert isinstance(due, Listen)
+    assert step.listened(due, b"").language == "zh"
+
+
+def test_the_first_language_that_is_heard_is_kept() -> None:
+    step = Transcriber(STREAM)
+    for piece in broadcast()[:2]:
+        due = step.admit(piece)
+        assert isinstance(due, Listen)
+        hear = step.listened(due, FakeDecoder().audio(piece.media))
+        step.settle(hear, Said((SaidWord("hallo", 0, 100),), "de" if piece.sequence == 0 else "en", MS))
+    assert step.language == "de"
+
+
+def test_a_tail_over_the_cap_is_heard_as_final_at_once() -> None:
+    step = Transcriber(STREAM)
+    due = step.admit(broadcast()[0])
+    assert isinstance(due, Listen)
+    hear = step.listened(due, bytes(32 * (TAIL_CAP_MS + 1)))
+    again = step.settle(hear, Said((), None, 0))
+    assert isinstance(again, Hear)
+    assert again.final
+    done = step.settle(again, Said((SaidWord("aaah", 0, TAIL_CAP_MS),), "en", 0))
+    assert isinstance(done, Outcome)
+    assert words_of(list(done.events)) == [("aaah", 0, TAIL_CAP_MS)]
+    assert step.tail == b""
+
+
+def test_conflicts_and_segments_after_the_end_are_dropped_because_their_letter_is_written_elsewhere() -> None:
+    outcomes = Player("transcriber").play(
+        [(event, "platform") for event in (segment(0, b"a"), segment(0, b"b"), END, segment(1, b"c"))]
+    )
+    assert [outcome.fate for outcome in outcomes] == [Fate.USED, Fate.DROPPED, Fate.USED, Fate.DROPPED]
+    assert [outcome.reason for outcome in outcomes] == [None, Reason.CONFLICT, None, Reason.ENDED]
+
+
+@pytest.mark.parametrize(
+    ("revisions", "reasons"),
+    [((1, 2), (None, None)), ((2, 2), (None, Reason.DUPLICATE)), ((2, 1), (None, Reason.LATE))],
+)
+def test_a_rooms_revision_only_grows(revisions: tuple[int, ...], reasons: tuple[Reason | None, ...]) -> None:
+    rooms = [RoomChanged(stream_id=STREAM, room=Room(revision=revision)) for revision in revisions]
+    outcomes = Player("transcriber").play([(room, "platform") for room in rooms])
+    assert tuple(outcome.reason for outcome in outcomes) == reasons
+
+
+@dataclass(frozen=True)
+class SaidWord:
+    text: str
+    start_ms: int
+    end_ms: int
+    confidence: float = 1.0
+
+
+@dataclass(frozen=True)
+class Said:
+    words: tuple[SaidWord, ...]
+    language: str | None
+    committed_ms: int
