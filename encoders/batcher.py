@@ -104,9 +104,19 @@ class MicroBatcher(Generic[Question, Answer]):
                 self._changed.notify_all()
             if not batch:
                 continue
-            call = asyncio.wrap_future(thread.submit(self._call, [asked.question for asked in batch]))
-            await asyncio.wait([call])
-            _deliver(batch, call)
+            call = await self._settled(thread, batch)
+            if len(batch) == 1 or not call.exception():
+                _deliver(batch, call)
+                continue
+            for asked in batch:  # one of them is at fault: each alone, so that its neighbours do not pay for it
+                _deliver([asked], await self._settled(thread, [asked]))
+
+    async def _settled(
+        self, thread: ThreadPoolExecutor, batch: "Sequence[_Ask[Question, Answer]]"
+    ) -> "asyncio.Future[Sequence[Answer]]":
+        call = asyncio.wrap_future(thread.submit(self._call, [asked.question for asked in batch]))
+        await asyncio.wait([call])
+        return call
 
     def _taken(self, count: int) -> "list[_Ask[Question, Answer]]":
         """Up to `count` questions from the front of the queue that somebody still waits for."""
@@ -131,7 +141,7 @@ class MicroBatcher(Generic[Question, Answer]):
 
 
 def _deliver(batch: "Sequence[_Ask[Question, Answer]]", call: "asyncio.Future[Sequence[Answer]]") -> None:
-    """Each asker gets its answer; what the engine raised belongs to them all."""
+    """Each asker gets its answer, or what the engine raised."""
     failure = call.exception()
     for index, asked in enumerate(batch):
         if asked.answer.done():
