@@ -21,7 +21,7 @@ from schemas.reference import Reference
 from schemas.segment import MAX_INLINE_BYTES
 from streams import pictures
 from streams.envelope import Envelope, UnreadableEnvelope, check_id
-from streams.producer import Producer
+from streams.producer import Publisher
 from streams.topology import PRODUCTS
 
 SOURCE = "vitrine/catalog"
@@ -52,7 +52,7 @@ def object_store(settings: Settings) -> ObjectStore:
     return ObjectStore(f"{settings.objects}/catalogue")
 
 
-def load(file: Path, to: Producer, store: Store, *, keep_going: bool) -> tuple[int, list[Refusal]]:
+def load(file: Path, to: Publisher, store: Store, *, keep_going: bool) -> tuple[int, list[Refusal]]:
     """Publish the products of a JSON Lines file; how many were, and the lines that were refused.
 
     Without `keep_going` nothing behind the first refused line is loaded.
@@ -70,7 +70,7 @@ def load(file: Path, to: Producer, store: Store, *, keep_going: bool) -> tuple[i
     return loaded, refused
 
 
-def delete(product_id: str, to: Producer) -> None:
+def delete(product_id: str, to: Publisher) -> None:
     """Publish a tombstone. Raises `UnreadableEnvelope` for an id that cannot be one."""
     check_id(product_id)
     to.send(Envelope(ProductDeleted(product_id=ProductId(product_id)), SOURCE, datetime.now(UTC)), PRODUCTS.name)

@@ -7,7 +7,7 @@ as the Java client, aiokafka and Faust do; librdkafka (kcat) has to be told (``p
 import logging
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
@@ -32,6 +32,16 @@ MAX_UNSETTLED_BYTES = 32 * 1024 * 1024
 
 class NotPublished(InfraError):
     """The broker will never take this record; it says why."""
+
+
+class Publisher(Protocol):
+    """What those who push need of a producer."""
+
+    def send(self, envelope: Envelope, topic: str) -> None:
+        """Take one event for a topic; order is kept."""
+
+    def settle(self) -> None:
+        """Return when all that was taken is stored."""
 
 
 class Producer:

@@ -22,6 +22,7 @@ from schemas.room import Room, RoomChanged, StreamEnded
 from schemas.segment import MAX_INLINE_BYTES, Segment
 from streams.catalogue import Store
 from streams.envelope import MAX_ID_CHARS, Envelope
+from streams.producer import Publisher
 from streams.topology import SEGMENTS
 
 SOURCE = "vitrine/push"
@@ -47,13 +48,6 @@ class Piece(Protocol):
     def duration_ms(self) -> int: ...
     @property
     def content_type(self) -> str: ...
-
-
-class Publisher(Protocol):
-    """What a push needs of a producer."""
-
-    def send(self, envelope: Envelope, topic: str) -> None: ...
-    def settle(self) -> None: ...
 
 
 class Clock(Protocol):

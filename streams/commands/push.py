@@ -1,11 +1,11 @@
 """``vitrine push``."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
@@ -56,8 +56,7 @@ def command(**given: Any) -> None:
     settings = read_settings()
     stream_id = StreamId(options.stream) if options.stream else push.new_stream_id(options.source, datetime.now(UTC))
     broadcast = push.Broadcast(stream_id, _room(settings, options), push.Pace(options.pace), options.by_reference)
-    signal.signal(signal.SIGTERM, _as_interrupt)
-    with producer.connect(settings, say) as to_kafka, _bar() as bar:
+    with _stopped_as_by_ctrl_c(), producer.connect(settings, say) as to_kafka, _bar() as bar:
         pusher = push.Pusher(to_kafka, ObjectStore(settings.objects), push.SystemClock())
         say(f"stream {plain(stream_id)}")
         done = pusher.push(remux.segments(options.source, options.segment_s, say), broadcast, _shown(bar))
@@ -100,5 +99,11 @@ def _shown(bar: Progress) -> Callable[[push.Progress], None]:
     return show
 
 
-def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+@contextmanager
+def _stopped_as_by_ctrl_c() -> Iterator[None]:
+    """SIGTERM ends the stream properly too."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

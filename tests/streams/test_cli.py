@@ -1,0 +1,111 @@
+"""The command line: help at once, an example with every command, and every failure as what, log and remedy."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from infra.errors import ServiceFailed
+from streams.cli import COMMANDS, INTERRUPTED, run, tell, vitrine
+
+pytestmark = pytest.mark.hermetic
+
+
+def vitrine_process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("VITRINE_")}
+    words = [sys.executable, "-m", "streams.cli", *arguments]
+    return subprocess.run(words, capture_output=True, text=True, check=False, env=environ | environment, timeout=60)
+
+
+def commands() -> list[tuple[str, click.Command]]:
+    context = click.Context(vitrine)
+    found: list[tuple[str, click.Command]] = []
+    for name in vitrine.list_commands(context):
+        command = vitrine.get_command(context, name)
+        assert command is not None, name
+        found.append((name, command))
+        inner = command.commands if isinstance(command, click.Group) else {}
+        found += [(f"{name} {sub}", within) for sub, within in inner.items()]
+    return found
+
+
+def test_the_help_of_all_commands_loads_none_of_them(capfd: pytest.CaptureFixture[str]) -> None:
+    loads = "import sys, streams.cli; streams.cli.run(['--help']); print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True, check=True, timeout=60)
+    for name, (_, says) in COMMANDS.items():
+        assert f"  {name} " in done.stdout
+        assert says.split()[0] in done.stdout
+    for heavy in ("kafka", "faust", "pydantic", "torch", "pymilvus", "av", "rich"):
+        assert f"'{heavy}'" not in done.stdout
+
+
+def test_every_command_has_the_help_of_the_table_and_an_example() -> None:
+    for name, command in commands():
+        said = command.help or ""
+        assert "Example: vitrine " + name in said, name
+        if name in COMMANDS:
+            assert said.startswith(COMMANDS[name][1]), name
+
+
+def test_a_failure_is_told_as_what_log_and_remedy(capsys: pytest.CaptureFixture[str]) -> None:
+    tell(ServiceFailed("the broker stopped", log=Path("/data/kafka.log"), remedy="vitrine up"))
+    assert capsys.readouterr().err == "error: the broker stopped\nlog: /data/kafka.log\nremedy: vitrine up\n"
+
+
+def test_without_services_a_command_says_what_to_start_and_ends_with_1(tmp_path: Path) -> None:
+    done = vitrine_process("matches", "--no-follow", VITRINE_DATA=str(tmp_path / "none"))
+    assert done.returncode == 1
+    assert "error: no embedded Kafka runs" in done.stderr
+    assert "remedy: vitrine up" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_broker_that_is_not_there_is_named_with_its_address(tmp_path: Path) -> None:
+    done = vitrine_process("catalog", "delete", "p-1", VITRINE_DATA=str(tmp_path), VITRINE_KAFKA="127.0.0.1:1")
+    assert done.returncode == 1
+    assert "error: no Kafka broker answers at 127.0.0.1:1" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_misspelt_setting_is_told_with_the_right_one(tmp_path: Path) -> None:
+    done = vitrine_process("status", VITRINE_DATA=str(tmp_path), VITRINE_KAFKKA="host:9092")
+    assert done.returncode == 1
+    assert "did you mean VITRINE_KAFKA?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["pish"], "No such command 'pish'"),
+        (["catalog", "delete", "a\nb"], "printable characters, no line breaks"),
+        (["push", "show.mp4", "--stream", "a\x1b[2J"], "printable characters, no line breaks"),
+        (["push", "show.mp4", "--stream", ""], "1 to 200"),
+        (["push", "show.mp4", "--segment-s", "0"], "0.5<=x<=60"),
+        (["push", "show.mp4", "--room", "/nowhere/room.json"], "does not exist"),
+        (["room", "set", "/nowhere/room.json", "--stream", "a"], "does not exist"),
+        (["worker", "--stages", "transcriber,summariser"], "no stage is named 'summariser'; they are transcriber"),
+        (["topology", "--format", "dot"], "'dot' is not one of 'text', 'mermaid', 'asyncapi'"),
+    ],
+)
+def test_a_wrong_word_is_told_and_ends_with_2(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(words) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_the_flow_is_printed_from_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    for form, part in (("text", "live.segments"), ("mermaid", "flowchart LR"), ("asyncapi", '"asyncapi": "3.0.0"')):
+        assert run(["topology", "--format", form]) == 0
+        assert part in capsys.readouterr().out
+
+
+def test_a_reader_that_leaves_early_is_no_failure() -> None:
+    words = f"{sys.executable} -m streams.cli topology --format asyncapi | head -n 1"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {words}"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "{\n", "")
+
+
+def test_ctrl_c_ends_with_130() -> None:
+    assert INTERRUPTED == 130
