@@ -1,5 +1,6 @@
 """The transcriber: words are mended at borders, never lost, never heard twice."""
 
+import itertools
 from dataclasses import dataclass
 
 import pytest
@@ -62,7 +63,7 @@ def test_whatever_is_missing_each_heard_millisecond_gives_its_words_once(lost: s
     whole = [w for w in WORDS if all(at in audible for at in range(w[1] // MS, (w[2] - 1) // MS + 1))]
     assert [word for word in heard if word in WORDS] == whole
     assert sorted(heard, key=lambda word: word[1]) == heard
-    assert all(a[2] <= b[1] for a, b in zip(heard, heard[1:], strict=False))
+    assert all(a[2] <= b[1] for a, b in itertools.pairwise(heard))
 
 
 def test_a_word_cut_by_a_border_comes_whole_with_the_next_segment() -> None:

@@ -1,0 +1,70 @@
+"""Where the speech itself turns to another product."""
+
+import pytest
+
+from agents.cues import Turn, last_turn, links_said
+from schemas.ids import StreamMs
+from schemas.transcript import Word
+
+pytestmark = pytest.mark.hermetic
+
+
+def words(text: str) -> list[Word]:
+    parts = text.split()
+    return [
+        Word(text=part, start_ms=StreamMs(at), end_ms=StreamMs(at + 1), confidence=1) for at, part in enumerate(parts)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "link", "turn"),
+    [
+        ("so nice and soft", None, Turn(None, None)),
+        ("it is link number three", None, Turn(None, 3)),
+        ("it is link number three", 3, Turn(None, 3)),
+        ("and link number four is", 3, Turn(1, 4)),
+        ("link 3 sold out link 12 now", 3, Turn(4, 12)),
+        ("number four", 3, Turn(0, 4)),
+        ("look the next one is the oak stool", 3, Turn(1, None)),
+        ("the next one is link number four", 3, Turn(0, 4)),
+        ("Next up, the kettle", 3, Turn(0, None)),
+        ("this one comes after the next one", 3, Turn(None, 3)),
+        ("type one in the chat", 3, Turn(None, 3)),
+    ],
+)  # fmt: skip
+def test_english_turns(text: str, link: int | None, turn: Turn) -> None:
+    assert last_turn(words(text), 0, link, "en", ()) == turn
+
+
+@pytest.mark.parametrize(
+    ("text", "link", "turn"),
+    [
+        ("我们 来 看 这 款", None, Turn(0, None)),
+        ("三 号 链接", 1, Turn(0, 3)),
+        ("链接 12 号", 3, Turn(0, 12)),
+        ("十二 号 链接", 3, Turn(0, 12)),
+        ("很 好 用", 3, Turn(None, 3)),
+    ],
+)
+def test_chinese_turns(text: str, link: int | None, turn: Turn) -> None:
+    assert last_turn(words(text), 0, link, "zh", ()) == turn
+
+
+def test_a_turn_that_was_looked_at_before_is_not_seen_again() -> None:
+    assert last_turn(words("next up the kettle it is steel"), 4, None, "en", ()) == Turn(None, None)
+
+
+def test_a_phrase_may_be_cut_by_a_border() -> None:
+    assert last_turn(words("so next up the kettle"), 2, None, "en", ()) == Turn(1, None)
+
+
+def test_a_number_that_the_shelf_does_not_have_is_no_link() -> None:
+    assert last_turn(words("it is number one in the market"), 0, 3, "en", (2, 3)) == Turn(None, 3)
+
+
+def test_links_come_in_the_order_in_which_they_were_said_last() -> None:
+    assert links_said(words("link one link two link one"), "en", ()) == (2, 1)
+
+
+def test_a_language_without_a_table_has_no_cues() -> None:
+    assert last_turn(words("next up link number three"), 0, 1, "fr", ()) == Turn(None, 1)

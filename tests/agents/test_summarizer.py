@@ -1,0 +1,204 @@
+"""The summarizer: one summary for each segment, from a window that goes by the words' own times."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agents.outcome import Outcome
+from agents.summarizer import Summarize, Summarizer, WindowPolicy
+from schemas.ids import StreamMs
+from schemas.observation import Said, Summary
+from schemas.reasons import Reason
+from schemas.room import Room, RoomChanged, StreamEnded
+from schemas.transcript import ClosingTranscript, Transcript, Word
+from tests.agents.playing import STREAM
+
+pytestmark = pytest.mark.hermetic
+
+SEGMENT_MS = 4_000
+MUG = "Product name: red mug\nFeatures: leak proof"
+
+
+def transcript(sequence: int, text: str = "", gap: Reason | None = None, language: str = "en") -> Transcript:
+    """A word every 100 ms from the segment's beginning."""
+    start_ms = sequence * SEGMENT_MS
+    words = tuple(
+        Word(text=word, start_ms=StreamMs(at), end_ms=StreamMs(at + 90), confidence=1)
+        for at, word in zip(range(start_ms, start_ms + SEGMENT_MS, 100), text.split(), strict=False)
+    )
+    return Transcript(
+        stream_id=STREAM, sequence=sequence, start_ms=StreamMs(start_ms), end_ms=StreamMs(start_ms + SEGMENT_MS),
+        language=language, words=words, gap=gap,
+    )  # fmt: skip
+
+
+@dataclass
+class Listener:
+    """A summarizer, what it asked, and fixed answers."""
+
+    answer: str = "empty"
+    step: Summarizer = field(default_factory=lambda: Summarizer(STREAM))
+    asked: list[str] = field(default_factory=list)
+
+    def hear(self, event: Transcript, answer: str | None = None) -> Summary:
+        outcome = self.outcome(event, answer)
+        (summary,) = outcome.events
+        assert isinstance(summary, Summary)
+        return summary
+
+    def outcome(self, event: Transcript, answer: str | None = None) -> Outcome:
+        due = self.step.admit(event)
+        if isinstance(due, Outcome):
+            return due
+        self.asked.append(due.prompt())
+        return self.step.settle(due, self.answer if answer is None else answer)
+
+
+def test_each_speaking_segment_asks_about_the_window_so_far() -> None:
+    listener = Listener(MUG)
+    first = listener.hear(transcript(0, "here is the red mug"))
+    second = listener.hear(transcript(1, "it is leak proof"))
+    assert listener.asked == ["here is the red mug", "here is the red mug it is leak proof"]
+    assert first.said == Said(product_name="red mug")
+    assert second.said == Said(product_name="red mug", features=("leak proof",))
+    assert (second.age_ms, second.made_at, second.window) == (0, 1, (0, 4_000 + 390))
+
+
+def test_a_silent_segment_repeats_the_last_answer_with_its_age() -> None:
+    listener = Listener(MUG)
+    first = listener.hear(transcript(0, "here is the red mug"))
+    second = listener.hear(transcript(1))
+    assert len(listener.asked) == 1
+    assert second.said == first.said
+    assert (second.age_ms, second.made_at, second.window) == (SEGMENT_MS, 0, first.window)
+
+
+def test_an_answer_is_forgotten_with_the_last_word_of_its_window() -> None:
+    listener = Listener(MUG)
+    listener.hear(transcript(0, "here is the red mug"))
+    assert not listener.hear(transcript(6)).said.empty
+    gone = listener.hear(transcript(8))
+    assert gone.said.empty
+    assert (gone.age_ms, gone.made_at, gone.window) == (0, None, None)
+
+
+def test_words_wait_for_the_hop_and_are_read_when_it_is_over() -> None:
+    listener = Listener(MUG, Summarizer(STREAM, WindowPolicy(hop_ms=8_000)))
+    listener.hear(transcript(0, "here is"))
+    assert listener.hear(transcript(1, "the red mug")).made_at == 0
+    assert listener.hear(transcript(2)).made_at == 2
+    assert listener.asked == ["here is", "here is the red mug"]
+
+
+def test_a_gap_is_passed_on_and_leaves_the_window_alone() -> None:
+    listener = Listener(MUG)
+    listener.hear(transcript(0, "here is the red mug"))
+    gap = listener.hear(transcript(1, gap=Reason.NO_AUDIO))
+    assert (gap.gap, gap.said, gap.made_at) == (Reason.NO_AUDIO, Said(), None)
+    assert listener.hear(transcript(2)).made_at == 0
+
+
+def test_a_late_transcript_is_a_gap_and_its_words_are_not_read() -> None:
+    listener = Listener(MUG)
+    listener.hear(transcript(1, "here is the red mug"))
+    assert listener.hear(transcript(0, gap=Reason.LATE)).gap is Reason.LATE
+    assert listener.hear(transcript(2, "so nice")).said.product_name == "red mug"
+    assert listener.asked[-1] == "here is the red mug so nice"
+
+
+def test_an_answer_without_the_form_is_empty_and_counted() -> None:
+    outcome = Listener("It is a mug.").outcome(transcript(0, "here is the red mug"))
+    assert outcome.reason is Reason.UNPARSEABLE
+    (summary,) = outcome.events
+    assert isinstance(summary, Summary)
+    assert summary.said.empty
+
+
+def test_what_the_window_does_not_support_is_dropped() -> None:
+    said = Listener("Product name: nordholm red mug\nFeatures: leak proof").hear(transcript(0, "a red mug")).said
+    assert said == Said(product_name="red mug")
+
+
+def test_a_misheard_name_is_repaired_from_the_shelf_and_says_so() -> None:
+    listener = Listener("Product name: fake shaver\nFeatures:")
+    room = Room(revision=1, shelf_titles={1: "Feike wet and dry shaver"})
+    listener.step.admit(RoomChanged(stream_id=STREAM, room=room))
+    said = listener.hear(transcript(0, "this fake shaver")).said
+    assert (said.product_name, said.heard_as, said.text) == ("feike shaver", "fake shaver", "fake shaver")
+
+
+def test_a_turn_of_the_speech_begins_the_window_anew_and_asks_at_once() -> None:
+    listener = Listener(MUG, Summarizer(STREAM, WindowPolicy(hop_ms=60_000)))
+    listener.hear(transcript(0, "here is the red mug"))
+    fresh = listener.hear(transcript(1, "bye mug next up the oak stool"), "Product name: oak stool\nFeatures:")
+    assert listener.asked[-1] == "next up the oak stool"
+    assert fresh.said.product_name == "oak stool"
+
+
+def test_another_link_number_begins_the_window_anew_and_the_first_one_does_not() -> None:
+    listener = Listener()
+    listener.hear(transcript(0, "the red mug is link number three"))
+    listener.hear(transcript(1, "yes link number three and link number four is a stool"))
+    assert listener.asked == ["the red mug is link number three", "link number four is a stool"]
+
+
+def test_the_link_number_stays_with_its_product_and_goes_with_it() -> None:
+    listener = Listener(MUG)
+    assert listener.hear(transcript(0, "red mug link number three")).said.links == (3,)
+    for sequence in range(1, 10):
+        said = listener.hear(transcript(sequence, "a red mug")).said
+    assert said.links == (3,)
+    assert listener.hear(transcript(10, "next up a stool"), "empty").said.links == ()
+
+
+def test_an_answer_with_another_name_lets_the_window_begin_where_that_name_was_said() -> None:
+    listener = Listener()
+    listener.hear(transcript(0, "a red mug it is leak proof"), MUG)
+    answer = "Product name: oak stool\nFeatures: leak proof, three legs"
+    said = listener.hear(transcript(1, "and a stool of oak with three legs"), answer).said
+    assert said == Said(product_name="oak stool", features=("three legs",))
+    listener.hear(transcript(2, "buy now"), answer)
+    assert listener.asked[-1] == "stool of oak with three legs buy now"
+
+
+def test_a_window_is_bounded_in_words() -> None:
+    listener = Listener(step=Summarizer(STREAM, WindowPolicy(max_words=3)))
+    listener.hear(transcript(0, "one two three four five"))
+    assert listener.asked == ["three four five"]
+
+
+def test_closing_words_change_nothing() -> None:
+    step = Summarizer(STREAM)
+    closing = ClosingTranscript(stream_id=STREAM, end_ms=StreamMs(0), words=())
+    before = Summarizer(STREAM)
+    assert step.admit(closing) == Outcome(step.close().fate)
+    assert step == before
+
+
+def test_after_the_end_there_is_nothing_to_summarise() -> None:
+    step = Summarizer(STREAM)
+    step.admit(StreamEnded(stream_id=STREAM))
+    outcome = step.admit(transcript(0, "hello"))
+    assert isinstance(outcome, Outcome)
+    assert outcome.reason is Reason.ENDED
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), max_size=12), st.integers(4_000, 30_000))
+@settings(deadline=None, max_examples=60)
+def test_a_request_reads_the_words_of_its_span_and_no_others(steps: list[tuple[int, bool]], span_ms: int) -> None:
+    step = Summarizer(STREAM, WindowPolicy(span_ms=span_ms, hop_ms=1))
+    said = list[Word]()
+    for sequence, (count, gap) in enumerate(steps):
+        event = transcript(
+            sequence, " ".join(f"w{sequence}x{at}" for at in range(count)), Reason.NO_AUDIO if gap else None
+        )
+        event = event.model_copy(update={"words": ()}) if gap else event
+        said += event.words
+        due = step.admit(event)
+        if isinstance(due, Summarize):
+            assert list(due.words) == [word for word in said if word.end_ms > event.end_ms - span_ms]
+            step.settle(due, "empty")
+        else:
+            assert gap or not event.words
