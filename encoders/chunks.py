@@ -12,32 +12,11 @@ import numpy as np
 from faster_whisper.vad import VadOptions, get_speech_timestamps
 
 from encoders.engines import SAMPLE_RATE_HZ, Floats
+from encoders.settings import ChunkPolicy
 
 SAMPLES_PER_MS = SAMPLE_RATE_HZ // 1000
 _FRAME = 20 * SAMPLES_PER_MS
 """Loudness is measured in frames of 20 ms."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkPolicy:
-    """How speech is told from silence, and how long its pieces may be."""
-
-    threshold: float = 0.5
-    """Silero's probability of speech; its authors' default."""
-    silence_ms: int = 300
-    """A pause this long ends a piece."""
-    pad_ms: int = 100
-    """Kept before and after a piece."""
-    cap_ms: int = 6_000
-    """Speech that touches the end waits for the next segment up to this length."""
-    longest_ms: int = 8_500
-    """What the speech model hears in one piece; longer ones are cut where they are quietest."""
-    join_ms: int = 0
-    """Neighbouring pieces are heard as one while together they are no longer than this; 0: each alone."""
-    lead_ms: int = 300
-    """Silence at the end that is given again before the next segment."""
-    search_ms: int = 2_000
-    """The quietest moment is looked for in the last so many ms of what may be kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,14 @@ What was heard is a stranger's text: it is never read as a control token of the 
 """
 
 import ctypes
-from dataclasses import dataclass
 from pathlib import Path
 
 import llama_cpp
 from llama_cpp import Llama, LlamaGrammar
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 from llama_cpp.llama_types import ChatCompletionRequestMessage
+
+from encoders.settings import LanguageSettings
 
 SUMMARY_GRAMMAR = r"""
 root    ::= "empty" | "Product name: " phrase "\nFeatures:" (" " phrase (", " phrase)*)?
@@ -26,27 +27,6 @@ word    ::= [^A-Z\x00- ,;:\x7f]+
 EMPTY = "empty"
 _HERE = "\u241e"
 """Stands for the words in the rendered chat; a control picture, which no instruction contains."""
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One worked example in the instructions."""
-
-    heard: str
-    answer: str
-
-
-@dataclass(frozen=True, slots=True)
-class LanguageSettings:
-    """What a profile says of its language model."""
-
-    threads: int = 1
-    context_tokens: int = 1024
-    """Instructions, words and answer together; over-long words lose their beginning."""
-    answer_tokens: int = 72
-    """The text tower reads 32 tokens; an answer that comes to this bound is closed after its last whole feature."""
-    instructions: str = ""
-    examples: tuple[Example, ...] = ()
 
 
 class LlamaCpp:

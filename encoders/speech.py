@@ -9,46 +9,22 @@ With a single length of 30 s the numbers are those of `transcribe` itself.
 import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from ctranslate2 import StorageView
 from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 
-from encoders.chunks import SAMPLES_PER_MS, ChunkPolicy, Span, plan
+from encoders.chunks import SAMPLES_PER_MS, Span, plan
 from encoders.engines import Floats, Heard, HeardWord, Overloaded
+from encoders.settings import SpeechSettings
 
 UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 """Languages written without spaces, by faster-whisper's list: a word is what the tokenizer can tell apart."""
 _FRAMES_PER_S = 100
 _FRAMES_PER_TOKEN = 2
-
-
-@dataclass(frozen=True, slots=True)
-class SpeechSettings:
-    """What a profile says of its speech model."""
-
-    compute_type: str = "int8"
-    """CTranslate2's: "int8" on a CPU, "float16" on CUDA."""
-    threads: int = 1
-    lengths_s: tuple[int, ...] = (10, 30)
-    """The encoder hears a piece in the shortest of these that leaves `rest_s` of silence after it."""
-    rest_s: float = 1.0
-    """With no silence after the speech, Whisper base repeats itself."""
-    word_times: Literal["aligned", "linear"] = "aligned"
-    """By the decoder's attention, or spread over the piece by the number of letters (small models attend badly)."""
-    language: str | None = None
-    """Of a model for one language; None: as asked for, else detected."""
-    tokens_per_s: float = 20.0
-    """A bound on repetition: fast English has 4 words a second, Whisper 1.3 tokens a word."""
-    no_speech: float = 0.6
-    log_probability: float = -1.0
-    compression: float = 2.4
-    """OpenAI's thresholds. Above the first and below the second, or more repetitive than the third: noise."""
-    chunks: ChunkPolicy = field(default_factory=ChunkPolicy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +140,9 @@ def load_speech(folder: Path, device: str = "cpu", settings: SpeechSettings | No
         if not (folder / name).is_file():
             raise FileNotFoundError(folder / name)
     chosen = settings or SpeechSettings()
+    compute_type = chosen.compute_type or ("int8" if device == "cpu" else "float16")
     model = WhisperModel(
-        str(folder), device=device, compute_type=chosen.compute_type, cpu_threads=chosen.threads, local_files_only=True
+        str(folder), device=device, compute_type=compute_type, cpu_threads=chosen.threads, local_files_only=True
     )
     return FasterWhisper(model, chosen)
 

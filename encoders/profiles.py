@@ -1,0 +1,147 @@
+"""a name → the models to run on: reads a profile, finds and verifies its files, and loads them.
+
+All profiles go through the same loading code; what differs is data in `encoders/profiles/*.toml`. The `demo` profile's
+models are shipped; those of the others are looked for in the folder that `VITRINE_MODELS` names.
+"""
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import file_digest
+from pathlib import Path
+
+from encoders.loaded import LoadedEngines
+from encoders.settings import Checkpoint, Profile
+
+SHIPPED = Path(__file__).parent / "models" / "demo"
+SUMS = "SHA256SUMS"
+"""In the shipped folder, as `sha256sum` writes it."""
+_PROFILES = Path(__file__).parent / "profiles"
+
+
+class UnknownProfile(LookupError):
+    """There is no profile of this name."""
+
+
+class MissingModel(FileNotFoundError):
+    """A profile's model is not where it should be."""
+
+
+class State(StrEnum):
+    """What `verify` can find of one file."""
+
+    OK = "ok"
+    """It has the checksum that the profile pins."""
+    UNPINNED = "unpinned"
+    """It is there; its official checksum is not known to this version."""
+    DIFFERS = "differs"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One file of a profile as it was found."""
+
+    part: str
+    file: Path
+    state: State
+
+
+def profile_names() -> tuple[str, ...]:
+    """The profiles that come with the product."""
+    return tuple(sorted(path.stem for path in _PROFILES.glob("*.toml")))
+
+
+def load_profile(name: str, models_folder: Path | None = None) -> Profile:
+    """A profile by name, or by the path of a TOML file of one's own. Raises `UnknownProfile`, pydantic's errors."""
+    path = Path(name) if name.endswith(".toml") else _PROFILES / f"{name}.toml"
+    if not path.is_file():
+        raise UnknownProfile(f"no model profile {name!r}; there are: {', '.join(profile_names())}")
+    told = tomllib.loads(path.read_text(encoding="utf-8"))
+    return Profile.model_validate({"name": path.stem, **told, "models": models_folder})
+
+
+def path_of(profile: Profile, part: str) -> Path:
+    """Where a part (`speech`, `language`, `network`) lies. Raises `MissingModel`, which says what to do."""
+    checkpoint = profile.parts()[part]
+    folder = SHIPPED if checkpoint.shipped else profile.models
+    found = sorted(folder.glob(checkpoint.path)) if folder else []
+    if not found:
+        raise MissingModel(_what_to_do(profile, part, checkpoint))
+    return found[0]
+
+
+def verify(profile: Profile) -> tuple[Checked, ...]:
+    """Each file of the profile, compared with its checksum where one is known. Reads every byte."""
+    return tuple(checked for part in profile.parts() for checked in _verified(profile, part))
+
+
+def load_engines(profile: Profile, device: str = "cpu") -> LoadedEngines:
+    """The five engines on a device ("cpu", "cuda"). Raises `MissingModel`."""
+    from encoders.fusion import load_fusion  # here, because each of these imports takes seconds
+    from encoders.language import load_language
+    from encoders.media import PyAvDecoder
+    from encoders.speech import load_speech
+    from encoders.vision import load_vision
+
+    speech, language, network = (path_of(profile, part) for part in ("speech", "language", "network"))
+    return LoadedEngines(
+        media=PyAvDecoder(),
+        speech=load_speech(speech, device, profile.speech.settings),
+        language=load_language(language, device, profile.language.settings),
+        vision=load_vision(network, device),
+        fusion=load_fusion(network, device),
+    )
+
+
+def _verified(profile: Profile, part: str) -> Iterator[Checked]:
+    checkpoint = profile.parts()[part]
+    try:
+        path = path_of(profile, part)
+    except MissingModel:
+        yield Checked(
+            part, (SHIPPED if checkpoint.shipped else profile.models or Path()) / checkpoint.path, State.MISSING
+        )
+        return
+    sums = _shipped_sums(path) if checkpoint.shipped else checkpoint.sha256
+    root = path if path.is_dir() else path.parent
+    there = {str(file.relative_to(root)) for file in (path.rglob("*") if path.is_dir() else (path,)) if file.is_file()}
+    for name in sorted(there | sums.keys()):
+        yield Checked(part, root / name, _state(root / name, sums.get(name)))
+
+
+def _state(file: Path, pinned: str | None) -> State:
+    if not file.is_file():
+        return State.MISSING
+    if pinned is None:
+        return State.UNPINNED
+    with file.open("rb") as opened:
+        return State.OK if file_digest(opened, "sha256").hexdigest() == pinned else State.DIFFERS
+
+
+def _shipped_sums(path: Path) -> dict[str, str]:
+    """The pinned files below `path` (or `path` itself), by their names relative to it."""
+    root = path if path.is_dir() else path.parent
+    lines = (SHIPPED / SUMS).read_text().splitlines() if (SHIPPED / SUMS).is_file() else []
+    pairs = (line.split(maxsplit=1) for line in lines)
+    sums = {SHIPPED / name.lstrip("*"): digest for digest, name in pairs}
+    return {
+        str(file.relative_to(root)): digest for file, digest in sums.items() if file == path or path in file.parents
+    }
+
+
+def _what_to_do(profile: Profile, part: str, checkpoint: Checkpoint) -> str:
+    revision = f" (revision {checkpoint.revision})" if checkpoint.revision else ""
+    wanted = f"the {part} model of profile {profile.name!r}, {checkpoint.source}{revision}"
+    if checkpoint.shipped:
+        return f"{wanted}, is shipped but not at {SHIPPED / checkpoint.path}: restore it from the repository"
+    if profile.models is None:
+        return (
+            f"{wanted}, is not shipped: put it into a folder as {checkpoint.path!r} and name the folder, "
+            f"VITRINE_MODELS=FOLDER; `vitrine models list` shows what each profile needs"
+        )
+    return (
+        f"{wanted}, is not at {profile.models / checkpoint.path}: put it there or set VITRINE_MODELS=FOLDER; "
+        f"`vitrine models list` shows what each profile needs"
+    )

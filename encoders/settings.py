@@ -1,0 +1,126 @@
+"""What a profile may say of its models: every number that decides an answer, in one place, as data.
+
+Defaults are right for public checkpoints on a CPU; a profile's TOML file overrides them by name.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """Frozen; an unknown name is an error, so a typing mistake in a profile is seen at once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ChunkPolicy(Settings):
+    """How speech is told from silence, and how long its pieces may be."""
+
+    threshold: float = 0.5
+    """Silero's probability of speech; its authors' default."""
+    silence_ms: int = 300
+    """A pause this long ends a piece."""
+    pad_ms: int = 100
+    """Kept before and after a piece."""
+    cap_ms: int = 4_000
+    """Speech that touches the end waits for the next segment up to this length."""
+    longest_ms: int = 8_500
+    """What the speech model hears in one piece; longer ones are cut where they are quietest."""
+    join_ms: int = 0
+    """Neighbouring pieces are heard as one while together they are no longer than this; 0: each alone."""
+    lead_ms: int = 300
+    """Silence at the end that is given again before the next segment."""
+    search_ms: int = 2_000
+    """The quietest moment is looked for in the last so many ms of what may be kept."""
+
+
+class SpeechSettings(Settings):
+    """Of a Whisper model in CTranslate2's format."""
+
+    compute_type: str | None = None
+    """CTranslate2's; None: "int8" on a CPU, "float16" on CUDA."""
+    threads: int = 1
+    lengths_s: tuple[int, ...] = (10, 30)
+    """The encoder hears a piece in the shortest of these that leaves `rest_s` of silence after it."""
+    rest_s: float = 1.0
+    """With no silence after the speech, Whisper base repeats itself."""
+    word_times: Literal["aligned", "linear"] = "aligned"
+    """By the decoder's attention, or spread over the piece by the number of letters (small models attend badly)."""
+    language: str | None = None
+    """Of a model for one language; None: as asked for, else detected."""
+    tokens_per_s: float = 20.0
+    """A bound on repetition: fast English has 4 words a second, Whisper 1.3 tokens a word."""
+    no_speech: float = 0.6
+    log_probability: float = -1.0
+    compression: float = 2.4
+    """OpenAI's thresholds. Above the first and below the second, or more repetitive than the third: noise."""
+    chunks: ChunkPolicy = ChunkPolicy()
+
+
+class Example(Settings):
+    """One worked example in the instructions."""
+
+    heard: str
+    answer: str
+
+
+class LanguageSettings(Settings):
+    """Of a chat model in the GGUF format."""
+
+    threads: int = 1
+    context_tokens: int = 1024
+    """Instructions, words and answer together; over-long words lose their beginning."""
+    answer_tokens: int = 72
+    """The text tower reads 32 tokens; an answer that comes to this bound is closed after its last whole part."""
+    instructions: str = ""
+    examples: tuple[Example, ...] = ()
+
+
+class BatchSizes(Settings):
+    """How many questions each model is asked in one call; 1 on a CPU, where a batch saves nothing."""
+
+    vision: Annotated[int, Field(ge=1)] = 1
+    fusion: Annotated[int, Field(ge=1)] = 1
+
+
+class Checkpoint(Settings):
+    """Where a model comes from, and where it lies."""
+
+    source: str
+    """The official name of a public checkpoint, or the script in this repository that trains it."""
+    path: str
+    """Inside the models folder; a pattern takes the first match by name."""
+    licence: str
+    revision: str | None = None
+    sha256: dict[str, str] = {}
+    """File inside the checkpoint (or its own name) → checksum, as far as it is known for certain."""
+    shipped: bool = False
+    """It lies in this repository, not in the models folder."""
+
+
+class SpeechPart(Checkpoint):
+    settings: SpeechSettings = SpeechSettings()
+
+
+class LanguagePart(Checkpoint):
+    settings: LanguageSettings = LanguageSettings()
+
+
+class Profile(Settings):
+    """One choice of models with their settings."""
+
+    name: str
+    about: str
+    speech: SpeechPart
+    language: LanguagePart
+    network: Checkpoint
+    """Vision tower, text tower and fusion, which were trained together."""
+    batches: BatchSizes = BatchSizes()
+    models: Path | None = None
+    """The models folder of this machine; not part of the file."""
+
+    def parts(self) -> dict[str, Checkpoint]:
+        """Its checkpoints by what they do."""
+        return {"speech": self.speech, "language": self.language, "network": self.network}
