@@ -16,7 +16,7 @@ FILES = ("VITRINE_KAFKA_SSL_CAFILE", "VITRINE_KAFKA_SSL_CERTFILE", "VITRINE_KAFK
 
 
 def command(settings: Settings, name: str, words: tuple[str, ...]) -> tuple[children.Command, str]:
-    """``python -m WORDS`` as a child, its log in ``<data>/NAME/NAME.log``; and the address of its probes.
+    """``python WORDS`` as a child, its log in ``<data>/NAME/NAME.log``; and the address of its probes.
 
     Raises :class:`infra.errors.PortTaken` when the port that the settings ask for is in use.
     """
@@ -24,7 +24,7 @@ def command(settings: Settings, name: str, words: tuple[str, ...]) -> tuple[chil
     (port,) = ports.choose(folder / "ports.json", settings.probes_port, 1, "VITRINE_PROBES")
     probes = f"{settings.probes_host}:{port}"
     environment = {**os.environ, **told(settings), "VITRINE_PROBES": probes, "PYTHONUNBUFFERED": "1"}
-    return children.Command(name, folder, (sys.executable, "-m", *words), environment), probes
+    return children.Command(name, folder, (sys.executable, *words), environment), probes
 
 
 def told(settings: Settings) -> dict[str, str]:

@@ -6,13 +6,12 @@ Everything that is started here is stopped here, however it ends, and ends with 
 import shlex
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from encoders import remux
 from infra import children, services, workers
 from infra.errors import NotRunning
 from infra.settings import Settings
@@ -22,6 +21,7 @@ from streams.demo_report import Report, Times
 from streams.demo_show import SEGMENT_S, DemoFailed, Show, pushed_as, read_show
 from streams.demo_tally import Tally, heard
 from streams.demo_view import View, stdout_console
+from streams.plain import plain
 from streams.scoring import TwoAnswers, score
 from streams.searchable import products_to_go
 from streams.topics import make_topics
@@ -34,40 +34,67 @@ MODEL_SECONDS = "vitrine_model_seconds_sum"
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
-    """The child that runs all stages."""
+class Hall:
+    """Where a broadcast can be played: the worker is ready, the catalogue can be searched."""
 
-    child: children.Child
+    worker: children.Child
     probes: str
+    reader: reading.Reader
 
     @property
     def log(self) -> Path:
-        return self.child.command.log
+        return self.worker.command.log
+
+    def model_seconds(self) -> dict[str, float]:
+        """Model → how long it has worked since the worker started."""
+        return probing.totals(probing.metrics(self.probes), MODEL_SECONDS, "model")
 
 
 @dataclass(slots=True)
 class Demo:
-    """One performance, from nothing to its score."""
+    """From nothing to the score of a broadcast. Every method raises `infra.errors.InfraError`: what, log and remedy."""
 
     settings: Settings
     show: Show
     view: View
+    worker: tuple[str, ...] = ("-m", "streams.cli", "worker")
+    """What Python is given to run all stages."""
     begun_s: float = field(default_factory=time.monotonic)
     times: Times = field(default_factory=Times)
 
-    def play(self, pace: Pace) -> Report:
-        """Raises `infra.errors.InfraError`: what failed, the log and the remedy."""
-        pieces = tuple(remux.segments(str(self.show.film), SEGMENT_S, self.view.say))
-        with self._services(), self._worker() as worker, reading.connect(self.settings) as reader:
+    @contextmanager
+    def opened(self) -> Iterator[Hall]:
+        """Everything started, and at the end everything stopped that was."""
+        with self._services(), self._worker() as (worker, probes), reading.connect(self.settings) as reader:
+            hall = Hall(worker, probes, reader)
             self._load()
-            self._wait("the worker loads its models", READY_WITHIN_S, worker, lambda: probing.unready(worker.probes))
+            self._wait("the worker loads its models", READY_WITHIN_S, hall, lambda: probing.unready(probes))
             self.times = replace(self.times, ready_s=self._elapsed_s())
-            self._wait("the catalogue is embedded", SEARCHABLE_WITHIN_S, worker, lambda: self._to_go(reader))
+            self._wait("the catalogue is embedded", SEARCHABLE_WITHIN_S, hall, lambda: self._to_go(reader))
             self.times = replace(self.times, searchable_s=self._elapsed_s())
-            begun_ms = round(time.time() * 1000)
-            following, pacing = self._perform(pieces, pace, worker)
-            words = heard(list(reader.read(reader.stretches(TRANSCRIPTS.name, begun_ms))), following.tally.stream_id)
-            return self._report(following, pacing, words, worker)
+            yield hall
+
+    def perform(self, hall: Hall, pieces: Sequence[push.Piece], pace: Pace) -> Report:
+        """Push the pieces as a new stream, show what comes of them, and score it."""
+        begun_ms, worked = round(time.time() * 1000), hall.model_seconds()
+        following, pacing = self._play(hall, pieces, pace)
+        tally = following.tally
+        words = heard(list(hall.reader.read(hall.reader.stretches(TRANSCRIPTS.name, begun_ms))), tally.stream_id)
+        try:
+            told = score(tally.records(words), self.show.labels, self.show.shelf)
+        except TwoAnswers as broken:
+            remedy = "report it: equal input must give equal answers"
+            raise DemoFailed(str(broken), log=hall.log, remedy=remedy) from broken
+        first_s = following.first_s - self.begun_s if following.first_s else None
+        flow_s = following.last_s - following.begun_s if following.last_s else 0.0
+        return Report(
+            tally.stream_id,
+            pacing.pace_now,
+            told,
+            sum(pushed.end_ms - pushed.start_ms for pushed in tally.pushed) / 1000,
+            {model: seconds - worked.get(model, 0.0) for model, seconds in hall.model_seconds().items()},
+            replace(self.times, first_match_s=first_s, flow_s=flow_s),
+        )
 
     @contextmanager
     def _services(self) -> Iterator[None]:
@@ -81,38 +108,38 @@ class Demo:
             running.stop()
 
     @contextmanager
-    def _worker(self) -> Iterator[Worker]:
-        command, probes = workers.command(self.settings, "worker", ("streams.cli", "worker"))
-        worker = Worker(children.start(command, attached=True), probes)
-        self.view.say(f"starting the worker, its log is {worker.log}")
+    def _worker(self) -> Iterator[tuple[children.Child, str]]:
+        command, probes = workers.command(self.settings, "worker", self.worker)
+        self.view.say(f"starting the worker, its log is {command.log}")
+        child = children.start(command, attached=True)
         try:
-            yield worker
+            yield child, probes
         finally:
             self.view.status("stopping the worker")
-            worker.child.stop()
+            child.stop()
 
     def _load(self) -> None:
         self.view.say(f"loading {len(self.show.titles)} products into the catalogue")
         with producer.connect(self.settings, self.view.say) as to_kafka:
             catalogue.load(self.show.catalogue, to_kafka, catalogue.object_store(self.settings), keep_going=False)
 
-    def _wait(self, during: str, within_s: float, worker: Worker, missing: Callable[[], str]) -> None:
+    def _wait(self, during: str, within_s: float, hall: Hall, missing: Callable[[], str]) -> None:
         """Until nothing is missing. Raises `DemoFailed` when it takes too long or the worker ends."""
         began_s = time.monotonic()
         self.view.say(f"waiting while {during}")
         while lacks := missing():
-            self._must_go_on(during, worker)
+            self._must_go_on(during, hall)
             waited_s = time.monotonic() - began_s
             self.view.status(f"{during}: {lacks} ({waited_s:.0f} s)")
             if waited_s > within_s:
-                raise DemoFailed(f"waited {waited_s:.0f} s while {during}: {lacks}", log=worker.log)
+                raise DemoFailed(f"waited {waited_s:.0f} s while {during}: {lacks}", log=hall.log)
             time.sleep(0.2)
 
     def _to_go(self, reader: reading.Reader) -> str:
         left = products_to_go(self.settings, reader)
         return f"{left} products to go" if left else ""
 
-    def _perform(self, pieces: tuple[push.Piece, ...], pace: Pace, worker: Worker) -> tuple[Following, Pacing]:
+    def _play(self, hall: Hall, pieces: Sequence[push.Piece], pace: Pace) -> tuple[Following, Pacing]:
         stream_id = push.new_stream_id(self.show.film.name, datetime.now(UTC))
         tally = Tally(stream_id, pushed_as(stream_id, pieces))
         self.view.say(f"playing {self.show.film.name} as stream {stream_id}, pace {pace}")
@@ -123,7 +150,7 @@ class Demo:
                 next(at_its_end)  # before the first segment is pushed
             following = Following(
                 tally, self.show.labels, self.view, matches, letters,
-                lambda: self._must_go_on("the broadcast plays", worker),
+                lambda: self._must_go_on("the broadcast plays", hall),
             )  # fmt: skip
             pacing = Pacing(pace, following)
             self.view.heading()
@@ -133,29 +160,10 @@ class Demo:
             following.to_the_end()
         return following, pacing
 
-    def _report(self, following: Following, pacing: Pacing, words: str, worker: Worker) -> Report:
-        tally = following.tally
-        first_s = following.first_s - self.begun_s if following.first_s else None
-        flow_s = following.last_s - following.begun_s if following.last_s else 0.0
-        try:
-            told = score(tally.records(words), self.show.labels, self.show.shelf)
-        except TwoAnswers as broken:
-            raise DemoFailed(
-                str(broken), log=worker.log, remedy="report it: equal input must give equal answers"
-            ) from broken
-        return Report(
-            tally.stream_id,
-            pacing.pace_now,
-            told,
-            sum(pushed.end_ms - pushed.start_ms for pushed in tally.pushed) / 1000,
-            probing.totals(probing.metrics(worker.probes), MODEL_SECONDS, "model"),
-            replace(self.times, first_match_s=first_s, flow_s=flow_s),
-        )
-
-    def _must_go_on(self, during: str, worker: Worker) -> None:
-        if not worker.child.is_alive():
-            said = children.last_words(worker.log)
-            raise DemoFailed(f"the worker ended while {during}: {said}", log=worker.log, remedy="vitrine doctor")
+    def _must_go_on(self, during: str, hall: Hall) -> None:
+        if not hall.worker.is_alive():
+            said = plain(children.last_words(hall.log))
+            raise DemoFailed(f"the worker ended while {during}: {said}", log=hall.log, remedy="vitrine doctor")
         self._services_must_run()
 
     def _services_must_run(self) -> None:
@@ -177,10 +185,15 @@ class Demo:
 
 def main(settings: Settings, report: Path | None, pace: str) -> int:
     """Play the shipped broadcast and score it: 0, or 1 where a bound was missed. Raises `infra.errors.InfraError`."""
+    from encoders import remux  # here: whoever plays pieces that are cut already needs no PyAV
+
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: everything is stopped first
     show = read_show()
     with View(stdout_console(), show.titles) as view:
-        told = Demo(settings, show, view).play(Pace(pace))
+        pieces = tuple(remux.segments(str(show.film), SEGMENT_S, view.say))
+        demo = Demo(settings, show, view)
+        with demo.opened() as hall:
+            told = demo.perform(hall, pieces, Pace(pace))
         if report:
             told.write(report)
         view.table(told.table())

@@ -1,6 +1,6 @@
 """A folder with a broadcast, its catalogue, its room and its truth → the same as values, checked before the start."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def read_show(folder: Path = SHIPPED) -> Show:
     return Show(film, folder / "catalogue.jsonl", titles, room.room, read_labels(folder / "labels.json"))
 
 
-def pushed_as(stream_id: StreamId, pieces: tuple[push.Piece, ...]) -> tuple[Pushed, ...]:
+def pushed_as(stream_id: StreamId, pieces: Sequence[push.Piece]) -> tuple[Pushed, ...]:
     """The segments that a push makes of these pieces."""
     return tuple(
         Pushed(segment_id(stream_id, i), StreamMs(piece.start_ms), StreamMs(piece.start_ms + piece.duration_ms))
