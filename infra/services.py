@@ -8,9 +8,9 @@ nothing here can be stale. Two processes that race start one broker: the second 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,32 +52,27 @@ def up(settings: Settings, *, attached: bool, say: Say = lambda _: None) -> Runn
     Raises :class:`infra.errors.ServiceFailed` or :class:`NotRunning`; then nothing that this call started is left.
     """
     with locks.held(settings.data / "up.lock", wait_s=STARTS_WITHIN_S, what="starting Kafka and Milvus"):
-        own: list[children.Child] = []
-        started: list[str] = []
-        known = _recorded(settings.data)
+        own: dict[str, children.Child] = {}
 
         def bring(name: str) -> str:
-            external = settings.kafka if name == "kafka" else settings.milvus
-            running = known.get(name, "") if locks.is_held(lock_of(settings.data, name)) else ""
-            if external or running:
-                return external or running
+            known = settings.kafka if name == "kafka" else settings.milvus
+            if not known and locks.is_held(lock_of(settings.data, name)):
+                known = address_of(settings.data, name)
+            if known:
+                return known
             say(f"starting {name}")
             begin = kafka.start if name == "kafka" else milvus.start
-            address, child = begin(settings, attached=attached, say=say)
-            own.append(child)
-            started.append(name)
+            address, own[name] = begin(settings, attached=attached, say=say)
             return address
 
-        try:
+        with ExitStack() as undo:
+            undo.callback(_stop_all, own)
             with ThreadPoolExecutor(len(NAMES)) as pool:
                 services = Services(*pool.map(bring, NAMES))
-            _ask_those_not_started(settings, services, started)
-        except BaseException:
-            for child in own:
-                child.stop()
-            raise
-        _record(settings.data, services)
-    return Running(services, tuple(sorted(started)), own if attached else [])
+            _ask_those_not_started(settings, services, own)
+            _record(settings.data, services)
+            undo.pop_all()
+    return Running(services, tuple(sorted(own)), list(own.values()) if attached else [])
 
 
 def find(settings: Settings) -> Services:
@@ -102,12 +97,17 @@ def security(settings: Settings) -> KafkaSecurity:
     return settings.kafka_security if settings.kafka else KafkaSecurity()
 
 
-def _ask_those_not_started(settings: Settings, services: Services, started: list[str]) -> None:
+def _ask_those_not_started(settings: Settings, services: Services, started: Container[str]) -> None:
     """An address given from outside, or found running, is asked too: an answer now beats a riddle later."""
     if "kafka" not in started:
         kafka.ask(services.kafka, security(settings), within_s=10.0)
     if "milvus" not in started:
         milvus.ask(services.milvus, settings.milvus_token, within_s=10.0)
+
+
+def _stop_all(own: Mapping[str, children.Child]) -> None:
+    for child in own.values():
+        child.stop()
 
 
 def lock_of(data: Path, name: str) -> Path:
