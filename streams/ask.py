@@ -5,10 +5,9 @@ loop. Two kinds of failure come out of here: `Unreadable`, when what was asked a
 letter), and `DependencyDown` or `Overloaded`, when it is not (the delivery layer waits and asks again).
 """
 
-import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -17,7 +16,8 @@ from agents.frame_encoder import Seen
 from agents.matcher import Found, Row, Search
 from agents.product_encoder import Fused, Pair
 from agents.transcriber import Hear
-from encoders.engines import Domain, Floats, FusionInput, Heard, Unreadable
+from encoders.batcher import BatchPolicy, MicroBatcher
+from encoders.engines import Domain, Floats, Frames, FusionInput, Heard, Unreadable
 from encoders.loaded import LoadedEngines
 from encoders.media import contact_sheet
 from infra.objects import Refused
@@ -29,6 +29,7 @@ from schemas.reasons import Reason
 from schemas.reference import Reference
 from schemas.segment import Segment
 
+Q = TypeVar("Q")
 A = TypeVar("A")
 
 
@@ -42,45 +43,64 @@ class Objects(Protocol):
         """The bytes, checked against their sha256 and size. Raises `infra.objects.Refused`, `DependencyDown`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Ask for the catalogue rows nearest to a vector."""
+
+    vector: tuple[float, ...]
+    rows: int
+    shelf: tuple[ProductId, ...] | None
+    """Only of these products; None: of all."""
+
+
 @dataclass
 class Ask:
-    """The models of one profile and the stores of one run."""
+    """The models of one profile and the stores of one run. Used from one event loop."""
 
     engines: LoadedEngines
     objects: Objects
     vectors: VectorStore
+    batches: Mapping[str, BatchPolicy] = field(default_factory=dict)
+    """By the name of the lane; one question a call where none is given."""
+    on_seconds: Callable[[str, float, int], None] | None = None
+    """Told after each call: lane, seconds, questions."""
 
     def __post_init__(self) -> None:
-        self._lanes = {
-            name: asyncio.Lock() for name in ("media", "speech", "language", "vision", "fusion", "vectors", "objects")
+        engines = self.engines
+        self._calls = {
+            name: self._batcher(name, _each) for name in ("media", "speech", "language", "vectors", "objects")
         }
+        self._vision: MicroBatcher[Frames, Floats] = self._batcher("vision", engines.vision.encode)
+        self._fusion: MicroBatcher[FusionInput, Floats] = self._batcher("fusion", engines.fusion.embed)
+        self._search: MicroBatcher[Near, tuple[Row, ...]] = self._batcher("search", self._searched)
 
     async def sound(self, segment: Segment) -> bytes:
         """The segment's sound, int16 mono PCM at 16 kHz. Raises `Unreadable`."""
         media = await self.bytes_of(segment.media, segment.reference)
-        return await self._lane("media", lambda: self.engines.media.audio(media))
+        return await self._call("media", lambda: self.engines.media.audio(media), len(media))
 
     async def hear(self, due: Hear) -> Heard:
         """The words in a sound."""
-        return await self._lane("speech", lambda: self.engines.speech.hear(due.sound.pcm, due.language, due.final))
+        pcm = due.sound.pcm
+        return await self._call("speech", lambda: self.engines.speech.hear(pcm, due.language, due.final), len(pcm))
 
     async def complete(self, prompt: str) -> str:
         """What the language model answers to the window."""
-        return await self._lane("language", lambda: self.engines.language.complete(prompt))
+        return await self._call("language", lambda: self.engines.language.complete(prompt))
 
     async def look(self, segment: Segment) -> Seen:
         """The segment's visual tokens, and a picture of what was seen, stored. Raises `Unreadable`."""
         media = await self.bytes_of(segment.media, segment.reference)
-        clip = await self._lane("media", lambda: self.engines.media.clip(media))
-        tokens = await self._lane("vision", lambda: self.engines.vision.encode([clip.frames])[0])
-        evidence = await self._lane("objects", lambda: self.objects.put(contact_sheet(clip)))
+        clip = await self._call("media", lambda: self.engines.media.clip(media), len(media))
+        tokens = await self._ask(self._vision, clip.frames, clip.frames.nbytes)
+        evidence = await self._call("objects", lambda: self.objects.put(contact_sheet(clip)))
         return Seen(self.engines.vision.name, _packed(tokens), clip.at_ms, evidence)
 
     async def keep(self, segment: Segment) -> Reference | None:
         """Where the bytes of an unreadable segment can be had while its dead letter lives; None: it has none."""
         if segment.reference or not segment.media:
             return segment.reference
-        return await self._lane("objects", lambda: self.objects.put(segment.media))
+        return await self._call("objects", lambda: self.objects.put(segment.media), len(segment.media))
 
     async def fuse(self, pair: Pair) -> Fused:
         """The pair's embedding. Raises `Unreadable` for tokens of a tower that the network does not read."""
@@ -91,16 +111,11 @@ class Ask:
         return await self._embed(FusionInput(Domain.LIVE, visual, pair.text))
 
     async def remember(self, embedding: Embedding) -> None:
-        """Upsert a live row; one without a vector has none."""
+        """Upsert a live row; an embedding without a vector has none."""
         if embedding.vector:
-            row = LiveRow(
-                segment_id(embedding.stream_id, embedding.sequence),
-                embedding.stream_id,
-                embedding.sequence,
-                embedding.start_ms,
-                embedding.vector,
-            )
-            await self._lane("vectors", lambda: self.vectors.put_live((row,)))
+            name = segment_id(embedding.stream_id, embedding.sequence)
+            row = LiveRow(name, embedding.stream_id, embedding.sequence, embedding.start_ms, embedding.vector)
+            await self._call("vectors", lambda: self.vectors.put_live((row,)))
 
     async def search(self, due: Search) -> Found:
         """The rows nearest to an embedding on the shelf, and in the whole catalogue.
@@ -108,40 +123,37 @@ class Ask:
         Raises `Unreadable` for an embedding of another space than the catalogue's.
         """
         embedding, ours = due.embedding, self.engines.fusion.space
-        revision = await self._lane("vectors", self.vectors.revision)
+        revision = await self._call("vectors", self.vectors.revision)
         if not embedding.vector:
             return Found((), revision)
         if embedding.space != ours:
             raise Unreadable(Reason.FOREIGN, f"a vector of the space {embedding.space!r}; the catalogue is in {ours!r}")
-        near = await self._nearest(due, due.shelf) if due.shelf else ()
-        return Found((*near, *await self._nearest(due, None)), revision)
-
-    async def _nearest(self, due: Search, shelf: Sequence[ProductId] | None) -> tuple[Row, ...]:
-        query = (due.embedding.vector,)
-        (rows,) = await self._lane("vectors", lambda: self.vectors.search(query, due.rows, shelf))
-        return tuple(Row(row.row, ProductId(row.product_id), row.title, row.vector, row.restricted) for row in rows)
+        rows = await self._ask(self._search, Near(embedding.vector, due.rows, None))
+        if due.shelf:
+            rows += await self._ask(self._search, Near(embedding.vector, due.rows, due.shelf))
+        return Found(rows, revision)
 
     async def list_page(self, due: Page) -> None:
         """Embed a product page and make it the product's row. Raises `Unreadable` for its image."""
         tokens = None
         if due.image:
             picture = await self.bytes_of(due.image.data, due.image.reference)
-            frames = await self._lane("media", lambda: self.engines.media.image(picture))
-            tokens = await self._lane("vision", lambda: self.engines.vision.encode([frames])[0])
+            frames = await self._call("media", lambda: self.engines.media.image(picture), len(picture))
+            tokens = await self._ask(self._vision, frames, frames.nbytes)
         fused = await self._embed(FusionInput(Domain.PAGE, tokens, due.text or None))
         product = due.product
         row = CatalogueRow(
             due.row, product.product_id, Domain.PAGE, product.title, fused.vector, restricted=product.restricted
         )
-        await self._lane("vectors", lambda: self.vectors.replace_product(product.product_id, (row,)))
+        await self._call("vectors", lambda: self.vectors.replace_product(product.product_id, (row,)))
 
     async def unlist(self, product_id: ProductId) -> None:
         """Delete all rows of a product."""
-        await self._lane("vectors", lambda: self.vectors.replace_product(product_id, ()))
+        await self._call("vectors", lambda: self.vectors.replace_product(product_id, ()))
 
     async def record_revision(self, offset: int) -> None:
         """The catalogue is loaded up to this offset."""
-        await self._lane("vectors", lambda: self.vectors.set_revision(offset))
+        await self._call("vectors", lambda: self.vectors.set_revision(offset))
 
     async def bytes_of(self, inline: bytes, reference: Reference | None) -> bytes:
         """The bytes of an event, wherever they lie. Raises `Unreadable`."""
@@ -150,18 +162,50 @@ class Ask:
         if reference is None:
             raise Unreadable(Reason.EMPTY, "neither bytes nor a reference to them")
         try:
-            return await self._lane("objects", lambda: self.objects.get(reference))
+            return await self._call("objects", lambda: self.objects.get(reference))
         except Refused as refused:
             raise Unreadable(refused.reason, refused.what) from refused
 
     async def _embed(self, view: FusionInput) -> Fused:
-        floats = await self._lane("fusion", lambda: self.engines.fusion.embed([view])[0])
+        floats = await self._ask(self._fusion, view)
         return Fused(self.engines.fusion.space, tuple(float(number) for number in floats))
 
-    async def _lane(self, name: str, call: Callable[[], A]) -> A:
-        """One call of an engine at a time, off the event loop."""
-        async with self._lanes[name]:
-            return await asyncio.to_thread(call)
+    async def close(self) -> None:
+        """Refuse what waits, finish what runs."""
+        lanes: list[MicroBatcher[Any, Any]] = [*self._calls.values(), self._vision, self._fusion, self._search]
+        for lane in lanes:
+            await lane.close()
+
+    async def _call(self, name: str, call: Callable[[], A], size_bytes: int = 0) -> A:
+        """One call of an engine that takes no batches."""
+        answer: A = await self._ask(self._calls[name], call, size_bytes)
+        return answer
+
+    async def _ask(self, lane: MicroBatcher[Q, A], question: Q, size_bytes: int = 0) -> A:
+        return await lane.ask(question, size_bytes)
+
+    def _batcher(self, name: str, answer_all: Callable[[Sequence[Q]], Sequence[A]]) -> MicroBatcher[Q, A]:
+        return MicroBatcher(name, answer_all, self.batches.get(name, BatchPolicy()), self.on_seconds)
+
+    def _searched(self, questions: Sequence[Near]) -> list[tuple[Row, ...]]:
+        """Those that look at the same products share one call of the store."""
+        answers: dict[int, tuple[Row, ...]] = {}
+        groups: dict[tuple[int, tuple[ProductId, ...] | None], list[int]] = {}
+        for at, near in enumerate(questions):
+            groups.setdefault((near.rows, near.shelf), []).append(at)
+        for (rows, shelf), members in groups.items():
+            found = self.vectors.search([questions[at].vector for at in members], rows, shelf)
+            answers.update({at: tuple(map(_row, each)) for at, each in zip(members, found, strict=True)})
+        return [answers[at] for at in range(len(questions))]
+
+
+def _each(calls: Sequence[Callable[[], Any]]) -> list[Any]:
+    """Engines that answer one question at a time."""
+    return [call() for call in calls]
+
+
+def _row(row: CatalogueRow) -> Row:
+    return Row(row.row, ProductId(row.product_id), row.title, row.vector, row.restricted)
 
 
 def _packed(tokens: Floats) -> Tokens:

@@ -1,13 +1,14 @@
 """Plays events through one stage, or through the whole flow, in memory: as the delivery layer does, without Kafka."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
 from agents.outcome import Fate, Outcome
+from encoders.batcher import MicroBatcher
 from infra.errors import DependencyDown
 from schemas.event import Event
 from schemas.ids import ProductId, StreamId, StreamMs
@@ -20,6 +21,7 @@ from tests.fakes.engines import fake_engines, fake_picture
 from tests.fakes.stores import FakeObjects
 from tests.fakes.vectors import MemoryVectors
 
+Q = TypeVar("Q")
 A = TypeVar("A")
 STREAM = StreamId("room-7/monday")
 SEGMENT_MS = 800
@@ -29,8 +31,9 @@ SEGMENT_MS = 800
 class InlineAsk(Ask):
     """Asks in the calling thread: fakes take microseconds."""
 
-    async def _lane(self, name: str, call: Callable[[], A]) -> A:
-        return call()
+    async def _ask(self, lane: MicroBatcher[Q, A], question: Q, size_bytes: int = 0) -> A:
+        (answer,) = lane.answer_all([question])
+        return answer
 
 
 def fake_ask() -> Ask:
@@ -45,14 +48,14 @@ class FlakyAsk(InlineAsk):
     attempt: int = 0
     calls: int = 0
 
-    async def _lane(self, name: str, call: Callable[[], A]) -> A:
+    async def _ask(self, lane: MicroBatcher[Q, A], question: Q, size_bytes: int = 0) -> A:
         mine = self.calls
         self.calls += 1
         if mine * 2 == self.attempt:
-            raise DependencyDown(f"{name} is away")
-        answer = await super()._lane(name, call)
+            raise DependencyDown(f"{lane.name} is away")
+        answer = await super()._ask(lane, question, size_bytes)
         if mine * 2 + 1 == self.attempt:
-            raise DependencyDown(f"{name} went away")
+            raise DependencyDown(f"{lane.name} went away")
         return answer
 
 

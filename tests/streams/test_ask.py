@@ -1,0 +1,113 @@
+"""Questions of many partitions: each gets its own answer, whatever is asked beside it."""
+
+import asyncio
+
+import pytest
+
+from agents.matcher import Search
+from agents.product_encoder import Pair
+from encoders.batcher import BatchPolicy
+from encoders.engines import Unreadable
+from schemas.embedding import Embedding
+from schemas.ids import ProductId, StreamId, StreamMs
+from schemas.observation import Said, Summary, Tokens, Visual
+from schemas.reasons import Reason
+from schemas.reference import Reference
+from streams.ask import Ask
+from tests.agents.playing import Player, product, segment
+from tests.fakes.engines import fake_engines, fake_media
+from tests.fakes.stores import FakeObjects
+from tests.fakes.vectors import MemoryVectors
+
+pytestmark = pytest.mark.hermetic
+
+STREAM = StreamId("room-7/monday")
+LOOKS = ("red mug", "blue mug", "oak stool")
+
+
+def real_ask(batch: int = 1) -> Ask:
+    policies = {name: BatchPolicy(batch=batch) for name in ("vision", "fusion", "search")}
+    return Ask(fake_engines(), FakeObjects(), MemoryVectors(), policies)
+
+
+def embedding(vector: tuple[float, ...], space: str = "fake-space") -> Embedding:
+    return Embedding(
+        stream_id=STREAM, sequence=0, start_ms=StreamMs(0), end_ms=StreamMs(4_000), space=space, vector=vector,
+        said=Said(), said_age_ms=0, said_at=None, heard="", frames_ms=(), evidence=None,
+    )  # fmt: skip
+
+
+async def answers(ask: Ask) -> list[object]:
+    """Everything that three partitions and a shelf may ask at the same moment."""
+    for at, look in enumerate(LOOKS):
+        await Player("catalog_encoder", ask, taken=at).take(product(look))
+    seen = await asyncio.gather(*(ask.look(segment(at, fake_media("", look))) for at, look in enumerate(LOOKS)))
+    fused = await asyncio.gather(*(ask.fuse(Pair(visual(each.tokens), silence())) for each in seen))
+    shelves = [(), (ProductId("p-red-mug"),), (ProductId("p-blue-mug"), ProductId("p-oak-stool"))]
+    found = await asyncio.gather(
+        *(ask.search(Search(embedding(each.vector), shelf, 2)) for each in fused for shelf in shelves)
+    )
+    await ask.close()
+    return [*seen, *fused, *found]
+
+
+def visual(tokens: Tokens, tower: str = "fake-tower") -> Visual:
+    return Visual(
+        stream_id=STREAM, sequence=0, start_ms=StreamMs(0), end_ms=StreamMs(4_000), tower=tower, tokens=tokens
+    )
+
+
+def silence() -> Summary:
+    return Summary(stream_id=STREAM, sequence=0, start_ms=StreamMs(0), end_ms=StreamMs(4_000))
+
+
+def test_answers_do_not_depend_on_what_shares_their_batch() -> None:
+    assert asyncio.run(answers(real_ask(batch=4))) == asyncio.run(answers(real_ask()))
+
+
+def test_a_search_asks_the_shelf_and_the_whole_catalogue() -> None:
+    async def rows() -> set[str]:
+        ask = real_ask()
+        for look in LOOKS:
+            await Player("catalog_encoder", ask).take(product(look))
+        seen = await ask.look(segment(0, fake_media("", "red mug")))
+        fused = await ask.fuse(Pair(visual(seen.tokens), silence()))
+        found = await ask.search(Search(embedding(fused.vector), (ProductId("p-oak-stool"),), 1))
+        await ask.close()
+        return {row.row for row in found.rows}
+
+    assert asyncio.run(rows()) == {"p-red-mug/page", "p-oak-stool/page"}
+
+
+def test_a_vector_of_another_space_and_tokens_of_another_tower_are_refused() -> None:
+    async def reasons() -> list[Reason]:
+        ask, found = real_ask(), list[Reason]()
+        for question in (
+            ask.search(Search(embedding((1.0,), "other"), (), 1)),
+            ask.fuse(Pair(visual(Tokens(shape=(1,), float16=b"aa"), "other"), silence())),
+        ):
+            try:
+                await question
+            except Unreadable as refused:
+                found.append(refused.reason)
+        await ask.close()
+        return found
+
+    assert asyncio.run(reasons()) == [Reason.FOREIGN, Reason.FOREIGN]
+
+
+def test_bytes_come_from_the_event_or_from_their_reference() -> None:
+    async def fetched() -> tuple[bytes, bytes, list[Reason]]:
+        ask, refused = real_ask(), list[Reason]()
+        reference = ask.objects.put(b"kept")
+        lost = Reference(dataref="memory:none", sha256="0" * 64, size_bytes=1)
+        for missing in (None, lost):
+            try:
+                await ask.bytes_of(b"", missing)
+            except Unreadable as error:
+                refused.append(error.reason)
+        both = await ask.bytes_of(b"inline", None), await ask.bytes_of(b"", reference)
+        await ask.close()
+        return (*both, refused)
+
+    assert asyncio.run(fetched()) == (b"inline", b"kept", [Reason.EMPTY, Reason.MISSING])
