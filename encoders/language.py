@@ -18,11 +18,14 @@ from llama_cpp.llama_types import ChatCompletionRequestMessage
 from encoders.settings import LanguageSettings
 
 SUMMARY_GRAMMAR = r"""
-root    ::= "empty" | "Product name: " phrase "\nFeatures:" (" " phrase (", " phrase)*)?
+root    ::= "empty" | "Product name: " phrase "\nFeatures:" (" " (phrase (", " phrase)*)?)?
 phrase  ::= word (" " word)*
 word    ::= [^A-Z\x00- ,;:\x7f]+
 """
-"""GBNF of the one form in which every profile's model answers: lower case, as the words were heard."""
+"""GBNF of the one form in which every profile's model answers: lower case, as the words were heard.
+
+Without features the second line ends after its colon, or after the space that some tokenizers must put there.
+"""
 
 EMPTY = "empty"
 _HERE = "\u241e"
