@@ -1,0 +1,148 @@
+"""The AMPere network: frames and words → one unit vector per product view, with one fusion branch per domain.
+
+Towers are named by configuration and built through Transformers; nothing here knows which they are. The fused vector
+starts from what each tower says by itself (its first half from the picture, its second from the text) and the branch
+adds what only both together tell: so a detail of the text does not have to survive the fusion to be found again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel
+
+from encoders.engines import FRAMES_PER_CLIP, Domain
+
+TOWER_SETTINGS = dict[str, object]
+DOMAINS = tuple(Domain)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The sizes of a network. ``vision`` and ``text`` are Transformers configurations with their ``model_type``."""
+
+    vision: TOWER_SETTINGS
+    text: TOWER_SETTINGS
+    vision_dim: int
+    text_dim: int
+    text_tokens: int = 33  # one for the sentence and 32 for its words, as in AMPere
+    dim: int = 192
+    layers: int = 2
+    heads: int = 4
+    out_dim: int = 128
+
+    def to_json(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def tower_of(settings: TOWER_SETTINGS) -> nn.Module:
+    """An untrained tower of this configuration."""
+    arguments = dict(settings)
+    config = AutoConfig.for_model(str(arguments.pop("model_type")), **arguments)
+    return cast(nn.Module, AutoModel.from_config(config))
+
+
+class VisionNetwork(nn.Module):
+    """Frames → visual tokens: the clip's, which is the mean of its frames', and then each frame's."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.tower = tower_of(shape.vision)
+
+    def frames(self, pixels: Tensor) -> Tensor:
+        """(frames, 3, side, side) in −1 … 1 → (frames, dim)."""
+        pooled: Tensor = self.tower(pixel_values=pixels).pooler_output
+        return pooled.flatten(1)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """One clip (frames, 3, side, side) → (1 + frames, dim)."""
+        return with_clip_token(self.frames(pixels))
+
+
+def with_clip_token(frames: Tensor) -> Tensor:
+    """(…, frames, dim) → (…, 1 + frames, dim)."""
+    return torch.cat([frames.mean(-2, keepdim=True), frames], -2)
+
+
+class Branch(nn.Module):
+    """The fusion of one domain: a small transformer over visual and text tokens together."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(
+            shape.dim, shape.heads, 2 * shape.dim, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.layers = nn.TransformerEncoder(layer, shape.layers, enable_nested_tensor=False)
+        self.norm = nn.LayerNorm(shape.dim)
+
+    def forward(self, tokens: Tensor, seen: Tensor, first_word: int) -> Tensor:
+        """(batch, tokens, dim) and which tokens count → (batch, dim): the first visual plus the first text token."""
+        mixed = self.layers(tokens, src_key_padding_mask=~seen)
+        return cast(Tensor, self.norm(mixed[:, 0] + mixed[:, first_word]))
+
+
+class FusionModule(nn.Module):
+    """Visual tokens and token ids → (batch, out_dim) unit vectors."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        half = shape.out_dim // 2
+        self.text = tower_of(shape.text)
+        self.visual_in = nn.Sequential(nn.LayerNorm(shape.vision_dim), nn.Linear(shape.vision_dim, shape.dim))
+        self.text_in = nn.Linear(shape.text_dim, shape.dim)
+        tokens = 1 + FRAMES_PER_CLIP + shape.text_tokens
+        self.places = nn.Parameter(torch.randn(tokens, shape.dim) * 0.02)
+        self.no_text = nn.Parameter(torch.randn(shape.dim) * 0.02)
+        self.no_visual = nn.Parameter(torch.randn(shape.dim) * 0.02)
+        self.branches = nn.ModuleDict({domain.value: Branch(shape) for domain in DOMAINS})
+        self.head = nn.Linear(shape.dim, shape.out_dim)
+        self.visual_head = nn.Sequential(nn.LayerNorm(shape.vision_dim), nn.Linear(shape.vision_dim, half))
+        self.text_head = nn.Sequential(nn.LayerNorm(shape.text_dim), nn.Linear(shape.text_dim, half))
+        self.weights = nn.Parameter(torch.ones(len(DOMAINS), 3))
+
+    def words(self, ids: Tensor) -> Tensor:
+        """(batch, tokens) ids, 0 for padding → (batch, tokens, text_dim). The first id stands for the sentence."""
+        answer = self.text(input_ids=ids, attention_mask=(ids > 0).long())
+        return cast(Tensor, answer.last_hidden_state)
+
+    def visual_unit(self, visual: Tensor) -> Tensor:
+        """What the picture alone says, (batch, out_dim / 2)."""
+        return F.normalize(self.visual_head(visual[:, 0]), dim=-1)
+
+    def text_unit(self, words: Tensor) -> Tensor:
+        """What the text alone says, (batch, out_dim / 2)."""
+        return F.normalize(self.text_head(words[:, 0]), dim=-1)
+
+    def forward(self, domain: Domain, visual: Tensor, ids: Tensor, has: Tensor) -> Tensor:
+        """One domain's views → (batch, out_dim).
+
+        ``visual`` (batch, 9, vision_dim), ``ids`` (batch, tokens), ``has`` (batch, 2): whether picture and text count.
+        """
+        return self.fuse(domain, visual, self.words(ids), torch.stack([has[:, 0], has[:, 1]], 1), ids > 0)
+
+    def fuse(self, domain: Domain, visual: Tensor, words: Tensor, has: Tensor, seen: Tensor) -> Tensor:
+        """As ``forward``, from the text tower's tokens and which of them count."""
+        first_word = visual.shape[1]
+        looks = torch.where(has[:, :1, None], self.visual_in(visual), self.no_visual)
+        texts = torch.where(has[:, 1:, None], self.text_in(words), self.no_text)
+        tokens = torch.cat([looks, texts], 1) + self.places[: first_word + words.shape[1]]
+        counts = torch.cat([has[:, :1].expand(-1, first_word), seen & has[:, 1:]], 1)
+        counts = counts.index_fill(1, torch.tensor([0, first_word], device=counts.device), True)
+        together = self.head(self.branches[domain.value](tokens, counts, first_word))
+        weight = self.weights[DOMAINS.index(domain)]
+        alone = [weight[1] * self.visual_unit(visual) * has[:, :1], weight[2] * self.text_unit(words) * has[:, 1:]]
+        return F.normalize(weight[0] * together + torch.cat(alone, -1), dim=-1)
+
+
+class Network(nn.Module):
+    """Both halves, as they are trained and stored."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.vision = VisionNetwork(shape)
+        self.fusion = FusionModule(shape)

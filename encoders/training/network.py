@@ -1,0 +1,187 @@
+"""Looks and texts → the demo network, in two stages: ``vision`` trains the tower, ``fusion`` the rest on top of it.
+
+``python -m encoders.training.network vision --looks FOLDER --out FOLDER --seconds 1500``. One thread a process; a run
+that was stopped goes on from its checkpoint. The cut-outs come from ``encoders.training.network_looks``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from encoders.engines import Domain
+from encoders.fusion import token_ids
+from encoders.network import Network, Shape, VisionNetwork
+from encoders.network_store import TOKENIZER
+from encoders.training.network_frames import Bank, FrameMixer, load_cutouts, make_bank
+from encoders.training.network_fusion import (
+    KEPT_FRAMES,
+    Features,
+    FusionSampler,
+    FusionTrainee,
+    catalogue_of,
+    features_of,
+)
+from encoders.training.network_looks import looks_of, make_shops
+from encoders.training.network_run import Budget, run
+from encoders.training.network_texts import Texts, draw_variant, keep_texts, kept_texts, train_tokenizer
+from encoders.training.network_vision import LookSampler, VisionTrainee, channels_last, labels_of, vision_loss
+from encoders.world.shop import SIBLINGS, Listing, Split
+
+SHOP_SEED = 100
+BANK_SIZE = 500
+DEMO_SHAPE = Shape(
+    vision={
+        "model_type": "resnet",
+        "embedding_size": 32,
+        "hidden_sizes": [32, 64, 128, 256],
+        "depths": [1, 1, 1, 1],
+        "layer_type": "basic",
+    },
+    text={
+        "model_type": "bert",
+        "vocab_size": 1400,
+        "hidden_size": 128,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "intermediate_size": 384,
+        "max_position_embeddings": 33,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+    },
+    vision_dim=256,
+    text_dim=128,
+)
+
+
+def bank_in(folder: Path, cutouts: torch.Tensor, seed: int) -> Bank:
+    """The grounds and overlays, drawn once and kept beside the cut-outs."""
+    path = folder / f"bank-{seed}.pt"
+    if not path.exists():
+        rng = np.random.default_rng(seed)
+        clutter = [cutouts[int(rng.integers(len(cutouts))), 3].numpy() for _ in range(200)]
+        bank = make_bank(rng, clutter, BANK_SIZE)
+        torch.save([bank.pages, bank.videos, bank.rooms, bank.captions, bank.hands], path)
+    return Bank(*torch.load(path))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where things lie, how long to train and how much of the training shop to use."""
+
+    looks: Path
+    out: Path
+    seconds: float
+    shops: int
+    variants: int
+
+
+def train_vision(plan: Plan) -> None:
+    """Stage one: the vision tower, into ``OUT/vision.pt``."""
+    listings = make_shops(SHOP_SEED, plan.shops, "train")
+    looks, rows = looks_of(listings)
+    families = [""] * len(looks)
+    for position, row in enumerate(rows):
+        families[int(row)] = str(position // SIBLINGS)
+    cutouts = load_cutouts(plan.looks, "train")[: len(looks)]
+    mixer = FrameMixer(cutouts, bank_in(plan.looks, cutouts, 1), seed=2)
+    torch.manual_seed(0)
+    trainee = VisionTrainee(Network(DEMO_SHAPE).vision, DEMO_SHAPE.vision_dim)
+    channels_last(trainee)
+    sampler, labels = LookSampler(looks, families, 3), labels_of(looks)
+    groups = [(list(trainee.parameters()), 1.0)]
+    budget = Budget(plan.seconds, 2e-3, plan.out / "vision.pt")
+    run(trainee, groups, lambda: vision_loss(trainee, mixer, sampler.batch(), labels), budget)
+
+
+def train_fusion(plan: Plan) -> None:
+    """Stage two: text tower and fusion on the trained vision tower, into ``OUT/fusion.pt``."""
+    network = Network(DEMO_SHAPE)
+    network.vision.load_state_dict(vision_weights(plan.out))
+    listings = make_shops(SHOP_SEED, plan.shops, "train")
+    _, rows = looks_of(listings)
+    texts = [variant_in(plan.out, listings, "train", number) for number in range(plan.variants)]
+    tokenizer = tokenizer_in(plan.out, texts)
+    ids = np.stack([ids_of(tokenizer, variant) for variant in texts])
+    features = features_in(plan, network.vision, "train", KEPT_FRAMES)
+    sampler = FusionSampler(catalogue_of(listings, rows), features, ids, seed=5)
+    torch.manual_seed(1)
+    trainee = FusionTrainee(network.fusion)
+    groups = [(list(trainee.parameters()), 1.0)]
+    run(trainee, groups, lambda: trainee.loss(*sampler.batch()), Budget(plan.seconds, 1e-3, plan.out / "fusion.pt"))
+
+
+def vision_weights(out: Path) -> dict[str, torch.Tensor]:
+    """The tower's own weights from stage one's checkpoint."""
+    weights = torch.load(out / "vision.pt")["module"]
+    return {name.removeprefix("vision."): value for name, value in weights.items() if name.startswith("vision.")}
+
+
+def fusion_weights(out: Path) -> dict[str, torch.Tensor]:
+    """The fusion's own weights from stage two's checkpoint."""
+    weights = torch.load(out / "fusion.pt")["module"]
+    return {name.removeprefix("fusion."): value for name, value in weights.items() if name.startswith("fusion.")}
+
+
+def variant_in(out: Path, listings: Sequence[Listing], split: Split, number: int) -> Texts:
+    """The texts of a split under one set of brands, drawn once and kept."""
+    path = out / f"texts-{split}-{number}.txt"
+    if not path.exists():
+        keep_texts(draw_variant(listings, split, number), path)
+    return kept_texts(path)
+
+
+def tokenizer_in(out: Path, texts: Sequence[Texts]) -> Tokenizer:
+    """The tokenizer of the training texts, made once and kept."""
+    path = out / TOKENIZER
+    if not path.exists():
+        lines = [line for variant in texts[:3] for sort in (variant.titles, variant.lives) for line in sort if line]
+        train_tokenizer(lines, int(str(DEMO_SHAPE.text["vocab_size"]))).save(str(path))
+    return Tokenizer.from_file(str(path))
+
+
+def ids_of(tokenizer: Tokenizer, texts: Texts) -> NDArray[np.int16]:
+    """One variant's texts as ids, (listings, 3, tokens)."""
+    sorts = [texts.titles, texts.videos, texts.lives]
+    rows = [[token_ids(tokenizer, line, DEMO_SHAPE.text_tokens) for line in sort] for sort in sorts]
+    return np.stack([np.stack(sort) for sort in rows], 1).astype(np.int16)
+
+
+def features_in(plan: Plan, vision: VisionNetwork, split: str, kept: dict[Domain, int]) -> Features:
+    """The tower's features of a split, kept beside the checkpoint they were made with."""
+    path = plan.out / f"features-{split}.pt"
+    if not path.exists() or path.stat().st_mtime < (plan.out / "vision.pt").stat().st_mtime:
+        cutouts = load_cutouts(plan.looks, split)
+        mixer = FrameMixer(cutouts, bank_in(plan.looks, cutouts, 1), seed=4)
+        channels_last(vision)
+        features = features_of(vision, mixer, len(cutouts), kept)
+        torch.save((features.of, features.empty), path)
+    return Features(*torch.load(path, weights_only=False))
+
+
+STAGES: dict[str, Callable[[Plan], None]] = {"vision": train_vision, "fusion": train_fusion}
+
+
+def main() -> None:
+    """Run one stage."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("stage", choices=tuple(STAGES))
+    parser.add_argument("--looks", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--shops", type=int, default=15)
+    parser.add_argument("--variants", type=int, default=24, help="sets of brands and texts, for the fusion")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    STAGES[options.stage](Plan(options.looks, options.out, options.seconds, options.shops, options.variants))
+
+
+if __name__ == "__main__":
+    main()

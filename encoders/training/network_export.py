@@ -1,0 +1,142 @@
+"""Two checkpoints → the folder of a network that can be shipped: weights, thresholds, and what was measured.
+
+``python -m encoders.training.network_export --looks FOLDER --runs FOLDER --out encoders/models/demo/network``. The
+thresholds come from the validation split, the numbers from the test split, in float32 from the weights as stored.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from encoders.engines import FRAMES_PER_CLIP, Domain
+from encoders.network import FusionModule, Network, with_clip_token
+from encoders.network_store import (
+    FUSION,
+    TOKENIZER,
+    VISION,
+    NetworkConfig,
+    Pixels,
+    Thresholds,
+    load_weights,
+    write_config,
+    write_weights,
+)
+from encoders.training.network import (
+    DEMO_SHAPE,
+    Plan,
+    features_in,
+    fusion_weights,
+    ids_of,
+    tokenizer_in,
+    variant_in,
+    vision_weights,
+)
+from encoders.training.network_evaluation import Recall, Views, embedded, table
+from encoders.training.network_fusion import Features, FusionSampler, View, catalogue_of
+from encoders.training.network_looks import SIDE_PX, looks_of, make_shops
+from encoders.training.network_thresholds import Gallery, Trials, choose, make_trials, value
+from encoders.world.shop import Split
+
+SPACE, TOWER = "vitrine-demo-1", "vitrine-demo-resnet-1"
+SPLIT_SEEDS: dict[Split, int] = {"valid": 8000, "test": 7000}
+KEPT = {Domain.PAGE: 2, Domain.VIDEO: 8, Domain.LIVE: 24}
+PIXELS = Pixels(SIDE_PX, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+LATE_WEIGHTS = (0.2, 0.3, 0.5, 0.7, 1.0, 1.5)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """A split that no training saw, through the network once."""
+
+    views: Views
+    silent: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    empty: np.ndarray[tuple[int, int], np.dtype[np.float32]]
+
+
+def seen(plan: Plan, network: Network, split: Split) -> HeldOut:
+    """The views of 480 products of a split."""
+    listings = make_shops(SPLIT_SEEDS[split], 1, split)
+    _, rows = looks_of(listings)
+    texts = variant_in(plan.out, listings, split, 0)
+    ids = ids_of(tokenizer_in(plan.out, []), texts)[None]
+    features = features_in(plan, network.vision, split, KEPT)
+    sampler = FusionSampler(catalogue_of(listings, rows), features, ids, seed=6, dropped=False)
+    views = sampler.views(np.arange(len(listings)))[0]
+    silent = ~views[Domain.LIVE].has[:, 1].numpy()
+    return HeldOut(embedded(network.fusion, views), silent, _empty_rooms(network.fusion, features))
+
+
+def _empty_rooms(fusion: FusionModule, features: Features) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    """Rooms where nothing is shown and nothing is heard of a product."""
+    clips = features.empty.float()[: len(features.empty) // FRAMES_PER_CLIP * FRAMES_PER_CLIP]
+    visual = with_clip_token(clips.reshape(-1, FRAMES_PER_CLIP, clips.shape[1]))
+    ids = torch.zeros(len(visual), DEMO_SHAPE.text_tokens, dtype=torch.int64)
+    ids[:, 0] = 2
+    has = torch.tensor([[True, False]]).expand(len(visual), -1)
+    return np.asarray(embedded(fusion, {Domain.LIVE: View(visual, ids, has)}).fused[Domain.LIVE])
+
+
+def trials_of(held_out: HeldOut, seed: int) -> Trials:
+    """Small rooms of a split."""
+    fused = held_out.views.fused
+    gallery = Gallery(fused[Domain.PAGE], fused[Domain.LIVE], held_out.silent, held_out.empty)
+    return make_trials(gallery, np.random.default_rng(seed))
+
+
+def stored(plan: Plan, out: Path) -> Network:
+    """Write the weights and read them back, as production will."""
+    network = Network(DEMO_SHAPE)
+    network.vision.load_state_dict(vision_weights(plan.out))
+    network.fusion.load_state_dict(fusion_weights(plan.out))
+    write_weights(network, out)
+    load_weights(network.vision, out / VISION, "cpu")
+    load_weights(network.fusion, out / FUSION, "cpu")
+    return network
+
+
+def export(plan: Plan, out: Path) -> None:
+    """Write the folder and print the table."""
+    out.mkdir(parents=True, exist_ok=True)
+    network = stored(plan, out)
+    valid, test = seen(plan, network, "valid"), seen(plan, network, "test")
+    thresholds = choose(trials_of(valid, 1))
+    weight = max(LATE_WEIGHTS, key=lambda w: sum(row.share for row in table(valid.views, w).values()))
+    write_config(NetworkConfig(SPACE, TOWER, PIXELS, DEMO_SHAPE, thresholds), out)
+    shutil.copy(plan.out / TOKENIZER, out / TOKENIZER)
+    rows = {
+        "network": table(test.views, None),
+        "late fusion, 0.3": table(test.views, 0.3),
+        f"late fusion, tuned on validation ({weight})": table(test.views, weight),
+    }
+    _, right, withheld = value(trials_of(test, 2), thresholds)
+    write_card(out, rows, thresholds, {"named_rightly": right, "empty_rooms_left_unnamed": withheld})
+
+
+def write_card(out: Path, rows: dict[str, dict[str, Recall]], thresholds: Thresholds, rooms: dict[str, float]) -> None:
+    """``measured.json``: what was measured, with its intervals."""
+    quality = {name: {way: asdict(recall) for way, recall in row.items()} for name, row in rows.items()}
+    sizes = {name: (out / name).stat().st_size for name in (VISION, FUSION, TOKENIZER)}
+    measured = {"r_at_1": quality, "small_rooms": rooms, "thresholds": asdict(thresholds), "bytes": sizes}
+    (out / "measured.json").write_text(json.dumps(measured, indent=1, ensure_ascii=False) + "\n")
+
+
+def main() -> None:
+    """Export a network."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--looks", type=Path, required=True)
+    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    export(Plan(options.looks, options.runs, 0.0, 0, 0), options.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""A trained vision tower and texts → the fusion branches: a product's page, video and live views come together.
+
+The twelve terms of AMPere: fused vectors across domains (3), each modality across domains (6), picture against text
+within a domain (3). The tower's features are computed once; what varies afresh are the texts, which frames a clip is
+made of, and what strays into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from encoders.engines import FRAMES_PER_CLIP, Domain
+from encoders.network import DOMAINS, FusionModule, VisionNetwork, with_clip_token
+from encoders.training.network_frames import FrameMixer
+from encoders.training.network_losses import info_nce
+from encoders.world.shop import SIBLINGS, Listing, axis_of
+
+FAMILIES_PER_BATCH = 14
+KEPT_FRAMES = {Domain.PAGE: 2, Domain.VIDEO: 8, Domain.LIVE: 16}
+MOST_STRAYS = {Domain.PAGE: 0, Domain.VIDEO: 2, Domain.LIVE: 3}  # frames of 8 that show another product or none
+BLIND, MUTE = 0.04, 0.05  # how often a view is given without its picture, or without its text
+MODALITY_WEIGHT, CROSS_WEIGHT = 0.5, 0.15
+PAIRS = ((0, 1), (0, 2), (1, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """The tower's features of each look's frames by domain, (looks, frames, dim), and of rooms without a product."""
+
+    of: dict[Domain, Tensor]
+    empty: Tensor  # (frames, dim)
+
+
+@torch.no_grad()
+def features_of(vision: VisionNetwork, mixer: FrameMixer, looks: int, kept: dict[Domain, int]) -> Features:
+    """Draw ``kept`` frames of each look in each domain and look at them, in float16 to save memory."""
+    vision.eval()
+    found: dict[Domain, list[Tensor]] = {domain: [] for domain in DOMAINS}
+    for start in range(0, looks, 32):
+        rows = torch.arange(start, min(start + 32, looks))
+        drawn = {
+            Domain.PAGE: torch.stack([mixer.page(rows) for _ in range(kept[Domain.PAGE])], 1),
+            Domain.VIDEO: mixer.video(rows, kept[Domain.VIDEO]),
+            Domain.LIVE: torch.cat([mixer.live(rows, 8) for _ in range(kept[Domain.LIVE] // 8)], 1),
+        }
+        for domain, frames in drawn.items():
+            found[domain].append(_seen(vision, frames).half())
+    empty = _seen(vision, mixer.empty(40, 5)).flatten(0, 1).half()
+    return Features({domain: torch.cat(parts) for domain, parts in found.items()}, empty)
+
+
+def _seen(vision: VisionNetwork, frames: Tensor) -> Tensor:
+    pixels = frames.flatten(0, 1).div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
+    return vision.frames(pixels).reshape(*frames.shape[:2], -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The training shop as arrays: which look each listing has, and what its siblings differ in."""
+
+    look: NDArray[np.int64]  # (listings,)
+    heard: NDArray[np.bool_]  # (families,) whether siblings differ only in words
+    kind: NDArray[np.int64]  # (families,)
+
+
+def catalogue_of(listings: Sequence[Listing], looks: NDArray[np.int64]) -> Catalogue:
+    """The arrays of a shop whose siblings stand beside each other."""
+    families = [listings[start : start + SIBLINGS] for start in range(0, len(listings), SIBLINGS)]
+    heard = np.array([axis_of(family) in ("material", "size", "brand") for family in families])
+    _, kind = np.unique([family[0].look.kind for family in families], return_inverse=True)
+    return Catalogue(looks, heard, kind)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One domain's side of a batch."""
+
+    visual: Tensor  # (batch, 9, dim)
+    ids: Tensor  # (batch, tokens)
+    has: Tensor  # (batch, 2) picture, text
+
+
+class FusionTrainee(nn.Module):
+    """The fusion with the heads that only its training needs."""
+
+    def __init__(self, fusion: FusionModule) -> None:
+        super().__init__()
+        self.fusion = fusion
+        half = fusion.shape.out_dim // 2
+        self.visual_cross = nn.Linear(fusion.shape.vision_dim, half)
+        self.text_cross = nn.Linear(fusion.shape.text_dim, half)
+
+    def loss(self, views: dict[Domain, View], same_look: Tensor, same_text: Tensor) -> Tensor:
+        """The twelve terms. ``same_…`` (batch, batch) mark siblings that share a look, or what is said."""
+        words = {domain: self.fusion.words(view.ids) for domain, view in views.items()}
+        fused, visual, text = [], [], []
+        loss = torch.zeros(())
+        for domain, view in views.items():
+            fused.append(self.fusion.fuse(domain, view.visual, words[domain], view.has, view.ids > 0))
+            visual.append(self.fusion.visual_unit(view.visual))
+            text.append(self.fusion.text_unit(words[domain]))
+            pair = (self.visual_cross(view.visual[:, 0]), self.text_cross(words[domain][:, 0]))
+            seen, said = (F.normalize(part, dim=-1) for part in pair)
+            loss = loss + CROSS_WEIGHT * info_nce(seen, said, same_look | same_text, view.has[:, 1])
+        has = [view.has for view in views.values()]
+        for i, j in PAIRS:
+            both_said = has[i][:, None, 1] & has[j][None, :, 1]
+            both_seen = has[i][:, None, 0] & has[j][None, :, 0]
+            alike = (same_look & ~both_said) | (same_text & ~both_seen)
+            loss = loss + info_nce(fused[i], fused[j], alike)
+            loss = loss + MODALITY_WEIGHT * info_nce(visual[i], visual[j], same_look)
+            loss = loss + MODALITY_WEIGHT * info_nce(text[i], text[j], same_text, has[i][:, 1] & has[j][:, 1])
+        return loss
+
+
+class FusionSampler:
+    """Draws batches of whole families, two of each kind, with fresh clips and texts."""
+
+    def __init__(
+        self, catalogue: Catalogue, features: Features, ids: NDArray[np.int16], seed: int, dropped: bool = True
+    ) -> None:
+        """``ids`` (variants, listings, 3, tokens): the texts in the order of the domains.
+
+        With ``dropped`` some views lose their picture or their text, as in training.
+        """
+        self._dropped = dropped
+        self._catalogue = catalogue
+        self._features = features
+        self._ids = ids
+        self._rng = np.random.default_rng(seed)
+
+    def batch(self) -> tuple[dict[Domain, View], Tensor, Tensor]:
+        """The views of a batch, and which listings share a look, and which a text."""
+        families = self._families()
+        return self.views((families[:, None] * SIBLINGS + np.arange(SIBLINGS)).ravel())
+
+    def views(self, listings: NDArray[np.int64]) -> tuple[dict[Domain, View], Tensor, Tensor]:
+        """One view of each listing in each domain; which of them share a look, and which a text."""
+        variant = int(self._rng.integers(len(self._ids)))
+        looks = self._catalogue.look[listings]
+        views = {}
+        for place, domain in enumerate(DOMAINS):
+            ids = torch.from_numpy(self._ids[variant, listings, place].astype(np.int64))
+            views[domain] = View(self._clips(domain, looks), ids, self._has(ids))
+        families = torch.from_numpy(listings // SIBLINGS)
+        same_family = (families[:, None] == families[None]) & ~torch.eye(len(listings), dtype=torch.bool)
+        heard = torch.from_numpy(self._catalogue.heard[listings // SIBLINGS])[:, None]
+        return views, same_family & heard, same_family & ~heard
+
+    def _families(self) -> NDArray[np.int64]:
+        kinds = self._rng.permutation(int(self._catalogue.kind.max()) + 1)[: FAMILIES_PER_BATCH // 2]
+        picked = [self._rng.choice(np.nonzero(self._catalogue.kind == kind)[0], 2, replace=False) for kind in kinds]
+        return np.concatenate(picked)
+
+    def _has(self, ids: Tensor) -> Tensor:
+        said = (ids[:, 1:] > 0).any(1)
+        seen = torch.ones_like(said)
+        if self._dropped:
+            said &= torch.from_numpy(self._rng.random(len(ids)) > MUTE)
+            seen = torch.from_numpy(self._rng.random(len(ids)) > BLIND) | ~said
+        return torch.stack([seen, said], 1)
+
+    def _clips(self, domain: Domain, looks: NDArray[np.int64]) -> Tensor:
+        """A clip of each look: eight of its frames, some of them replaced by strays, (looks, 9, dim)."""
+        kept = self._features.of[domain]
+        if domain is Domain.PAGE:
+            one = kept[looks, self._rng.integers(kept.shape[1], size=len(looks))]
+            return with_clip_token(one.float()[:, None].expand(-1, FRAMES_PER_CLIP, -1))
+        room = 8 * self._rng.integers(kept.shape[1] // 8, size=(len(looks), 1))  # frames of one room stand together
+        frames = room + np.argsort(self._rng.random((len(looks), 8)), 1)
+        clips = kept[looks[:, None], frames].float()
+        for row in range(len(clips)):
+            self._stray(clips[row], domain)
+        return with_clip_token(clips)
+
+    def _stray(self, clip: Tensor, domain: Domain) -> None:
+        count = int(self._rng.integers(MOST_STRAYS[domain] + 1))
+        if not count:
+            return
+        kept = self._features.of[domain]
+        if self._rng.random() < 0.5:
+            other = int(self._rng.integers(len(kept)))
+            start = 0 if self._rng.random() < 0.5 else FRAMES_PER_CLIP - count
+            clip[start : start + count] = kept[other, :count].float()
+        else:
+            places = self._rng.permutation(FRAMES_PER_CLIP)[:count]
+            clip[places] = self._features.empty[self._rng.integers(len(self._features.empty), size=count)].float()

@@ -1,0 +1,226 @@
+"""A seed → a broadcast with its truth: the film, the shop it sells from, the room's shelf, what is shown and said when.
+
+``python -m encoders.world.broadcast --seed 7 --out infra/demo``. The host shows six products of a shelf of sixteen, one
+for eight seconds and one twice; then one that is in the catalogue but not on the shelf; and for a while none. Siblings
+of what is shown lie on the shelf too, so a kind alone never tells the product.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from encoders.world import film, pictures
+from encoders.world.pictures import Cutout
+from encoders.world.rooms import Room, Showing, showing
+from encoders.world.script import Utterance, host, pastime
+from encoders.world.shop import SIBLINGS, Listing, axis_of, make_shop
+from encoders.world.studio import Studio, page_shot, room_shot
+from encoders.world.voices import HELD_OUT_VARIANTS, SAMPLE_RATE_HZ, Sound, Voice, speak
+
+FAMILIES = 13
+SHELF_SIZE = 16
+SIDE_PX, PAGE_PX = 320, 256
+PAUSE_S = 0.3
+PLAN: tuple[tuple[str, int], ...] = (
+    ("colour", 32), ("size", 26), ("pattern", 8), ("brand", 34), ("none", 14), ("shape", 28), ("off shelf", 26),
+    ("material", 30), ("colour", 22),
+)  # fmt: skip
+"""What is shown for how many seconds: a family by what its siblings differ in. A repeated word is the same family."""
+
+
+OFF_SHELF_AXIS = "pattern"  # seen, so that the product can be told from siblings that are no more on the shelf than it
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """One product is on show, or none."""
+
+    start_ms: int
+    end_ms: int
+    listing: Listing | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """What was said when."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Programme:
+    """The whole broadcast before it is filmed."""
+
+    shop: tuple[Listing, ...]
+    shelf: tuple[Listing, ...]  # in the order of the link numbers, from 1
+    stretches: tuple[Stretch, ...]
+
+
+def make_programme(seed: int) -> Programme:
+    """Choose the shop, the shelf and what is shown when."""
+    rng = np.random.default_rng([seed, 1])
+    shop = make_shop(seed, FAMILIES, "demo")
+    families = [shop[start : start + SIBLINGS] for start in range(0, len(shop), SIBLINGS)]
+    chosen = {axis: next(f for f in families if axis_of(f) == axis) for axis, _ in PLAN if axis_of_plan(axis)}
+    chosen["off shelf"] = [family for family in families if axis_of(family) == OFF_SHELF_AXIS][1]
+    shown = {axis: family[int(rng.integers(SIBLINGS))] for axis, family in chosen.items()}
+    shelf = _shelf({axis: family for axis, family in chosen.items() if axis != "off shelf"}, shown, rng)
+    starts_s = itertools.accumulate((seconds for _, seconds in PLAN), initial=0)
+    stretches = tuple(
+        Stretch(start * 1000, (start + seconds) * 1000, shown.get(axis))
+        for start, (axis, seconds) in zip(starts_s, PLAN, strict=False)
+    )
+    return Programme(shop, shelf, stretches)
+
+
+def axis_of_plan(word: str) -> bool:
+    """Whether a word of the plan names a family by its axis."""
+    return word not in ("none", "off shelf")
+
+
+def _shelf(
+    chosen: dict[str, tuple[Listing, ...]], shown: dict[str, Listing], rng: np.random.Generator
+) -> tuple[Listing, ...]:
+    """What is shown, then siblings of it until the shelf is full, in a drawn order."""
+    siblings = [item for axis, family in chosen.items() for item in family if item != shown[axis]]
+    rest = [siblings[index] for index in rng.permutation(len(siblings))]
+    full = ([shown[axis] for axis in chosen] + rest)[:SHELF_SIZE]
+    return tuple(full[index] for index in rng.permutation(len(full)))
+
+
+def make_speech(programme: Programme, seed: int) -> tuple[Sound, list[Sentence]]:
+    """The host's voice over the whole broadcast, and each sentence with its times."""
+    rng = np.random.default_rng([seed, 2])
+    voice = Voice("en-us", HELD_OUT_VARIANTS[int(rng.integers(len(HELD_OUT_VARIANTS)))], 160, 45)
+    track = np.zeros(programme.stretches[-1].end_ms * SAMPLE_RATE_HZ // 1000, np.float32)
+    sentences: list[Sentence] = []
+    for stretch in programme.stretches:
+        talk = host(stretch.listing, programme.shelf, rng) if stretch.listing else pastime(rng)
+        for start, sound, line in _in_time(talk, stretch, voice):
+            track[start : start + len(sound)] = sound
+            times = (start * 1000 // SAMPLE_RATE_HZ, (start + len(sound)) * 1000 // SAMPLE_RATE_HZ)
+            sentences.append(Sentence(*times, line.text))
+    hiss = rng.normal(0, 0.0025, len(track)).astype(np.float32)
+    return (0.8 * track / np.abs(track).max() + hiss).clip(-1, 1), sentences
+
+
+def _in_time(talk: Iterator[Utterance], stretch: Stretch, voice: Voice) -> Iterator[tuple[int, Sound, Utterance]]:
+    """The sentences that fit into the stretch, each with the sample it begins at."""
+    pause = int(PAUSE_S * SAMPLE_RATE_HZ)
+    now, end = (edge * SAMPLE_RATE_HZ // 1000 for edge in (stretch.start_ms, stretch.end_ms))
+    now += pause // 2
+    for line in talk:
+        sound = speak(line.text, voice)
+        if now + len(sound) > end:
+            return
+        yield now, sound, line
+        now += len(sound) + pause
+
+
+def make_frames(programme: Programme, studio: Studio, seed: int) -> Iterator[film.Frame]:
+    """The film's pictures in order, ``film.FRAMES_PER_S`` a second."""
+    rng = np.random.default_rng([seed, 3])
+    room = Room(seed, SIDE_PX, _clutter(programme, studio, rng))
+    for stretch in programme.stretches:
+        held = showing(rng, room.light())
+        if stretch.listing:
+            studio.put(stretch.listing.look)
+        first, end = (edge * film.FRAMES_PER_S // 1000 for edge in (stretch.start_ms, stretch.end_ms))
+        for index in range(first, end):
+            now_ms = index * 1000 / film.FRAMES_PER_S
+            yield room.frame(now_ms, held, _held(studio, stretch, held, now_ms))
+
+
+def _held(studio: Studio, stretch: Stretch, held: Showing, now_ms: float) -> Cutout | None:
+    return studio.shoot(held.shot(now_ms)) if stretch.listing else None
+
+
+def _clutter(programme: Programme, studio: Studio, rng: np.random.Generator) -> list[Cutout]:
+    """Goods that stand about in the room: products of the shop that are neither shown nor on the shelf."""
+    families = {listing.family for listing in programme.shelf}
+    families |= {stretch.listing.family for stretch in programme.stretches if stretch.listing}
+    others = [listing for listing in programme.shop if listing.family not in families]
+    cutouts = []
+    for listing in others[::2][:6]:
+        studio.put(listing.look)
+        cutouts.append(studio.shoot(room_shot(rng)))
+    return cutouts
+
+
+def write_catalogue(shop: Sequence[Listing], studio: Studio, out: Path, seed: int) -> None:
+    """``catalogue.jsonl`` and one page image of each product."""
+    (out / "images").mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng([seed, 4])
+    lines = []
+    for listing in shop:
+        studio.put(listing.look)
+        image = pictures.page_picture(studio.shoot(page_shot(rng)), rng, PAGE_PX)
+        Image.fromarray(image).save(out / "images" / f"{listing.id}.jpg", quality=88)
+        lines.append(json.dumps(catalogue_line(listing, restricted=listing is shop[-1])))
+    (out / "catalogue.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def catalogue_line(listing: Listing, restricted: bool) -> dict[str, object]:
+    """A product as ``vitrine catalog load`` reads it."""
+    return {
+        "product_id": listing.id,
+        "title": listing.title,
+        "brand": listing.brand,
+        "category": listing.look.kind,
+        "attributes": {"material": listing.material, "size": listing.size, "colour": listing.look.colour},
+        "price": str(listing.price),
+        "images": [f"images/{listing.id}.jpg"],
+        "restricted": restricted,
+    }
+
+
+def room_of(programme: Programme) -> dict[str, object]:
+    """The room as ``vitrine push --room`` reads it."""
+    first = programme.stretches[0].listing
+    shelf = {str(link): listing.id for link, listing in enumerate(programme.shelf, 1)}
+    pinned = first.id if first else None
+    return {"revision": 1, "title": "evening sale", "language": "en", "shelf": shelf, "pinned": pinned}
+
+
+def labels_of(programme: Programme, sentences: Sequence[Sentence]) -> dict[str, object]:
+    """The truth as the demo's report reads it."""
+    shown = [
+        {"start_ms": s.start_ms, "end_ms": s.end_ms, "product_id": s.listing.id if s.listing else None}
+        for s in programme.stretches
+    ]
+    spoken = [{"start_ms": s.start_ms, "end_ms": s.end_ms, "text": s.text} for s in sentences]
+    return {"shown": shown, "spoken": spoken}
+
+
+def make_broadcast(seed: int, out: Path) -> None:
+    """Write the whole demo into ``out``."""
+    out.mkdir(parents=True, exist_ok=True)
+    programme, studio = make_programme(seed), Studio(SIDE_PX)
+    sound, sentences = make_speech(programme, seed)
+    film.write(out / "broadcast.mp4", make_frames(programme, studio, seed), sound)
+    write_catalogue(programme.shop, studio, out, seed)
+    (out / "room.json").write_text(json.dumps(room_of(programme), indent=2) + "\n")
+    (out / "labels.json").write_text(json.dumps(labels_of(programme, sentences), indent=1) + "\n")
+
+
+def main() -> None:
+    """Make a broadcast."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    make_broadcast(options.seed, options.out)
+
+
+if __name__ == "__main__":
+    main()

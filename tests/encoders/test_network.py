@@ -1,0 +1,169 @@
+"""The fusion network with untrained towers: shapes, masks, and that one view never depends on another."""
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer
+
+from encoders.engines import FRAMES_PER_CLIP, Domain, FusionInput
+from encoders.fusion import TorchFusion, token_ids
+from encoders.network import FusionModule, Network, Shape, VisionNetwork
+from encoders.network_store import (
+    FUSION,
+    NetworkConfig,
+    Pixels,
+    Thresholds,
+    load_weights,
+    read_config,
+    write_config,
+    write_weights,
+)
+from encoders.training.network_texts import train_tokenizer
+from encoders.vision import TorchVision, shrunk
+
+pytestmark = pytest.mark.hermetic
+
+SHAPE = Shape(
+    vision={
+        "model_type": "resnet",
+        "embedding_size": 8,
+        "hidden_sizes": [8, 16],
+        "depths": [1, 1],
+        "layer_type": "basic",
+    },
+    text={
+        "model_type": "bert",
+        "vocab_size": 60,
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "max_position_embeddings": 33,
+    },
+    vision_dim=16,
+    text_dim=16,
+    dim=24,
+    layers=1,
+)
+CONFIG = NetworkConfig("space-a", "tower-a", Pixels(32, (0.5,) * 3, (0.5,) * 3), SHAPE, Thresholds(0.3, 0.4, 0.0, 0.1))
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    torch.manual_seed(0)
+    return Network(SHAPE).eval()
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return train_tokenizer(["red mug; leak proof", "blue kettle; low noise"] * 20, 60)
+
+
+@pytest.fixture(scope="module")
+def fusion(network: Network, tokenizer: Tokenizer) -> TorchFusion:
+    return TorchFusion(network.fusion, tokenizer, CONFIG, "cpu")
+
+
+def some_clip(seed: int, frames: int = FRAMES_PER_CLIP) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    return np.random.default_rng(seed).integers(0, 256, (frames, 48, 64, 3), np.uint8)
+
+
+def test_a_clip_becomes_nine_tokens_the_first_the_mean_of_its_frames(network: Network) -> None:
+    tower = TorchVision(network.vision, "tower-a", CONFIG.pixels, "cpu")
+    (tokens,) = tower.encode([some_clip(1)])
+    assert tokens.shape == (9, 16) and tokens.dtype == np.float32
+    assert np.allclose(tokens[0], tokens[1:].mean(0), atol=1e-5)
+
+
+def test_a_still_is_seen_eight_times(network: Network) -> None:
+    tower = TorchVision(network.vision, "tower-a", CONFIG.pixels, "cpu")
+    (tokens,) = tower.encode([some_clip(2, frames=1)])
+    assert tokens.shape == (9, 16)
+    assert np.allclose(tokens[1:], tokens[1], atol=1e-5)
+
+
+def test_a_clip_answers_the_same_beside_any_other(network: Network) -> None:
+    tower = TorchVision(network.vision, "tower-a", CONFIG.pixels, "cpu")
+    (alone,) = tower.encode([some_clip(3)])
+    beside = tower.encode([some_clip(4), some_clip(3)])[1]
+    assert np.array_equal(alone, beside)
+
+
+def test_shrinking_takes_the_centre_square_and_keeps_its_brightness() -> None:
+    frames = torch.zeros(1, 40, 80, 3, dtype=torch.uint8)
+    frames[:, :, 20:60] = 200
+    assert torch.equal(shrunk(frames, 8), torch.full((1, 3, 8, 8), 200.0))
+
+
+def test_a_view_is_a_unit_vector_with_picture_text_or_both(fusion: TorchFusion) -> None:
+    visual = np.random.default_rng(0).normal(size=(9, 16)).astype(np.float32)
+    for domain in Domain:
+        views = [FusionInput(domain, v, t) for v, t in ((visual, "red mug"), (visual, None), (None, "red mug"))]
+        both, seen, said = fusion.embed(views)
+        for vector in (both, seen, said):
+            assert vector.shape == (128,) and vector.dtype == np.float32
+            assert abs(float(np.linalg.norm(vector)) - 1) < 1e-5
+        assert not np.allclose(both, seen) and not np.allclose(both, said)
+
+
+def test_anothers_text_does_not_change_my_vector(fusion: TorchFusion) -> None:
+    visual = np.random.default_rng(0).normal(size=(9, 16)).astype(np.float32)
+    mine = FusionInput(Domain.LIVE, visual, None)
+    (alone,) = fusion.embed([mine])
+    beside = fusion.embed([FusionInput(Domain.LIVE, visual, "blue kettle; low noise"), mine])[1]
+    assert np.array_equal(alone, beside)
+
+
+def test_without_a_text_its_ids_are_not_read(network: Network) -> None:
+    visual, has = torch.randn(1, 9, 16), torch.tensor([[True, False]])
+    one, two = torch.zeros(1, 33, dtype=torch.int64), torch.full((1, 33), 5)
+    one[0, 0] = two[0, 0] = 2
+    with torch.no_grad():
+        assert torch.equal(network.fusion(Domain.LIVE, visual, one, has), network.fusion(Domain.LIVE, visual, two, has))
+
+
+def test_without_a_picture_its_tokens_are_not_read(network: Network) -> None:
+    ids, has = torch.tensor([[2, 5, 6, 0]]), torch.tensor([[False, True]])
+    with torch.no_grad():
+        one, two = (network.fusion(Domain.PAGE, torch.full((1, 9, 16), fill), ids, has) for fill in (0.0, 9.0))
+    assert torch.allclose(one, two, atol=1e-6)
+
+
+def test_padding_does_not_change_a_text(network: Network) -> None:
+    visual, has = torch.randn(1, 9, 16), torch.tensor([[True, True]])
+    short = torch.tensor([[2, 5, 6]])
+    long = torch.nn.functional.pad(short, (0, 30))
+    with torch.no_grad():
+        one, two = (network.fusion(Domain.LIVE, visual, ids, has) for ids in (short, long))
+    assert torch.allclose(one, two, atol=1e-5)
+
+
+def test_a_view_with_nothing_or_with_foreign_tokens_is_refused(fusion: TorchFusion) -> None:
+    with pytest.raises(ValueError, match="picture, a text or both"):
+        fusion.embed([FusionInput(Domain.LIVE, None, "")])
+    with pytest.raises(ValueError, match="shape"):
+        fusion.embed([FusionInput(Domain.LIVE, np.zeros((9, 7), np.float32), None)])
+
+
+def test_a_text_longer_than_the_tower_reads_is_cut(tokenizer: Tokenizer) -> None:
+    ids = token_ids(tokenizer, "red mug " * 40, 33)
+    assert ids.shape == (33,) and ids[0] == 2 and (ids > 0).all()
+
+
+def test_a_folder_holds_the_network_as_it_was_written(
+    network: Network, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("network")
+    write_config(CONFIG, folder)
+    write_weights(network, folder)
+    assert read_config(folder) == CONFIG
+    again = FusionModule(read_config(folder).shape)
+    load_weights(again, folder / FUSION, "cpu")
+    for name, value in network.fusion.state_dict().items():
+        assert torch.allclose(value.float(), again.state_dict()[name].float(), atol=2e-3), name
+
+
+def test_a_tower_is_named_by_its_configuration() -> None:
+    settings = {"model_type": "convnext", "hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2}
+    shape = Shape(vision=settings, text=SHAPE.text, vision_dim=16, text_dim=16)
+    assert VisionNetwork(shape)(torch.randn(8, 3, 32, 32)).shape == (9, 16)
