@@ -13,6 +13,8 @@ A room without a shelf, or no room at all, has the whole catalogue on its shelf:
 from dataclasses import dataclass, field
 from math import fsum
 
+from typing import ClassVar
+
 from agents.broadcast import Broadcast
 from agents.outcome import Outcome, dropped, letter, used
 from agents.watermark import Verdict, Watermark
@@ -87,6 +89,8 @@ class Verdicts:
 @dataclass(slots=True)
 class Matcher:
     """One stream's shelf, and the rules by which its products are named."""
+
+    configured: ClassVar[tuple[str, ...]] = ("policy",)
 
     stream_id: StreamId
     policy: MatchPolicy = MatchPolicy()

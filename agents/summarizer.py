@@ -10,6 +10,8 @@ A transcript's words may be older than its segment, so the window goes by the wo
 
 from dataclasses import dataclass, field, replace
 
+from typing import ClassVar
+
 from agents.broadcast import Broadcast
 from agents.cues import joiner_of, last_turn, links_said
 from agents.outcome import Outcome, dropped, used
@@ -52,6 +54,8 @@ class Summarize:
 @dataclass(slots=True)
 class Summarizer:
     """One stream's rolling window and its last answer."""
+
+    configured: ClassVar[tuple[str, ...]] = ("policy",)
 
     stream_id: StreamId
     policy: WindowPolicy = WindowPolicy()

@@ -40,7 +40,7 @@ class Broker:
     """How to reach Kafka, and what to expect of it."""
 
     bootstrap: str
-    security: KafkaSecurity = KafkaSecurity()
+    security: KafkaSecurity = field(default_factory=KafkaSecurity)
     session_timeout_s: float = 10.0
     """After a kill the partitions wait this long for their next owner."""
     topic_ids: dict[str, str] = field(default_factory=dict)
@@ -149,7 +149,9 @@ class StageApp(Generic[S]):
             return known
         now = self._epoch
         source = Source(self.app_topic, self.broker.topic_ids.get(self.app_topic, ""), partition)
-        snapshots = KafkaSnapshots(topic_name(self.wiring.row.state, self.wiring.run), self._consumer_options(), self.send)
+        snapshots = KafkaSnapshots(
+            topic_name(self.wiring.row.state, self.wiring.run), self._consumer_options(), self.send
+        )
         states = PartitionStates(self.wiring.stage.begin, source, snapshots, f"{self._boot}.{now}")
         await self._loaded(states, lambda: now == self._epoch)
         delivery = self.make_delivery(self.wiring, states, lambda: now == self._epoch)
@@ -166,6 +168,21 @@ class StageApp(Generic[S]):
                 await asyncio.sleep(0.5)
                 if not held():
                     raise Revoked from down
+
+    @property
+    def settled(self) -> bool:
+        """Whether the consumer group has given this stage its share, which may be nothing."""
+        return self._epoch > 0 and not self.app.rebalancing
+
+    def offsets(self) -> tuple[dict[int, int], dict[int, int]]:
+        """Partition → the end of the topic, and → the offset that a new owner would begin at, where both are known."""
+        if not self.settled:
+            return {}, {}
+        # Faust tells it to nobody else; None before the first commit.
+        committed = self.app.consumer._committed_offset  # type: ignore[attr-defined]  # not in its Protocol
+        held = [place for place in self.app.consumer.assignment() if committed.get(place) is not None]
+        ends = {place.partition: self.app.consumer.highwater(place) or 0 for place in held}
+        return ends, {place.partition: committed[place] for place in held}
 
     @property
     def app_topic(self) -> str:

@@ -24,8 +24,9 @@ from infra.errors import DependencyDown
 from schemas.deadletter import ErrorHeaders, letter_id
 from schemas.event import Event
 from schemas.reasons import Reason
+from streams.ask import Ask
 from streams.envelope import Envelope, Record, UnreadableEnvelope, decode, encode
-from streams.stages import Ask, Incoming, Stage
+from streams.stages import Incoming, Stage
 from streams.state import PartitionStates, Slot
 from streams.topology import DEADLETTERS, StageRow, topic_name
 
@@ -113,7 +114,7 @@ class Delivery(Generic[S]):
         self.wiring.watcher.finished(record, outcome, envelope)
 
     async def _apply(self, slot: Slot[S], record: Record, envelope: Envelope) -> Outcome:
-        self.states.rewind(slot)
+        self.states.rewind(envelope.event.key)
         if not isinstance(envelope.event, self.wiring.stage.accepts):
             return self._unexpected(envelope.event)
         incoming = Incoming(envelope.event, record.topic, record.partition, record.offset, envelope.source)

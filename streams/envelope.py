@@ -32,6 +32,9 @@ JSON_EVENTS: tuple[type[Event], ...] = (
 )  # fmt: skip
 _BY_TYPE = {event.ce_type: event for event in JSON_EVENTS}
 
+PASSED_ON = ("traceparent", "origin")
+"""Attributes that travel beside an event."""
+
 MAX_ID_CHARS = 200
 """Longest stream or product id: Milvus stores them as bounded strings."""
 
@@ -73,6 +76,7 @@ class UnreadableEnvelope(ValueError):
     reason = Reason.MALFORMED
 
 
+# ruff: noqa: ARG002 - the package's interface names what raw data does not need
 class _RawData(Format):
     """The data goes through as it is; the events write and read their own JSON."""
 
@@ -129,7 +133,7 @@ def decode(record: Record) -> Envelope:
     event = _event(attributes, data)
     _check_identity(record, attributes, event)
     time = attributes.get("time")
-    extras = {name: str(attributes[name]) for name in ("traceparent", "origin") if name in attributes}
+    extras: dict[str, str] = {name: str(attributes[name]) for name in PASSED_ON if name in attributes}
     at = time if isinstance(time, datetime) else datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
     return Envelope(event, str(attributes["source"]), at, extras)
 

@@ -1,4 +1,4 @@
-"""The snapshots' compacted topic on Kafka: read to its end once a generation, written through the stage's own producer."""
+"""The snapshots' compacted topic on Kafka: read to its end once a generation, written by the stage's own producer."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass

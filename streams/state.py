@@ -1,4 +1,4 @@
-"""A stage's memory, kept in Kafka: one small snapshot per stream, written after the outputs and before the acknowledgement.
+"""A stage's memory, kept in Kafka: a small snapshot per stream, written after the outputs, before the acknowledgement.
 
 What one would get wrong: memory is valid for one consumer generation only. A worker that was frozen wakes with an old
 state and may still write it; so each writer has keys of its own, loading takes the snapshot with the highest applied
@@ -67,12 +67,36 @@ class _Header:
 _HEADER = TypeAdapter(_Header)
 
 
+class Codec(Generic[S]):
+    """State ↔ JSON. What the worker is configured with is not state: it comes from the worker that reads it back.
+
+    A state class names such fields in ``configured``.
+    """
+
+    def __init__(self, begin: Callable[[str], S]) -> None:
+        self._begin = begin
+        kind = type(begin(""))
+        self._adapter: TypeAdapter[S] = TypeAdapter(kind)
+        self._configured: tuple[str, ...] = getattr(kind, "configured", ())
+
+    def encode(self, state: S) -> bytes:
+        """Canonical JSON: equal states give equal bytes."""
+        return self._adapter.dump_json(state, exclude=set(self._configured))
+
+    def decode(self, stream: str, body: bytes) -> S:
+        """The state of a stream as this worker is configured."""
+        state, fresh = self._adapter.validate_json(body), self._begin(stream)
+        for name in self._configured:
+            setattr(state, name, getattr(fresh, name))
+        return state
+
+
 class PartitionStates(Generic[S]):
     """The states of all streams in one partition, for one generation."""
 
     def __init__(self, begin: Callable[[str], S], source: Source, log: SnapshotLog, writer: str) -> None:
         self._begin = begin
-        self._codec: TypeAdapter[S] = TypeAdapter(type(begin("")))
+        self._codec = Codec(begin)
         self._source = source
         self._log = log
         self._writer = writer
@@ -100,8 +124,8 @@ class PartitionStates(Generic[S]):
         if header.topic_id != self._source.topic_id:
             raise TopicRecreated(
                 f"the state was built from another topic named {self._source.topic!r} (id {header.topic_id}, now "
-                f"{self._source.topic_id}): the topic was deleted and made anew. Delete the state topic as well to begin "
-                f"from the first message, or restore the topic"
+                f"{self._source.topic_id}): the topic was deleted and made anew. Delete the state topic as well to "
+                f"begin from the first message, or restore the topic"
             )
         stream = key.decode().partition(SEPARATOR)[0]
         known = self._slots.get(stream)
@@ -109,24 +133,26 @@ class PartitionStates(Generic[S]):
             known.older_keys.append(key)
             return
         older = known.older_keys if known else []
-        self._slots[stream] = Slot(self._codec.validate_json(body), body, header.applied, header.origins, [*older, key])
+        state = self._codec.decode(stream, body)
+        self._slots[stream] = Slot(state, body, header.applied, header.origins, [*older, key])
 
     def slot(self, stream: str) -> Slot[S]:
         """The stream's state; a new one where the stream was never seen."""
         if stream not in self._slots:
             state = self._begin(stream)
-            self._slots[stream] = Slot(state, self._codec.dump_json(state))
+            self._slots[stream] = Slot(state, self._codec.encode(state))
         return self._slots[stream]
 
-    def rewind(self, slot: Slot[S]) -> None:
+    def rewind(self, stream: str) -> None:
         """Forget what was applied since the last snapshot."""
-        slot.state = self._codec.validate_json(slot.saved)
+        slot = self.slot(stream)
+        slot.state = self._codec.decode(stream, slot.saved)
 
     async def save(self, stream: str, record: Record) -> None:
         """Write the stream's snapshot as of `record`, then remove the keys of earlier writers."""
         slot = self.slot(stream)
         header = _Header(self._source.topic_id, self._source.partition, record.offset, slot.origins)
-        body = self._codec.dump_json(slot.state)
+        body = self._codec.encode(slot.state)
         key = f"{stream}{SEPARATOR}{self._writer}".encode()
         await self._log.write(self._source.partition, key, _HEADER.dump_json(header) + b"\n" + body)
         slot.saved, slot.applied = body, record.offset

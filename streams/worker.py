@@ -5,7 +5,6 @@ Each stage is a Faust app and a consumer group of its own, whatever process it r
 
 import asyncio
 import logging
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,13 +12,17 @@ from typing import Any
 import faust
 
 from infra import services
+from infra.metrics import Metrics, ProbeServer, StageMetrics
 from infra.settings import Settings, read_settings
 from streams.app import Broker, StageApp
 from streams.ask import Ask
 from streams.delivery import Delivery, Watcher, Wiring
+from streams.opening import open_worker
+from streams.pulse import Pulse
 from streams.stages import STAGES, Stage
 from streams.topics import make_topics, topic_ids
 from streams.topology import row_of, source_topic
+from streams.watching import StageWatch
 
 log = logging.getLogger(__name__)
 
@@ -36,23 +39,64 @@ class Plan:
     table: Mapping[str, Stage[Any]] = field(default_factory=lambda: STAGES)
 
 
+def main(stages: Sequence[str], run: str = "", profile: str = "") -> int:
+    """Run these stages on the services that run now, with the models of a profile; the exit status."""
+    settings = read_settings()
+    log_to_stderr()
+    found = services.find(settings)
+    make_topics(settings, found.kafka, run)
+    metrics = Metrics()
+    opened = open_worker(settings, found, run, profile or settings.profile, metrics)
+    watch = {name: StageWatch(StageMetrics(metrics, name)) for name in stages}
+    apps = build(
+        Plan(stages, run, broker_of(settings, found.kafka, stages, run), watch, table=opened.table), opened.ask
+    )
+    pulse = Pulse(apps, watch)
+    probes = ProbeServer(settings.probes_host, settings.probes_port, metrics, pulse.live, pulse.ready)
+    address = probes.start()
+    log.info("probes are up", extra={"address": address, "stages": ",".join(stages), "run": run})
+    try:
+        return run_until_stopped(apps, pulse)
+    finally:
+        probes.stop()
+
+
 def build(plan: Plan, ask: Ask) -> list[StageApp[Any]]:
     """One Faust app for each of the plan's stages."""
     return [_stage_app(plan, name, ask) for name in plan.stages]
 
 
-def run(apps: Sequence[StageApp[Any]], *beside: Any) -> int:
+def run_until_stopped(apps: Sequence[StageApp[Any]], *beside: Any) -> int:
     """Run until SIGTERM or Ctrl-C; the exit status. `beside`: further services, such as the probes."""
     quiet_libraries()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    worker = faust.Worker(*(stage.app for stage in apps), *beside, loop=loop, quiet=True, loglevel="WARNING",
+    worker: Any = faust.Worker(*(stage.app for stage in apps), *beside, loop=loop, quiet=True, loglevel="WARNING",
                           redirect_stdouts=False)  # fmt: skip
     try:
         worker.execute_from_commandline()
     except SystemExit as ended:
         return int(ended.code or 0)
     return 0
+
+
+def log_to_stderr() -> None:
+    """Static messages with their fields, one line each."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(FieldFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+class FieldFormatter(logging.Formatter):
+    """Appends what was passed as ``extra``: ``stopping … stage=matcher offset=12``."""
+
+    _own = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = " ".join(f"{name}={value}" for name, value in vars(record).items() if name not in self._own)
+        text = super().format(record)
+        first, line_break, rest = text.partition("\n")
+        return f"{first} {fields}{line_break}{rest}" if fields else text
 
 
 def quiet_libraries() -> None:

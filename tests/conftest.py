@@ -8,9 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from infra.settings import Settings, read_settings
+
+hypothesis.settings.register_profile("vitrine", deadline=None, max_examples=60, print_blob=True)
+hypothesis.settings.load_profile("vitrine")  # no deadline: how fast a case is says nothing of whether it is right
 
 
 @pytest.fixture(scope="session")

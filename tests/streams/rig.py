@@ -94,7 +94,9 @@ class Play:
 
     def wait_for_matches(self, count: int) -> None:
         """Wait until the run is under way."""
-        wait_for(lambda: len(self.ledger().values) >= count, f"{count} matches of {self.run}", 90.0, self._alive)
+        wait_for(
+            lambda: len(self.ledger().values) >= count, f"{count} matches of {self.run}", FINISHES_WITHIN_S, self._alive
+        )
 
     def finish(self, within_s: float = FINISHES_WITHIN_S) -> Ledger:
         """Wait until every segment is answered and every letter written, and for what a straggler may add."""
@@ -133,9 +135,7 @@ def playing(settings: Settings, run: str, folder: Path) -> Iterator[Play]:
         play.stop()
 
 
-def wait_for(
-    done: Callable[[], bool], what: str, within_s: float, check: Callable[[], None] = lambda: None
-) -> None:
+def wait_for(done: Callable[[], bool], what: str, within_s: float, check: Callable[[], None] = lambda: None) -> None:
     """Poll until `done`. Raises `TimeoutError` that names what was waited for."""
     deadline = time.monotonic() + within_s
     while not done():

@@ -1,4 +1,4 @@
-"""The delivery layer under every kind of interruption, on an in-memory log: nothing lost, nothing said twice differently.
+"""The delivery layer under every kind of interruption, on an in-memory log: nothing is lost or said differently.
 
 The stage counts the segments of each stream, so a message that is lost, repeated or out of order changes every answer
 after it. A process that dies is an exception at a named point; a zombie is a delivery that goes on after its successor.
@@ -18,9 +18,10 @@ from schemas.ids import StreamId, StreamMs
 from schemas.reasons import Reason
 from schemas.segment import Segment
 from schemas.transcript import Transcript
+from streams.ask import Ask
 from streams.delivery import Delivery, Revoked, Wiring
 from streams.envelope import Envelope, Record, decode, encode
-from streams.stages import Ask, Incoming, Stage
+from streams.stages import Incoming, Stage
 from streams.state import PartitionStates, Source
 from streams.topology import row_of
 from tests.fakes.log import FakeOutbox, FakeSnapshots, FakeTopic

@@ -1,4 +1,4 @@
-"""The acceptance: the shipped broadcast, through the shipped models, from nothing to its score, as `make demo` does it."""
+"""The acceptance: the shipped broadcast through the shipped models, from nothing to its score, as in `make demo`."""
 
 import json
 import os

@@ -4,12 +4,14 @@ Each test plays the same recorded world under a name of its own and is compared 
 are controls: with one rule of the delivery layer removed, the same ledger complains.
 """
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from infra.settings import Settings
+from schemas.ids import fingerprint
 from streams.topology import OBSERVATIONS, SEGMENTS, STAGES
 from tests.streams.ledger import Ledger
 from tests.streams.rig import SESSION_TIMEOUT_S, Play, playing, wait_for
@@ -17,6 +19,9 @@ from tests.streams.world import SEGMENTS_EACH, STREAMS, Poison, poison, segment_
 
 pytestmark = pytest.mark.broker
 
+STALLS_FOR_S = 20
+PATIENCE_S = 150
+"""On a busy machine; a test waits for what it needs, never for a time."""
 UNDER_WAY = 40
 """Matches after which the fault comes: in the middle of every broadcast."""
 
@@ -37,7 +42,7 @@ def calm(recorded_world: Settings, folder: Path) -> Ledger:
 @pytest.fixture
 def play(request: pytest.FixtureRequest, recorded_world: Settings, folder: Path) -> Iterator[Play]:
     """A run named after the test."""
-    name = request.node.name.removeprefix("test_").replace("_", "-")[:40].strip("-")
+    name = f"{request.node.originalname.removeprefix('test_')[:30]}-{fingerprint(request.node.name.encode())[:6]}"
     with playing(recorded_world, name, folder) as it:
         yield it
 
@@ -95,15 +100,17 @@ def test_a_frozen_worker_that_wakes_spoils_nothing(play: Play, calm: Ledger, sta
     frozen.wait_until_frozen()
     successor = play.worker()
     before = len(play.ledger().values)
-    wait_for(lambda: len(play.ledger().values) > before + 20, "the successor to go on", 6 * SESSION_TIMEOUT_S)
+    wait_for(lambda: len(play.ledger().values) > before + 20, "the successor to go on", PATIENCE_S)
     frozen.thaw()
-    wait_for(lambda: len(play.ledger().values) > before + 30, "the run to go on", 6 * SESSION_TIMEOUT_S)
+    wait_for(lambda: len(play.ledger().values) > before + 30, "the run to go on", PATIENCE_S)
     successor.kill()
     assert play.finish().complaints(calm) == []
 
 
-def test_a_stalled_partition_does_not_stop_the_others(play: Play, calm: Ledger) -> None:
-    play.worker("--stall", f"transcriber:{STREAMS[0]}:20")
+def test_a_stalled_partition_does_not_stop_the_others(play: Play, calm: Ledger, tmp_path: Path) -> None:
+    release = tmp_path / "go on"
+    play.worker("--stall", f"transcriber:{STREAMS[0]}:{release}")
+    began = time.monotonic()
     stalled = play.partition_of(STREAMS[0])
     others = {stream for stream in STREAMS if play.partition_of(stream) != stalled}
     assert others, "the streams of the recorded world share one partition"
@@ -112,8 +119,10 @@ def test_a_stalled_partition_does_not_stop_the_others(play: Play, calm: Ledger) 
         found = play.ledger().order
         return all(len(found[stream]) == SEGMENTS_EACH for stream in others)
 
-    wait_for(others_done, "the streams of the other partitions", 60)
-    assert len(play.ledger().order[STREAMS[0]]) < SEGMENTS_EACH
+    wait_for(others_done, "the streams of the other partitions", PATIENCE_S)
+    time.sleep(max(0.0, STALLS_FOR_S - (time.monotonic() - began)))
+    assert play.ledger().order[STREAMS[0]] == []
+    release.touch()
     assert play.finish().complaints(calm) == []
 
 
@@ -125,16 +134,16 @@ def test_stages_may_run_in_separate_processes(play: Play, calm: Ledger) -> None:
 
 def test_acknowledging_before_publishing_is_noticed(play: Play, calm: Ledger) -> None:
     first = play.worker("--acknowledge-first", "--die", "product_encoder:applied:25")
-    wait_for(lambda: first.process.poll() is not None, "the worker to die", 60)
+    wait_for(lambda: first.process.poll() is not None, "the worker to die", PATIENCE_S)
     play.worker()
     with pytest.raises(TimeoutError):
-        play.finish(within_s=45)
+        play.finish(within_s=4 * SESSION_TIMEOUT_S)
     assert "without an answer" in " ".join(play.ledger().complaints(calm))
 
 
 def test_applying_an_id_twice_is_noticed(play: Play, calm: Ledger) -> None:
     first = play.worker("--forget-ids", "--die", "transcriber:published:25")
-    wait_for(lambda: first.process.poll() is not None, "the worker to die", 60)
+    wait_for(lambda: first.process.poll() is not None, "the worker to die", PATIENCE_S)
     play.worker("--forget-ids")
     assert play.finish().complaints(calm) != []
 

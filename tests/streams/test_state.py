@@ -2,11 +2,12 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import pytest
 
 from streams.envelope import Record
-from streams.state import PartitionStates, Source, TopicRecreated
+from streams.state import Codec, PartitionStates, Source, TopicRecreated
 from tests.fakes.log import FakeSnapshots
 
 pytestmark = pytest.mark.hermetic
@@ -64,16 +65,27 @@ def test_the_owner_removes_the_keys_of_earlier_writers_once_it_has_written() -> 
     assert len(log.writes) == 1
     write(second, "blue", 5)
     log.compact()
-    assert [key for key, _ in log.writes] == ["a\x1ftwo".encode()]
+    assert [key for key, _ in log.writes] == [b"a\x1ftwo"]
 
 
 def test_rewinding_forgets_what_was_applied_since_the_last_snapshot() -> None:
     owner = states(FakeSnapshots(), "one")
     write(owner, "red", 4)
-    slot = owner.slot("a")
-    slot.state.words.append("half")
-    owner.rewind(slot)
-    assert slot.state.words == ["red"]
+    owner.slot("a").state.words.append("half")
+    owner.rewind("a")
+    assert owner.slot("a").state.words == ["red"]
+
+
+def test_configuration_is_not_state() -> None:
+    @dataclass(slots=True)
+    class Ranked:
+        configured: ClassVar[tuple[str, ...]] = ("top",)
+        stream: str
+        top: int = 3
+        seen: int = 0
+
+    before, after = Codec(Ranked), Codec(lambda stream: Ranked(stream, top=5))
+    assert after.decode("a", before.encode(Ranked("a", seen=7))) == Ranked("a", top=5, seen=7)
 
 
 def test_a_topic_that_was_made_anew_stops_the_worker() -> None:

@@ -1,7 +1,7 @@
 """A worker process on stand-in models and the real broker, with faults at named points; run by `tests/streams/rig.py`.
 
 ``--freeze STAGE:POINT:N`` stops the process (SIGSTOP) when the stage reaches the point for the N-th time, ``--die``
-kills it there, ``--stall STAGE:STREAM:SECONDS`` lets the first message of a stream wait. ``--acknowledge-first`` and
+kills it there, ``--stall STAGE:STREAM:FILE`` lets a stream wait until the file appears. ``--acknowledge-first`` and
 ``--forget-ids`` each remove one rule of the delivery layer: the controls of the fault tests.
 """
 
@@ -11,19 +11,22 @@ import os
 import signal
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from agents.outcome import Outcome
 from agents.watermark import Verdict, Watermark
 from infra import services
+from infra.milvus_vectors import MilvusVectors, Place
+from infra.objects import ObjectStore
 from infra.settings import read_settings
 from streams.ask import Ask
 from streams.delivery import Delivery
 from streams.envelope import Envelope, Record
+from streams.opening import DIMENSION
 from streams.topics import make_topics
-from streams.worker import Plan, broker_of, build, run
+from streams.worker import Plan, broker_of, build, run_until_stopped
 from tests.fakes.engines import fake_engines
-from tests.streams.temp_stores import open_stores
 
 
 @dataclass
@@ -63,20 +66,23 @@ class AcknowledgeFirst(Delivery[Any]):
 
 
 class Stalling(Delivery[Any]):
-    """Lets the first message of one stream wait in one stage."""
+    """Lets one stream wait in one stage until a file appears."""
 
-    stage, stream, seconds = "", b"", 0.0
+    stage, stream, release = "", b"", Path()
 
     async def deliver(self, record: Record, acknowledge: Any) -> None:
-        if self.wiring.row.stage == Stalling.stage and record.key == Stalling.stream and Stalling.seconds:
-            seconds, Stalling.seconds = Stalling.seconds, 0.0
-            await asyncio.sleep(seconds)
+        while self.wiring.row.stage == self.stage and record.key == self.stream and not self.release.exists():
+            await asyncio.sleep(0.2)
         await super().deliver(record, acknowledge)
 
 
 def forget_ids() -> None:
     """The control: every input looks new."""
-    Watermark.judge = lambda self, sequence, fingerprint: Verdict.FRESH  # type: ignore[method-assign]
+
+    def judge(self: Watermark, sequence: int, fingerprint: str) -> Verdict:
+        return Verdict.FRESH
+
+    Watermark.judge = judge  # type: ignore[method-assign]  # a control is what removes a rule
 
 
 def point(text: str) -> tuple[str, str, int]:
@@ -103,13 +109,14 @@ def main() -> int:
         forget_ids()
     kind: type[Delivery[Any]] = AcknowledgeFirst if given.acknowledge_first else Delivery
     if given.stall:
-        kind, (Stalling.stage, stream, seconds) = Stalling, given.stall.rsplit(":", 2)
-        Stalling.stream, Stalling.seconds = stream.encode(), float(seconds)
+        kind, (Stalling.stage, stream, release) = Stalling, given.stall.split(":")
+        Stalling.stream, Stalling.release = stream.encode(), Path(release)
     broker = replace(broker_of(settings, found.kafka, stages, given.run), session_timeout_s=given.session_timeout_s)
     watch = {name: FaultWatch(name, given.freeze, given.die) for name in stages}
-    objects, vectors = open_stores(settings, found.milvus, given.run)
-    ask = Ask(fake_engines(), objects, vectors)
-    return run(build(Plan(stages, given.run, broker, watch, kind), ask))
+    engines = fake_engines()
+    vectors = MilvusVectors(Place(found.milvus, engines.fusion.space, DIMENSION, given.run))
+    ask = Ask(engines, ObjectStore(settings.objects), vectors)
+    return run_until_stopped(build(Plan(stages, given.run, broker, watch, kind), ask))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,54 @@
+"""Settings and a profile → what a worker asks: its models, its stores, and the stages as the profile tunes them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from agents.matcher import Matcher, MatchPolicy
+from encoders.batcher import BatchPolicy
+from encoders.network_store import read_config
+from encoders.profiles import load_engines, load_profile, path_of
+from encoders.settings import Profile
+from infra.metrics import Metrics
+from infra.milvus_vectors import MilvusVectors, Place
+from infra.objects import ObjectStore
+from infra.services import Services
+from infra.settings import Settings
+from schemas.ids import StreamId
+from streams.ask import Ask
+from streams.stages import STAGES, Stage
+
+DIMENSION = 128
+"""AMPere: product pages, short videos and live segments share a space of 128 dimensions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Ready to work; nothing has been read from Kafka yet."""
+
+    ask: Ask
+    table: Mapping[str, Stage[Any]]
+
+
+def open_worker(settings: Settings, found: Services, run: str, profile_name: str, metrics: Metrics) -> Opened:
+    """Load the models of a profile and connect the stores of a run.
+
+    Raises:
+        UnknownProfile, MissingModel: the message says where the files are expected and how to get them.
+    """
+    profile = load_profile(profile_name, settings.models)
+    engines = load_engines(profile, settings.device)
+    ask = Ask(
+        engines,
+        ObjectStore(settings.objects, settings.dataref_roots),
+        MilvusVectors(Place(found.milvus, engines.fusion.space, DIMENSION, run, settings.milvus_token)),
+        {"vision": BatchPolicy(profile.batches.vision), "fusion": BatchPolicy(profile.batches.fusion)},
+        lambda lane, seconds, _questions: metrics.model_s.labels(lane).observe(seconds),
+    )
+    return Opened(ask, stages_for(profile))
+
+
+def stages_for(profile: Profile) -> Mapping[str, Stage[Any]]:
+    """The stages with the thresholds that belong to the profile's network."""
+    policy = MatchPolicy(**asdict(read_config(path_of(profile, "network")).thresholds))
+    return STAGES | {"matcher": replace(STAGES["matcher"], begin=lambda key: Matcher(StreamId(key), policy))}
