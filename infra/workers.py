@@ -28,11 +28,13 @@ def command(settings: Settings, name: str, words: tuple[str, ...]) -> tuple[chil
 
 
 def told(settings: Settings) -> dict[str, str]:
-    """Those settings that are not simply inherited, as a child reads them; the addresses of clusters are inherited."""
+    """These settings as a child reads them; how to log in at a real cluster is inherited."""
     said = {
         "VITRINE_DATA": str(settings.data),
         "VITRINE_CACHE": str(settings.cache),
         "VITRINE_OBJECTS": settings.objects,
+        "VITRINE_KAFKA": settings.kafka,
+        "VITRINE_MILVUS": settings.milvus,
         "VITRINE_PROFILE": settings.profile,
         "VITRINE_DEVICE": settings.device,
         "VITRINE_PARTITIONS": str(settings.partitions),
