@@ -12,7 +12,6 @@ A room without a shelf, or no room at all, has the whole catalogue on its shelf:
 
 from dataclasses import dataclass, field
 from math import fsum
-
 from typing import ClassVar
 
 from agents.broadcast import Broadcast

@@ -9,7 +9,6 @@ A transcript's words may be older than its segment, so the window goes by the wo
 """
 
 from dataclasses import dataclass, field, replace
-
 from typing import ClassVar
 
 from agents.broadcast import Broadcast
@@ -44,6 +43,8 @@ class Summarize:
 
     transcript: Transcript
     words: tuple[Word, ...]
+    unread: int
+    """How many of the last words no request has read."""
     link: int | None
 
     def prompt(self) -> str:
@@ -93,11 +94,12 @@ class Summarizer:
         """Settle: the answer, as far as the window supports it, becomes the segment's summary."""
         parsed = parse(answer)
         said = supported(parsed or _NOTHING, due.prompt())
-        words = due.words[self._renamed_at(said, due.words) :]
-        if words != due.words:
-            said = supported(said, replace(due, words=words).prompt())
-        self.link = due.link
-        self.words, self.unread = words, 0
+        if at := self._renamed_at(said, due.words):
+            fresh = links_said(due.words[-due.unread :], due.transcript.language, self._shelf())
+            due = replace(due, words=due.words[at:], link=fresh[-1] if fresh else None)
+            said = supported(said, due.prompt())
+        words = due.words
+        self.words, self.unread, self.link = words, 0, due.link
         self.said = self._repaired(said).model_copy(update={"links": self._links(due)})
         self.said_at, self.asked_ms = due.transcript.sequence, due.transcript.end_ms
         self.said_window = (words[0].start_ms, words[-1].end_ms)
@@ -121,7 +123,7 @@ class Summarizer:
         unread = min(self.unread + len(transcript.words), len(held))
         hopped = self.asked_ms is None or transcript.end_ms - self.asked_ms >= self.policy.hop_ms
         if unread and (hopped or turn.at is not None):
-            return Summarize(transcript, held, turn.link)
+            return Summarize(transcript, held, unread, turn.link)
         self.words, self.unread, self.link = held, unread, turn.link
         return self._summary(transcript)
 
@@ -165,7 +167,10 @@ class Summarizer:
         return used(summary)
 
     def _renamed_at(self, said: Said, words: tuple[Word, ...]) -> int:
-        """Where the window begins if the answer names another product than the last one did: at its first mention."""
+        """Where the window begins if the answer names another product than the last one did: at its first mention.
+
+        0: it names the same one. A link number goes with the new one if it was said since the last request.
+        """
         before = set(content_words(self.said.heard_as or self.said.product_name))
         named = set(content_words(said.product_name))
         if not before or not named or before & named:

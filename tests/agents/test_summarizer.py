@@ -163,6 +163,13 @@ def test_an_answer_with_another_name_lets_the_window_begin_where_that_name_was_s
     assert listener.asked[-1] == "stool of oak with three legs buy now"
 
 
+@pytest.mark.parametrize(("text", "links"), [("a stool of oak", ()), ("link number two a stool of oak", (2,))])
+def test_a_link_number_goes_with_the_name_that_it_was_said_with(text: str, links: tuple[int, ...]) -> None:
+    listener = Listener()
+    listener.hear(transcript(0, "link number two a red mug" if links else "link number one a red mug"), MUG)
+    assert listener.hear(transcript(1, text), "Product name: oak stool\nFeatures:").said.links == links
+
+
 def test_a_window_is_bounded_in_words() -> None:
     listener = Listener(step=Summarizer(STREAM, WindowPolicy(max_words=3)))
     listener.hear(transcript(0, "one two three four five"))
