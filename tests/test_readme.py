@@ -1,0 +1,33 @@
+"""The README keeps what the code says: the flow, the reasons, the folders and the commands."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from schemas.reasons import Reason
+from streams.drawing import as_text
+
+pytestmark = pytest.mark.hermetic
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_flow_is_drawn_as_the_table_has_it() -> None:
+    assert f"```\n{as_text()}\n```" in README, "paste the output of `vitrine topology`"
+
+
+def test_every_reason_is_explained_and_no_other() -> None:
+    part = README.partition("<!-- reasons:begin")[2].partition("<!-- reasons:end")[0]
+    assert sorted(re.findall(r"^\| `(\w+)` \|", part, re.M)) == sorted(Reason)
+
+
+def test_every_folder_of_the_table_is_there() -> None:
+    named = re.findall(r"^\| `([a-z]+)/` \|", README, re.M)
+    assert sorted(named) == sorted(path.name for path in ROOT.iterdir() if (path / "__init__.py").is_file())
+
+
+def test_every_command_that_is_shown_exists() -> None:
+    commands = {path.stem for path in (ROOT / "streams" / "commands").glob("*.py")}
+    shown = {word for line in README.splitlines() for word in re.findall(r"(?:^|`)vitrine (\w+)", line)}
+    assert shown <= commands, shown - commands
