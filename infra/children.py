@@ -105,6 +105,14 @@ def _would_not_start(command: Command, status: int) -> ServiceFailed:
     )
 
 
+def not_ready(child: Child, within_s: float) -> ServiceFailed:
+    """Stop a server that did not become ready; what there is to say of it."""
+    log = child.command.log
+    why = f"it did not answer within {within_s:.0f} s" if child.is_alive() else last_words(log)
+    child.stop()
+    return ServiceFailed(f"{child.command.name} did not start: {why}", log=log, remedy="vitrine doctor")
+
+
 def stop_recorded(lock: Path, *, wait_s: float = 30.0) -> bool:
     """Stop the server whose guardian holds ``lock``, whoever started it; False when none was running."""
     if not locks.is_held(lock):

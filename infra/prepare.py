@@ -35,7 +35,7 @@ def _record(java: kafka.Runtime) -> None:
         properties = kafka.write_properties(folder, port, control)
         kafka.format_once(folder, properties, java)
         noting = replace(java, words=(java.words[0], f"-XX:AOTCacheOutput={fresh}", *java.words[1:]))
-        command = replace(kafka.broker_command(folder, noting, properties), grace_s=120.0)
+        command = replace(kafka.broker_command(folder, noting, properties), grace_s=600.0)
         child = children.start(command, attached=True)
         try:
             kafka.ask(f"{ports.LOOPBACK}:{port}", KafkaSecurity(), within_s=60.0)

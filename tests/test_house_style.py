@@ -39,7 +39,7 @@ ONLY_IN = {
     "kafka": {"streams", "infra"},
     "numpy": {"encoders", "infra", "streams"},
     "prometheus_client": {"streams", "infra"},
-    "pydantic": {"schemas", "streams"},
+    "pydantic": {"schemas", "encoders", "streams"},
 }
 KAFKA_IN_INFRA = {"kafka.KafkaAdminClient", "kafka.admin", "kafka.errors"}
 IMPURE = {
