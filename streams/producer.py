@@ -122,10 +122,10 @@ class Producer:
 
 
 def connect(settings: Settings, say: Say = lambda _: None) -> Producer:
-    """A producer for the cluster that runs now. Raises `NotRunning` where none answers within 10 s."""
+    """A producer for the cluster that runs now. Raises `NotRunning` where none answers within 5 s."""
     address = settings.kafka or services.find(settings).kafka
     security = services.security(settings)
-    kafka.ask(address, security, within_s=10.0)
+    kafka.ask(address, security, within_s=5.0)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it prints every attempt to reconnect
     client = KafkaProducer(
         bootstrap_servers=address.split(","),

@@ -68,7 +68,7 @@ class SystemClock:
 
 
 class NothingToPush(InfraError):
-    """The source holds no segment; no stream was begun."""
+    """The source cannot be read, from its beginning or any further."""
 
 
 @dataclass(frozen=True, slots=True)

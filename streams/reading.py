@@ -143,10 +143,10 @@ class _Answering:
 
 
 def connect(settings: Settings) -> Reader:
-    """A reader of the cluster that runs now. Raises `NotRunning` where none answers within 10 s."""
+    """A reader of the cluster that runs now. Raises `NotRunning` where none answers within 5 s."""
     address = settings.kafka or services.find(settings).kafka
     security = services.security(settings)
-    kafka.ask(address, security, within_s=10.0)
+    kafka.ask(address, security, within_s=5.0)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it prints every attempt to reconnect
     client = KafkaConsumer(
         bootstrap_servers=address.split(","),

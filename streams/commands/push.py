@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from encoders import remux
+from encoders.engines import EngineError
 from infra.objects import ObjectStore
 from infra.settings import Settings, read_settings
 from schemas.ids import StreamId
@@ -59,7 +60,8 @@ def command(**given: Any) -> None:
     with _stopped_as_by_ctrl_c(), producer.connect(settings, say) as to_kafka, _bar() as bar:
         pusher = push.Pusher(to_kafka, ObjectStore(settings.objects), push.SystemClock())
         say(f"stream {plain(stream_id)}")
-        done = pusher.push(remux.segments(options.source, options.segment_s, say), broadcast, _shown(bar))
+        pieces = _told(remux.segments(options.source, options.segment_s, say))
+        done = pusher.push(pieces, broadcast, _shown(bar))
     click.echo(f"{plain(stream_id)}: {done.segments} segments, {done.media_ms / 1000:.1f} s, {done.sent_bytes} bytes")
 
 
@@ -72,6 +74,14 @@ def _room(settings: Settings, options: Options) -> Room | None:
     if not options.force:
         checked.refuse_unknown()
     return checked.room
+
+
+def _told(pieces: Iterator[push.Piece]) -> Iterator[push.Piece]:
+    """The same pieces; what is wrong with the source is told as a failure of the outside world."""
+    try:
+        yield from pieces
+    except EngineError as unreadable:
+        raise push.NothingToPush(str(unreadable), remedy="ffprobe SOURCE says what is in it") from unreadable
 
 
 def _bar() -> Progress:

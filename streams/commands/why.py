@@ -10,7 +10,9 @@ from streams import reading, why
 @click.argument("match_id")
 @click.option("--run", default="", help="Of a named run instead of production.")
 def command(match_id: str, run: str) -> None:
-    """Tell how a match came about: words, summary, frames, runner-up, shelf, and the records behind it.
+    """Tell how a match came about.
+
+    Its words, summary, frames, runner-up and shelf, and the Kafka records behind them.
 
     \b
     Example: vitrine why room-7-20261123T090000Z/000042/match

@@ -2,7 +2,9 @@
 
 import click
 
+from infra.settings import read_settings
 from streams import topology
+from streams.commands.words import models_found, profile_named
 
 
 def _stages(_ctx: click.Context, _option: click.Parameter, given: str) -> tuple[str, ...]:
@@ -24,6 +26,9 @@ def command(ctx: click.Context, stages: tuple[str, ...], run: str, profile: str)
     \b
     Example: vitrine worker --stages transcriber,summarizer --profile demo
     """
+    profile_named(profile, read_settings())
     from streams import worker  # here: it loads Faust and the models' libraries, which a wrong word need not wait for
 
-    ctx.exit(worker.main(stages=stages, run=run, profile=profile))
+    with models_found():
+        status = worker.main(stages=stages, run=run, profile=profile)
+    ctx.exit(status)

@@ -1,6 +1,5 @@
 """The command line: help at once, an example with every command, and every failure as what, log and remedy."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,15 +8,19 @@ import click
 import pytest
 
 from infra.errors import ServiceFailed
-from streams.cli import COMMANDS, INTERRUPTED, run, tell, vitrine
+from infra.settings import SETTINGS
+from streams.cli import COMMANDS, run, tell, vitrine
 
 pytestmark = pytest.mark.hermetic
 
 
-def vitrine_process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("VITRINE_")}
-    words = [sys.executable, "-m", "streams.cli", *arguments]
-    return subprocess.run(words, capture_output=True, text=True, check=False, env=environ | environment, timeout=60)
+@pytest.fixture
+def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment without any setting of Vitrine's but a data folder in which nothing runs."""
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("VITRINE_DATA", str(tmp_path / "none"))
+    return monkeypatch
 
 
 def commands() -> list[tuple[str, click.Command]]:
@@ -32,7 +35,7 @@ def commands() -> list[tuple[str, click.Command]]:
     return found
 
 
-def test_the_help_of_all_commands_loads_none_of_them(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_help_of_all_commands_loads_none_of_them() -> None:
     loads = "import sys, streams.cli; streams.cli.run(['--help']); print(sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True, check=True, timeout=60)
     for name, (_, says) in COMMANDS.items():
@@ -55,25 +58,29 @@ def test_a_failure_is_told_as_what_log_and_remedy(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err == "error: the broker stopped\nlog: /data/kafka.log\nremedy: vitrine up\n"
 
 
-def test_without_services_a_command_says_what_to_start_and_ends_with_1(tmp_path: Path) -> None:
-    done = vitrine_process("matches", "--no-follow", VITRINE_DATA=str(tmp_path / "none"))
-    assert done.returncode == 1
-    assert "error: no embedded Kafka runs" in done.stderr
-    assert "remedy: vitrine up" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_without_services_a_command_says_what_to_start_and_ends_with_1(
+    environ: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["matches", "--no-follow"]) == 1
+    told = capsys.readouterr().err
+    assert "error: no embedded Kafka runs" in told
+    assert "remedy: vitrine up" in told
 
 
-def test_a_broker_that_is_not_there_is_named_with_its_address(tmp_path: Path) -> None:
-    done = vitrine_process("catalog", "delete", "p-1", VITRINE_DATA=str(tmp_path), VITRINE_KAFKA="127.0.0.1:1")
-    assert done.returncode == 1
-    assert "error: no Kafka broker answers at 127.0.0.1:1" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_broker_that_is_not_there_is_named_with_its_address(
+    environ: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environ.setenv("VITRINE_KAFKA", "127.0.0.1:1")
+    assert run(["catalog", "delete", "p-1"]) == 1
+    assert "error: no Kafka broker answers at 127.0.0.1:1" in capsys.readouterr().err
 
 
-def test_a_misspelt_setting_is_told_with_the_right_one(tmp_path: Path) -> None:
-    done = vitrine_process("status", VITRINE_DATA=str(tmp_path), VITRINE_KAFKKA="host:9092")
-    assert done.returncode == 1
-    assert "did you mean VITRINE_KAFKA?" in done.stderr
+def test_a_misspelt_setting_is_told_with_the_right_one(
+    environ: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environ.setenv("VITRINE_KAFKKA", "host:9092")
+    assert run(["status"]) == 1
+    assert "did you mean VITRINE_KAFKA" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -107,5 +114,29 @@ def test_a_reader_that_leaves_early_is_no_failure() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "{\n", "")
 
 
-def test_ctrl_c_ends_with_130() -> None:
-    assert INTERRUPTED == 130
+def test_a_profile_that_there_is_not_is_told_with_those_there_are(
+    environ: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["models", "verify", "klingon"]) == 1
+    told = capsys.readouterr().err
+    assert "no model profile 'klingon'; there are: base, demo" in told
+    assert "remedy: vitrine models list" in told
+    assert run(["worker", "--profile", "klingon"]) == 1
+    assert "no model profile 'klingon'" in capsys.readouterr().err
+
+
+def test_a_models_folder_that_does_not_exist_is_told(
+    environ: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    environ.setenv("VITRINE_MODELS", str(tmp_path / "gone"))
+    assert run(["models", "verify", "en"]) == 1
+    assert "there is no such folder" in capsys.readouterr().err
+
+
+def test_a_profile_whose_models_are_not_there_is_told_part_by_part(
+    environ: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    environ.setenv("VITRINE_MODELS", str(tmp_path))
+    assert run(["models", "verify", "en"]) == 1
+    parts = [line.split()[:2] for line in capsys.readouterr().out.splitlines()]
+    assert parts == [["missing", "speech"], ["missing", "language"], ["missing", "network"]]

@@ -1,0 +1,212 @@
+"""The ingest and looking commands on a real broker: what they push is there, what they are asked is answered."""
+
+import gc
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from infra import kafka
+from infra.settings import Settings
+from schemas.event import Event
+from schemas.ids import StreamId, StreamMs
+from schemas.product import Product, ProductDeleted
+from schemas.room import RoomChanged, StreamEnded
+from schemas.segment import Segment
+from streams import producer, reading
+from streams.cli import run
+from streams.envelope import Envelope
+from streams.topics import make_topics
+from streams.topology import EMBEDDINGS, MATCHES, PRODUCTS, SEGMENTS
+from tests.encoders.samples import Recipe, make_media
+from tests.streams.test_catalogue import JPEG
+from tests.streams.test_watch import MATCH
+
+pytestmark = pytest.mark.broker
+
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def settings(service_settings: Settings, broker: str) -> Settings:
+    here = replace(service_settings, kafka=broker)
+    make_topics(here, broker)
+    return here
+
+
+@pytest.fixture
+def shell(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The environment of a command line on this broker; the folder that it works in."""
+    monkeypatch.setenv("VITRINE_KAFKA", settings.kafka)
+    monkeypatch.setenv("VITRINE_DATA", str(tmp_path / "data"))
+    return tmp_path
+
+
+def events(settings: Settings, topic: str, subject: str) -> list[Event]:
+    """What a topic holds of one stream or product, in order."""
+    with reading.connect(settings) as reader:
+        found = [reading.understood(record) for record in reader.read(reader.stretches(topic))]
+    return [one.event for one in found if isinstance(one, Envelope) and one.event.subject == subject]
+
+
+def film(folder: Path, seconds: float = 6.0) -> Path:
+    file = folder / "show.mp4"
+    file.write_bytes(make_media(Recipe(seconds=seconds, container="mp4")))
+    return file
+
+
+def test_a_film_is_pushed_as_a_room_its_segments_and_an_end(settings: Settings, shell: Path) -> None:
+    room = shell / "room.json"
+    room.write_text('{"title": "Evening", "language": "en"}')
+    words = ["push", str(film(shell)), "--stream", "film 'a'/1", "--room", str(room), "--segment-s", "2"]
+    assert run(words) == 0
+    changed, *segments, ended = events(settings, SEGMENTS.name, "film 'a'/1")
+    assert isinstance(changed, RoomChanged)
+    assert ended == StreamEnded(stream_id=StreamId("film 'a'/1"))
+    media = [one for one in segments if isinstance(one, Segment)]
+    assert len(media) == len(segments) == 3
+    assert [one.sequence for one in media] == [0, 1, 2]
+    assert [round(one.start_ms / 2000) for one in media] == [0, 1, 2]
+    assert all(one.media for one in media)
+
+
+def test_ctrl_c_ends_the_stream_as_interrupted(settings: Settings, shell: Path) -> None:
+    words = ["push", str(film(shell, 20)), "--stream", "torn/1", "--segment-s", "2", "--pace", "live"]
+    process = subprocess.Popen([sys.executable, "-m", "streams.cli", *words], stderr=subprocess.PIPE, text=True)
+    for _ in range(300):
+        if any(isinstance(event, Segment) for event in events(settings, SEGMENTS.name, "torn/1")):
+            break
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    *segments, ended = events(settings, SEGMENTS.name, "torn/1")
+    assert 1 <= len(segments) < 10
+    assert ended == StreamEnded(stream_id=StreamId("torn/1"), reason="interrupted")
+
+
+def test_a_source_that_is_not_there_is_told_and_begins_no_stream(
+    settings: Settings, shell: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["push", str(shell / "gone.mp4"), "--stream", "gone/1"]) == 1
+    assert "gone.mp4" in capsys.readouterr().err
+    assert events(settings, SEGMENTS.name, "gone/1") == []
+
+
+def test_a_catalogue_is_loaded_refusals_are_reported_and_a_product_deleted(
+    settings: Settings, shell: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (shell / "a.jpg").write_bytes(JPEG)
+    file = shell / "catalogue.jsonl"
+    file.write_text('{"product_id": "c-1", "title": "Kettle", "images": ["a.jpg"]}\n{"product_id": "c-2"}\n')
+    assert run(["catalog", "load", str(file)]) == 1
+    said = capsys.readouterr()
+    assert said.out == "loaded 1, refused 1\n"
+    assert f"{file}:2: title: Field required" in said.err
+    assert run(["catalog", "delete", "c-1"]) == 0
+    loaded, deleted = events(settings, PRODUCTS.name, "c-1")
+    assert isinstance(loaded, Product)
+    assert isinstance(deleted, ProductDeleted)
+
+
+def test_a_room_gets_its_titles_and_one_with_an_unknown_product_is_refused(
+    settings: Settings, shell: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (shell / "catalogue.jsonl").write_text('{"product_id": "r-1", "title": "Kettle"}\n')
+    assert run(["catalog", "load", str(shell / "catalogue.jsonl")]) == 0
+    room = shell / "room.json"
+    room.write_text('{"revision": 1, "shelf": {"1": "r-1", "2": "r-9"}}')
+    assert run(["room", "set", str(room), "--stream", "roomy/1"]) == 1
+    assert "the catalogue does not have: r-9" in capsys.readouterr().err
+    assert events(settings, SEGMENTS.name, "roomy/1") == []
+    assert run(["room", "set", str(room), "--stream", "roomy/1", "--force"]) == 0
+    (changed,) = events(settings, SEGMENTS.name, "roomy/1")
+    assert isinstance(changed, RoomChanged)
+    assert changed.room.shelf_titles == {1: "Kettle"}
+
+
+def test_a_match_is_shown_and_explained_back_to_its_segment(
+    settings: Settings, shell: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream = StreamId("explained/1")
+    segment = Segment(stream_id=stream, sequence=42, start_ms=StreamMs(0), duration_ms=4000, media=b"12345")
+    match = MATCH.model_copy(update={"stream_id": stream})
+    positions: list[str] = []
+    for event, topic in ((segment, SEGMENTS), (RoomChanged(stream_id=stream, room={}), EMBEDDINGS), (match, MATCHES)):
+        with producer.connect(settings) as to_kafka:
+            extras = {"origin": positions[-1]} if positions else {}
+            to_kafka.send(Envelope(event, "vitrine/test", NOW, extras), topic.name)
+        with reading.connect(settings) as reader:
+            positions += [r.position for r in reader.read(reader.stretches(topic.name)) if r.key == stream.encode()]
+    assert run(["matches", "--stream", stream, "--json", "--no-follow"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["data"]["heard"] == match.heard
+    assert run(["why", shown["id"]]) == 0
+    told = capsys.readouterr().out
+    assert all(position in told for position in positions)
+    assert "explained/1/000042 (5 bytes)" in told
+    assert run(["why", "explained/1/000043/match"]) == 1
+    assert "no match explained/1/000043/match" in capsys.readouterr().err
+
+
+def test_status_names_each_room_and_the_stages_that_have_work_and_say_nothing(
+    settings: Settings, shell: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream = StreamId("waiting/1")
+    segment = Segment(stream_id=stream, sequence=7, start_ms=StreamMs(0), duration_ms=4000, media=b"12345")
+    with producer.connect(settings) as to_kafka:
+        to_kafka.send(Envelope(segment, "platform", NOW), SEGMENTS.name)
+    time.sleep(1.2)
+    assert run(["status", "--quiet-after-s", "1"]) == 1
+    told = capsys.readouterr().out
+    assert "waiting/1\n  last segment 7 (" in told
+    assert "last match none, 8 behind" in told
+    assert "QUIET" in next(line for line in told.splitlines() if line.startswith("frame_encoder"))
+
+
+@pytest.mark.filterwarnings("ignore:.*unclosed.*socket:ResourceWarning")  # kafka-python's, of attempts that failed
+def test_a_push_waits_for_a_broker_that_is_away_and_loses_nothing(service_settings: Settings, tmp_path: Path) -> None:
+    mine = replace(service_settings, data=tmp_path, partitions=1)
+    address, child = kafka.start(mine, attached=True, say=print)
+    own_broker = replace(mine, kafka=address, kafka_port=int(address.rpartition(":")[2]))
+    make_topics(own_broker, address)
+    said: list[str] = []
+    stream = StreamId("patient/1")
+    back = threading.Event()
+
+    def push() -> None:
+        with producer.connect(own_broker, said.append) as to_kafka:
+            for sequence in range(60):
+                segment = Segment(stream_id=stream, sequence=sequence, start_ms=StreamMs(0), duration_ms=1, media=b"x")
+                to_kafka.send(Envelope(segment, "test", NOW), SEGMENTS.name)
+                to_kafka.settle()
+                time.sleep(0.05)
+                if sequence == 10:
+                    back.set()
+
+    pushing = threading.Thread(target=push)
+    pushing.start()
+    assert back.wait(60)
+    child.stop()
+    deadline = time.monotonic() + 60
+    while not said and time.monotonic() < deadline:
+        time.sleep(0.1)
+    _, child = kafka.start(own_broker, attached=True, say=print)
+    pushing.join(60)
+    try:
+        assert not pushing.is_alive()
+        assert any("does not answer; waiting for it" in line for line in said)
+        assert said[-1] == "Kafka answers again"
+        pushed = [event.order for event in events(own_broker, SEGMENTS.name, stream)]
+        assert pushed == list(range(60))
+    finally:
+        child.stop()
+        gc.collect()
