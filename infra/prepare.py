@@ -20,10 +20,13 @@ from infra.settings import KafkaSecurity, Settings, read_settings
 def prepare(settings: Settings) -> None:
     """Fetch, verify, record. Raises :class:`infra.errors.JarRejected`."""
     java = kafka.runtime(settings, print)
-    with locks.held(java.aot_cache.with_suffix(".lock"), wait_s=300, what="recording the broker's start"):
+    with locks.held(java.aot_cache.with_suffix(".lock"), wait_s=900, what="recording the broker's start"):
         if not java.aot_cache.exists():
             print("recording the broker's start, so that later ones take half as long")
-            _record(java)
+            try:
+                _record(java)
+            except InfraError as failure:
+                print(f"the broker's start could not be recorded, and will be as slow as this one was: {failure}")
 
 
 def _record(java: kafka.Runtime) -> None:
@@ -38,7 +41,7 @@ def _record(java: kafka.Runtime) -> None:
         command = replace(kafka.broker_command(folder, noting, properties), grace_s=600.0)
         child = children.start(command, attached=True)
         try:
-            kafka.ask(f"{ports.LOOPBACK}:{port}", KafkaSecurity(), within_s=60.0)
+            kafka.ask(f"{ports.LOOPBACK}:{port}", KafkaSecurity(), within_s=kafka.READY_WITHIN_S)
         finally:
             child.stop()
         if fresh.exists() and _works(java, fresh):
