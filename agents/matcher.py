@@ -10,7 +10,7 @@ order, ties by product id, and a product counts by its best row. Then one of thr
 A room without a shelf, or no room at all, has the whole catalogue on its shelf: nothing can be off it.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import fsum
 from typing import ClassVar
 
@@ -67,8 +67,9 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The answer. The same row may be proposed twice."""
+    """The answer: the nearest rows of the shelf and of the whole catalogue; a row may be in both."""
 
+    shelf: tuple[Row, ...]
     rows: tuple[Row, ...]
     revision: int
     """The offset up to which the catalogue was loaded; -1: nothing yet."""
@@ -110,7 +111,7 @@ class Matcher:
     def settle(self, due: Search, found: Found) -> Outcome:
         """Settle: the match."""
         links = self._links()
-        candidates = rank(due.embedding.vector, found.rows, links)
+        candidates = rank(due.embedding.vector, (*found.shelf, *found.rows), links)
         said = due.embedding.said.links
         room = self.broadcast.room
         named = room.shelf.get(said[-1]) if room and said else None
@@ -118,7 +119,11 @@ class Matcher:
         if not due.embedding.vector:
             decided = Verdicts(Decision.ABSTAINED, (), None, Doubt.NO_EVIDENCE)
         self.seen.apply(due.embedding.sequence, fingerprint(due.embedding.value()))
-        return used(self._match(due.embedding, decided, found.revision))
+        outcome = used(self._match(due.embedding, decided, found.revision))
+        if unknown := _unknown(due, found):
+            detail = f"the shelf names products that the catalogue does not have: {', '.join(unknown)}"
+            outcome = replace(outcome, reason=Reason.UNKNOWN_PRODUCT, detail=detail)
+        return outcome
 
     def unreadable(self, due: Search, reason: Reason, detail: str) -> Outcome:
         """The search itself is impossible: the segment ends as a dead letter."""
@@ -215,6 +220,13 @@ def decide(
     if on and on[0].score >= close_enough:
         return answer(Decision.MATCHED, on)
     return Verdicts(Decision.ABSTAINED, tuple(ranked), lead(ranked), Doubt.NOTHING_CLOSE)
+
+
+def _unknown(due: Search, found: Found) -> list[ProductId]:
+    """Products of the shelf without a row; told only where the search had room for all the rows that there are."""
+    if not due.embedding.vector or len(found.shelf) >= due.rows:
+        return []
+    return sorted(set(due.shelf) - {row.product_id for row in found.shelf})
 
 
 def _lineage(embedding: Embedding) -> tuple[EventId, ...]:

@@ -2,6 +2,9 @@
 
 Both halves and every control event come from two branches on one topic. A segment is fused when both halves are there;
 a control event acts when both branches have brought it, so it stands between the same segments as at the source.
+
+When speech falls far behind, the pictures that wait would swell every snapshot beyond what a message can hold; so all
+but the first few are put into the object store and fetched back when their words come.
 """
 
 from dataclasses import dataclass, field
@@ -15,6 +18,7 @@ from schemas.embedding import Embedding
 from schemas.ids import StreamId, fingerprint
 from schemas.observation import Summary, Tokens, Visual
 from schemas.reasons import Reason
+from schemas.reference import Reference
 from schemas.room import Control, RoomChanged, StreamEnded
 from schemas.segment import Segment
 
@@ -24,6 +28,27 @@ class Branch(StrEnum):
 
     SPEECH = "speech"
     PICTURE = "picture"
+
+
+HELD_INLINE = 32
+"""So many visuals wait in the snapshot itself: about 0.4 MB of the largest tower's tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Ask the object store to keep the tokens of this visual."""
+
+    visual: Visual
+    tokens: Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Ask for tokens that were parked, on behalf of an event."""
+
+    event: Summary | StreamEnded
+    sequence: int
+    reference: Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +99,9 @@ class Fused:
     vector: tuple[float, ...] = ()
 
 
+Asked = Park | Fetch | Fuse | Store
+
+
 @dataclass(slots=True)
 class ProductEncoder:
     """One stream's halves that wait for the other one."""
@@ -85,8 +113,10 @@ class ProductEncoder:
     brought: dict[Branch, Broadcast] = field(default_factory=lambda: {branch: Broadcast() for branch in Branch})
     visuals: dict[int, Visual] = field(default_factory=dict)
     summaries: dict[int, Summary] = field(default_factory=dict)
+    parked: dict[int, Reference] = field(default_factory=dict)
+    """Where the tokens of visuals are that wait outside."""
 
-    def admit(self, event: Visual | Summary | Control, branch: Branch) -> Fuse | Store | Outcome:
+    def admit(self, event: Visual | Summary | Control, branch: Branch) -> Asked | Outcome:
         """Decide: what is to be embedded for this event, or what became of it."""
         if isinstance(event, Visual | Summary):
             return self._half(event)
@@ -99,6 +129,18 @@ class ProductEncoder:
         if isinstance(event, RoomChanged) and other.room and other.room.revision >= event.room.revision:
             return used(event)
         return HELD
+
+    def put_away(self, due: Park, reference: Reference) -> Outcome:
+        """Settle: the visual waits here, its tokens where the reference says."""
+        self.parked[due.visual.sequence] = reference
+        return self._hold(due.visual, due.visual.model_copy(update={"tokens": None}))
+
+    def fetched(self, due: Fetch, tokens: Tokens | None, reason: Reason | None = None) -> Asked | Outcome:
+        """The tokens are back, or cannot be had for a reason; the event goes on. Where they wait decides nothing."""
+        waiting = self.visuals[due.sequence]
+        self.visuals[due.sequence] = waiting.model_copy(update={"tokens": tokens, "gap": reason})
+        del self.parked[due.sequence]
+        return self.close(due.event) if isinstance(due.event, StreamEnded) else self._half(due.event)
 
     def settle(self, due: Fuse, fused: Fused) -> Fuse | Store:
         """Settle: the vector becomes the segment's embedding; at the end of a stream there may be a next one."""
@@ -121,20 +163,24 @@ class ProductEncoder:
         self._take(due.event)
         return letter(reason, detail, _segment(due.pair.visual))
 
-    def close(self, ended: StreamEnded) -> Fuse | Store:
+    def close(self, ended: StreamEnded) -> Asked | Outcome:
         """Both branches ended: what still waits for its other half goes on alone, in order."""
+        if self.parked:
+            return Fetch(ended, *min(self.parked.items()))
         return self._ask(ended, self._leftovers(), ())
 
-    def _half(self, event: Visual | Summary) -> Fuse | Store | Outcome:
+    def _half(self, event: Visual | Summary) -> Asked | Outcome:
         branch = _branch(event)
         verdict = self.seen[branch].judge(event.sequence, fingerprint(event.value()))
         if verdict in (Verdict.DUPLICATE, Verdict.CONFLICT):
             return dropped(Reason.DUPLICATE if verdict is Verdict.DUPLICATE else Reason.CONFLICT)
         if self.brought[branch].ended:
             return dropped(Reason.ENDED)
+        if isinstance(event, Summary) and event.sequence in self.parked:
+            return Fetch(event, event.sequence, self.parked[event.sequence])
         pair = self._pair(event)
         if pair is None:
-            return self._hold(event)
+            return self._wait(event)
         if pair.visual.gap and pair.summary.gap:
             self._take(event)
             detail = f"neither half can be used: picture {pair.visual.gap}, speech {pair.summary.gap}"
@@ -146,12 +192,17 @@ class ProductEncoder:
         summary = event if isinstance(event, Summary) else self.summaries.get(event.sequence)
         return Pair(visual, summary) if visual and summary else None
 
-    def _hold(self, event: Visual | Summary) -> Outcome:
+    def _wait(self, event: Visual | Summary) -> Park | Outcome:
+        if isinstance(event, Visual) and event.tokens and len(self.visuals) >= HELD_INLINE:
+            return Park(event, event.tokens)
+        return self._hold(event, event)
+
+    def _hold(self, event: Visual | Summary, kept: Visual | Summary) -> Outcome:
         self._take(event)
-        if isinstance(event, Visual):
-            self.visuals[event.sequence] = event
+        if isinstance(kept, Visual):
+            self.visuals[kept.sequence] = kept
         else:
-            self.summaries[event.sequence] = event
+            self.summaries[kept.sequence] = kept
         return HELD
 
     def _take(self, event: Visual | Summary) -> None:

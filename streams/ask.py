@@ -5,16 +5,21 @@ loop. Two kinds of failure come out of here: `Unreadable`, when what was asked a
 letter), and `DependencyDown` or `Overloaded`, when it is not (the delivery layer waits and asks again).
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from agents.catalog_encoder import Page
+from agents.catalog_encoder import Replace, View, ViewRow
+from agents.cues import joiner_of
 from agents.frame_encoder import Seen
 from agents.matcher import Found, Row, Search
 from agents.product_encoder import Fused, Pair
+from agents.summarizer import WindowPolicy
+from agents.summary_form import parse, supported
 from agents.transcriber import Hear
 from encoders.batcher import BatchPolicy, MicroBatcher
 from encoders.engines import Domain, Floats, Frames, FusionInput, Heard, Unreadable
@@ -24,10 +29,16 @@ from infra.objects import Refused
 from infra.vectors import CatalogueRow, LiveRow, VectorStore
 from schemas.embedding import Embedding
 from schemas.ids import ProductId, segment_id
-from schemas.observation import Tokens
+from schemas.observation import Said, Tokens
+from schemas.product import Picture, Product
 from schemas.reasons import Reason
 from schemas.reference import Reference
 from schemas.segment import Segment
+
+MOST_WORDS = WindowPolicy().max_words
+"""Of a video: as many as a live window has."""
+
+STORES = ("vectors", "objects")
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -64,6 +75,8 @@ class Ask:
     """By the name of the lane; one question a call where none is given."""
     on_seconds: Callable[[str, float, int], None] | None = None
     """Told after each call: lane, seconds, questions."""
+    sparing: bool = False
+    """No model is asked: whatever needs one is unreadable (`Crashed`)."""
 
     def __post_init__(self) -> None:
         engines = self.engines
@@ -102,6 +115,15 @@ class Ask:
             return segment.reference
         return await self._call("objects", lambda: self.objects.put(segment.media), len(segment.media))
 
+    async def park(self, tokens: Tokens) -> Reference:
+        """Keep tokens outside of a snapshot."""
+        data = tokens.model_dump_json().encode()
+        return await self._call("objects", lambda: self.objects.put(data), len(data))
+
+    async def fetch(self, reference: Reference) -> Tokens:
+        """Tokens that were parked. Raises `Unreadable` where they are gone."""
+        return Tokens.model_validate_json(await self.bytes_of(b"", reference))
+
     async def fuse(self, pair: Pair) -> Fused:
         """The pair's embedding. Raises `Unreadable` for tokens of a tower that the network does not read."""
         if pair.tokens and pair.visual.tower != self.engines.fusion.tower:
@@ -125,31 +147,37 @@ class Ask:
         embedding, ours = due.embedding, self.engines.fusion.space
         revision = await self._call("vectors", self.vectors.revision)
         if not embedding.vector:
-            return Found((), revision)
+            return Found((), (), revision)
         if embedding.space != ours:
             raise Unreadable(Reason.FOREIGN, f"a vector of the space {embedding.space!r}; the catalogue is in {ours!r}")
-        rows = await self._ask(self._search, Near(embedding.vector, due.rows, None))
-        if due.shelf:
-            rows += await self._ask(self._search, Near(embedding.vector, due.rows, due.shelf))
-        return Found(rows, revision)
+        everywhere = self._ask(self._search, Near(embedding.vector, due.rows, None))
+        if not due.shelf:
+            return Found((), await everywhere, revision)
+        on_shelf = self._ask(self._search, Near(embedding.vector, due.rows, due.shelf))
+        near, rows = await asyncio.gather(on_shelf, everywhere)
+        return Found(near, rows, revision)
 
-    async def list_page(self, due: Page) -> None:
-        """Embed a product page and make it the product's row. Raises `Unreadable` for its image."""
+    async def page(self, view: View) -> tuple[float, ...]:
+        """The vector of a product page. Raises `Unreadable` for its image."""
         tokens = None
-        if due.image:
-            picture = await self.bytes_of(due.image.data, due.image.reference)
+        if view.picture:
+            picture = await self.bytes_of(view.picture.data, view.picture.reference)
             frames = await self._call("media", lambda: self.engines.media.image(picture), len(picture))
             tokens = await self._ask(self._vision, frames, frames.nbytes)
-        fused = await self._embed(FusionInput(Domain.PAGE, tokens, due.text or None))
-        product = due.product
-        row = CatalogueRow(
-            due.row, product.product_id, Domain.PAGE, product.title, fused.vector, restricted=product.restricted
-        )
-        await self._call("vectors", lambda: self.vectors.replace_product(product.product_id, (row,)))
+        return (await self._embed(FusionInput(Domain.PAGE, tokens, view.title or None))).vector
 
-    async def unlist(self, product_id: ProductId) -> None:
-        """Delete all rows of a product."""
-        await self._call("vectors", lambda: self.vectors.replace_product(product_id, ()))
+    async def video(self, video: Picture) -> tuple[float, ...]:
+        """The vector of a short video: its frames, and what its speech says. Raises `Unreadable` for its frames."""
+        media = await self.bytes_of(video.data, video.reference)
+        clip = await self._call("media", lambda: self.engines.media.clip(media), len(media))
+        tokens = await self._ask(self._vision, clip.frames, clip.frames.nbytes)
+        said = await self._said_in(media)
+        return (await self._embed(FusionInput(Domain.VIDEO, tokens, said.text or None))).vector
+
+    async def store(self, due: Replace) -> None:
+        """Make these all the rows of a product."""
+        rows = [] if due.product is None else [_catalogue_row(due.product, row) for row in due.rows]
+        await self._call("vectors", lambda: self.vectors.replace_product(due.product_id, rows))
 
     async def record_revision(self, offset: int) -> None:
         """The catalogue is loaded up to this offset."""
@@ -166,9 +194,25 @@ class Ask:
         except Refused as refused:
             raise Unreadable(refused.reason, refused.what) from refused
 
+    async def _said_in(self, media: bytes) -> Said:
+        """What the speech of a whole video says of a product; nothing where it has no sound."""
+        try:
+            pcm = await self._call("media", lambda: self.engines.media.audio(media), len(media))
+        except Unreadable:
+            return Said()
+        heard = await self._call("speech", lambda: self.engines.speech.hear(pcm, None, True), len(pcm))
+        speech = joiner_of(heard.language).join(word.text for word in heard.words[:MOST_WORDS])
+        return supported(parse(await self.complete(speech)) or Said(), speech) if speech else Said()
+
     async def _embed(self, view: FusionInput) -> Fused:
         floats = await self._ask(self._fusion, view)
         return Fused(self.engines.fusion.space, tuple(float(number) for number in floats))
+
+    def spared(self) -> "Ask":
+        """The same stores, no models: for a message that has ended the process too often to be tried again."""
+        twin = copy(self)
+        twin.sparing = True
+        return twin
 
     async def close(self) -> None:
         """Refuse what waits, finish what runs."""
@@ -182,6 +226,11 @@ class Ask:
         return answer
 
     async def _ask(self, lane: MicroBatcher[Q, A], question: Q, size_bytes: int = 0) -> A:
+        if self.sparing and lane.name not in STORES:
+            raise Unreadable(Reason.CRASHED, "the process ended each time that this was tried")
+        return await self._answer(lane, question, size_bytes)
+
+    async def _answer(self, lane: MicroBatcher[Q, A], question: Q, size_bytes: int) -> A:
         return await lane.ask(question, size_bytes)
 
     def _batcher(self, name: str, answer_all: Callable[[Sequence[Q]], Sequence[A]]) -> MicroBatcher[Q, A]:
@@ -202,6 +251,10 @@ class Ask:
 def _each(calls: Sequence[Callable[[], Any]]) -> list[Any]:
     """Engines that answer one question at a time."""
     return [call() for call in calls]
+
+
+def _catalogue_row(product: Product, row: ViewRow) -> CatalogueRow:
+    return CatalogueRow(row.row, product.product_id, row.kind, product.title, row.vector, product.restricted)
 
 
 def _row(row: CatalogueRow) -> Row:

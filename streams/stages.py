@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Generic, TypeVar
 
-from agents.catalog_encoder import CatalogEncoder, Delete, Page
+from agents.catalog_encoder import CatalogEncoder, Kind, Replace, View
 from agents.frame_encoder import FrameEncoder
 from agents.matcher import Matcher
 from agents.outcome import Outcome
-from agents.product_encoder import Branch, Fuse, ProductEncoder, Store
+from agents.product_encoder import Asked, Branch, Fetch, Fuse, Park, ProductEncoder, Store
 from agents.summarizer import Summarizer
 from agents.transcriber import Hear, Listen, Transcriber
 from encoders.engines import Unreadable
@@ -99,13 +99,22 @@ async def encode_product(step: ProductEncoder, incoming: Incoming, ask: Ask) -> 
     event = incoming.event
     assert isinstance(event, Visual | Summary | RoomChanged | StreamEnded)
     due = step.admit(event, BRANCHES[PurePosixPath(incoming.source).name])
-    while isinstance(due, Fuse):
-        due = await _fused(step, due, ask)
+    while isinstance(due, Fetch | Fuse):
+        due = await (_fused(step, due, ask) if isinstance(due, Fuse) else _fetched(step, due, ask))
+    if isinstance(due, Park):
+        return step.put_away(due, await ask.park(due.tokens))
     if isinstance(due, Store):
         for embedding in due.embeddings:
             await ask.remember(embedding)
         return step.stored(due)
     return due
+
+
+async def _fetched(step: ProductEncoder, due: Fetch, ask: Ask) -> Asked | Outcome:
+    try:
+        return step.fetched(due, await ask.fetch(due.reference))
+    except Unreadable as unreadable:
+        return step.fetched(due, None, unreadable.reason)
 
 
 async def _fused(step: ProductEncoder, due: Fuse, ask: Ask) -> Fuse | Store | Outcome:
@@ -130,16 +139,22 @@ async def match(step: Matcher, incoming: Incoming, ask: Ask) -> Outcome:
 async def encode_catalog(step: CatalogEncoder, incoming: Incoming, ask: Ask) -> Outcome:
     event = incoming.event
     assert isinstance(event, Product | ProductDeleted)
-    due: Page | Delete | Outcome = step.admit(event)
-    while not isinstance(due, Outcome):
-        try:
-            await (ask.list_page(due) if isinstance(due, Page) else ask.unlist(due.product_id))
-            due = step.settle(due)
-        except Unreadable as unreadable:
-            assert isinstance(due, Page)
-            due = step.unreadable(due, unreadable.reason, unreadable.detail)
+    due = step.admit(event)
+    while isinstance(due, View):
+        due = await _viewed(step, due, ask)
+    if isinstance(due, Replace):
+        await ask.store(due)
+        due = step.stored(due)
     await ask.record_revision(incoming.offset)
     return due
+
+
+async def _viewed(step: CatalogEncoder, due: View, ask: Ask) -> View | Replace | Outcome:
+    try:
+        video = due.picture if due.kind is Kind.VIDEO else None
+        return step.settle(due, await (ask.video(video) if video else ask.page(due)))
+    except Unreadable as unreadable:
+        return step.unreadable(due, unreadable.reason, unreadable.detail)
 
 
 _CONTROL = (RoomChanged, StreamEnded)

@@ -31,7 +31,7 @@ SEGMENT_MS = 800
 class InlineAsk(Ask):
     """Asks in the calling thread: fakes take microseconds."""
 
-    async def _ask(self, lane: MicroBatcher[Q, A], question: Q, size_bytes: int = 0) -> A:
+    async def _answer(self, lane: MicroBatcher[Q, A], question: Q, size_bytes: int) -> A:
         (answer,) = lane.answer_all([question])
         return answer
 
@@ -48,12 +48,12 @@ class FlakyAsk(InlineAsk):
     attempt: int = 0
     calls: int = 0
 
-    async def _ask(self, lane: MicroBatcher[Q, A], question: Q, size_bytes: int = 0) -> A:
+    async def _answer(self, lane: MicroBatcher[Q, A], question: Q, size_bytes: int) -> A:
         mine = self.calls
         self.calls += 1
         if mine * 2 == self.attempt:
             raise DependencyDown(f"{lane.name} is away")
-        answer = await super()._ask(lane, question, size_bytes)
+        answer = await super()._answer(lane, question, size_bytes)
         if mine * 2 + 1 == self.attempt:
             raise DependencyDown(f"{lane.name} went away")
         return answer

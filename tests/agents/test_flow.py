@@ -130,3 +130,12 @@ def test_each_word_is_heard_once_and_every_half_has_its_segment(pushed: list[Eve
         for word in event.words
     ]
     assert len(times) == len(set(times))
+
+
+@given(broadcasts)
+@settings(max_examples=10, deadline=None)
+def test_messages_that_ended_the_process_too_often_are_gaps_or_letters(pushed: list[Event]) -> None:
+    spared = fake_ask().spared()
+    made = flow([*pushed, END], spared)
+    accounted(made, pushed)
+    assert not [event for event in made.events("matcher") if isinstance(event, Match)]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.matcher import Found, Matcher, MatchPolicy, Row, Search, rank
-from agents.outcome import Outcome
+from agents.outcome import Fate, Outcome
 from schemas.embedding import Embedding
 from schemas.ids import ProductId, StreamMs
 from schemas.match import Decision, Doubt, Match
@@ -45,7 +45,7 @@ def matched(rows: list[Row], shelf: str = "ab", said: Said = MUG) -> Match:
         step.admit(RoomChanged(stream_id=STREAM, room=Room(revision=3, shelf=numbered)))
     due = step.admit(embedding(said))
     assert isinstance(due, Search)
-    (match,) = step.settle(due, Found(tuple(rows), 17)).events
+    (match,) = step.settle(due, Found((), tuple(rows), 17)).events
     assert isinstance(match, Match)
     return match
 
@@ -120,9 +120,27 @@ def test_without_picture_and_words_it_abstains() -> None:
     step = Matcher(STREAM, POLICY)
     due = step.admit(embedding(Said(), ()))
     assert isinstance(due, Search)
-    (match,) = step.settle(due, Found((), 17)).events
+    (match,) = step.settle(due, Found((), (), 17)).events
     assert isinstance(match, Match)
     assert (match.decision, match.doubt) == (Decision.ABSTAINED, Doubt.NO_EVIDENCE)
+
+
+@pytest.mark.parametrize(
+    ("near", "detail"),
+    [([row("a", 0.9)], "the shelf names products that the catalogue does not have: b, c"),
+     ([row("a", 0.9), row("b", 0.8), row("c", 0.8)], ""),
+     ([row("a", 0.9, f"video/{number}") for number in range(4)], "")],
+    ids=["two are missing", "all are there", "there may be more rows than were asked for"],
+)  # fmt: skip
+def test_a_product_of_the_shelf_that_the_catalogue_lacks_is_told(near: list[Row], detail: str) -> None:
+    step = Matcher(STREAM, POLICY)
+    shelf = {link: ProductId(product) for link, product in enumerate("abc", 1)}
+    step.admit(RoomChanged(stream_id=STREAM, room=Room(shelf=shelf)))
+    due = step.admit(embedding())
+    assert isinstance(due, Search)
+    outcome = step.settle(due, Found(tuple(near), (), 17))
+    assert (outcome.fate, outcome.detail) == (Fate.USED, detail)
+    assert outcome.reason is (Reason.UNKNOWN_PRODUCT if detail else None)
 
 
 def test_the_shelf_is_asked_for_in_a_fixed_order() -> None:
@@ -147,7 +165,7 @@ def test_what_was_matched_is_not_matched_again() -> None:
     step = Matcher(STREAM, POLICY)
     due = step.admit(embedding())
     assert isinstance(due, Search)
-    step.settle(due, Found((), 17))
+    step.settle(due, Found((), (), 17))
     step.admit(StreamEnded(stream_id=STREAM))
     reasons = [step.admit(each) for each in (embedding(), embedding(Said()), embedding(sequence=4))]
     assert [each.reason for each in reasons if isinstance(each, Outcome)] == [
