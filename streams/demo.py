@@ -27,10 +27,10 @@ from streams.searchable import products_to_go
 from streams.topics import make_topics
 from streams.topology import DEADLETTERS, MATCHES, TRANSCRIPTS
 
-READY_WITHIN_S = 180.0
+READY_WITHIN_S = 300.0
 """The demo's models load in seconds; a machine that is busy with other things takes longer."""
 SEARCHABLE_WITHIN_S = 300.0
-MODEL_SECONDS = "vitrine_model_seconds_sum"
+LANE_SECONDS = "vitrine_model_seconds_sum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,9 @@ class Hall:
     def log(self) -> Path:
         return self.worker.command.log
 
-    def model_seconds(self) -> dict[str, float]:
-        """Model → how long it has worked since the worker started."""
-        return probing.totals(probing.metrics(self.probes), MODEL_SECONDS, "model")
+    def lane_seconds(self) -> dict[str, float]:
+        """Model or store → how long it has worked since the worker started."""
+        return probing.totals(probing.metrics(self.probes), LANE_SECONDS, "model")
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class Demo:
 
     def perform(self, hall: Hall, pieces: Sequence[push.Piece], pace: Pace) -> Report:
         """Push the pieces as a new stream, show what comes of them, and score it."""
-        begun_ms, worked = round(time.time() * 1000), hall.model_seconds()
+        begun_ms, worked = round(time.time() * 1000), hall.lane_seconds()
         following, pacing = self._play(hall, pieces, pace)
         tally = following.tally
         words = heard(list(hall.reader.read(hall.reader.stretches(TRANSCRIPTS.name, begun_ms))), tally.stream_id)
@@ -92,7 +92,7 @@ class Demo:
             pacing.pace_now,
             told,
             sum(pushed.end_ms - pushed.start_ms for pushed in tally.pushed) / 1000,
-            {model: seconds - worked.get(model, 0.0) for model, seconds in hall.model_seconds().items()},
+            {model: seconds - worked.get(model, 0.0) for model, seconds in hall.lane_seconds().items()},
             replace(self.times, first_match_s=first_s, flow_s=flow_s),
         )
 
@@ -206,7 +206,7 @@ def where_to_look(settings: Settings, told: Report) -> list[str]:
     """The next commands; they find the data where the demo left them."""
     data = "" if settings.data == Path(".vitrine").absolute() else f"VITRINE_DATA={shlex.quote(str(settings.data))} "
     return [
-        f"{data}vitrine up" + " " * 8 + "start Kafka and Milvus again, on the data of this demo",
-        f"{data}vitrine why {told.look_at}" + " " * 8 + "how a match came about",
+        f"{data}vitrine up  # Kafka and Milvus again, on the data of this demo",
+        f"{data}vitrine why {told.look_at}  # how a match came about",
         f"{data}vitrine matches --no-follow --stream {told.stream_id}",
     ]

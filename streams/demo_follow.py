@@ -123,7 +123,7 @@ class Pacing:
         total_ms = self.following.tally.pushed[-1].end_ms
         view = self.following.view
         right = f"{view.right} of {view.counted} right" if view.counted else "no answer yet"
-        view.status(f"{clock(progress.media_ms)} of {clock(total_ms)}, {right}", progress.media_ms, total_ms)
+        view.status(f"{clock(progress.media_ms)} of {clock(total_ms)}, {right}")
 
     def _hurry(self) -> bool:
         behind = self.pushed - self.following.tally.settled

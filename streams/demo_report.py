@@ -12,6 +12,8 @@ from streams.scoring import Score
 
 R_AT_1_AT_LEAST = 0.8
 WER_AT_MOST = 0.10
+MODELS = ("speech", "language", "vision", "fusion")
+"""In the order of the flow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,19 @@ class Report:
     """The pace at which the broadcast ended: live, or max where the machine did not keep up."""
     score: Score
     audio_seconds: float
-    model_seconds: Mapping[str, float]
+    lane_seconds: Mapping[str, float]
+    """How long each model, and each store, was at work."""
     times: Times
+
+    @property
+    def model_seconds(self) -> dict[str, float]:
+        """Model → seconds."""
+        return {name: self.lane_seconds[name] for name in MODELS if name in self.lane_seconds}
+
+    @property
+    def store_seconds(self) -> dict[str, float]:
+        """What is no model → seconds: decoding, the vector store, the object store."""
+        return {name: seconds for name, seconds in sorted(self.lane_seconds.items()) if name not in MODELS}
 
     @property
     def look_at(self) -> EventId:
@@ -52,7 +65,7 @@ class Report:
         flat = asdict(self.score)
         latency = {"p50": flat.pop("p50_ms"), "p95": flat.pop("p95_ms")}
         told = {"stream_id": self.stream_id, "pace": self.pace} | flat
-        told |= {"latency_ms": latency, "model_seconds": dict(self.model_seconds)}
+        told |= {"latency_ms": latency, "model_seconds": self.model_seconds, "store_seconds": self.store_seconds}
         told |= {"audio_seconds": self.audio_seconds, "times": asdict(self.times), "missed_bounds": self.missed()}
         return json.dumps(told, indent=1)
 

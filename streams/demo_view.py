@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -41,9 +42,8 @@ class View:
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:
-            self._bar = Progress(
-                SpinnerColumn(), TextColumn("{task.description}"), BarColumn(30), console=self.console, transient=True
-            )
+            columns = (SpinnerColumn(), TextColumn("{task.description}"))
+            self._bar = Progress(*columns, console=self.console, transient=True, refresh_per_second=4)
             self._bar.start()
             self._bar.add_task("", total=None)
         return self
@@ -57,10 +57,10 @@ class View:
         self.console.print(Text(plain(line), style="dim"))
         self.status(line)
 
-    def status(self, line: str, done: int = 0, total: int | None = None) -> None:
+    def status(self, line: str) -> None:
         """The line at the bottom; nothing where there is no terminal."""
         if self._bar:
-            self._bar.update(self._bar.task_ids[0], description=plain(line), completed=done, total=total)
+            self._bar.update(self._bar.task_ids[0], description=escape(plain(line)))
 
     def heading(self) -> None:
         """The columns' names."""

@@ -107,7 +107,7 @@ class Bench:
 def summed(machine: Machine, profile: str, runs: Sequence[Both]) -> Bench:
     """The ratios of these runs."""
     bare_names = {name for run in runs for name in run.bare.model_seconds}
-    flow_names = {name for run in runs for name in run.flow.model_seconds}
+    flow_names = {name for run in runs for name in run.flow.lane_seconds}
     return Bench(
         machine,
         profile,
@@ -116,7 +116,7 @@ def summed(machine: Machine, profile: str, runs: Sequence[Both]) -> Bench:
         Spread.of([sum(run.bare.model_seconds.values()) for run in runs]),
         Spread.of([run.flow.times.flow_s for run in runs]),
         {name: Spread.of([run.bare.model_seconds.get(name, 0.0) for run in runs]) for name in bare_names},
-        {name: Spread.of([run.flow.model_seconds.get(name, 0.0) for run in runs]) for name in flow_names},
+        {name: Spread.of([run.flow.lane_seconds.get(name, 0.0) for run in runs]) for name in flow_names},
         runs[0].flow.times,
     )
 
