@@ -103,7 +103,7 @@ class FusionModule(nn.Module):
         self.head = nn.Linear(shape.dim, shape.out_dim)
         self.visual_head = nn.Sequential(nn.LayerNorm(shape.vision_dim), nn.Linear(shape.vision_dim, half))
         self.text_head = nn.Sequential(nn.LayerNorm(shape.text_dim), nn.Linear(shape.text_dim, half))
-        self.weights = nn.Parameter(torch.ones(len(DOMAINS), 3))
+        self.weights = nn.Parameter(torch.tensor([[0.3, 1.0, 0.7]]).repeat(len(DOMAINS), 1))
 
     def words(self, ids: Tensor) -> Tensor:
         """(batch, tokens) ids, 0 for padding → (batch, tokens, text_dim). The first id stands for the sentence."""
@@ -133,7 +133,7 @@ class FusionModule(nn.Module):
         tokens = torch.cat([looks, texts], 1) + self.places[: first_word + words.shape[1]]
         counts = torch.cat([has[:, :1].expand(-1, first_word), seen & has[:, 1:]], 1)
         counts = counts.index_fill(1, torch.tensor([0, first_word], device=counts.device), True)
-        together = self.head(self.branches[domain.value](tokens, counts, first_word))
+        together = F.normalize(self.head(self.branches[domain.value](tokens, counts, first_word)), dim=-1)
         weight = self.weights[DOMAINS.index(domain)]
         alone = [weight[1] * self.visual_unit(visual) * has[:, :1], weight[2] * self.text_unit(words) * has[:, 1:]]
         return F.normalize(weight[0] * together + torch.cat(alone, -1), dim=-1)

@@ -16,13 +16,11 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from encoders.engines import Domain
 from encoders.fusion import token_ids
 from encoders.network import Network, Shape, VisionNetwork
 from encoders.network_store import TOKENIZER
 from encoders.training.network_frames import Bank, FrameMixer, load_cutouts, make_bank
 from encoders.training.network_fusion import (
-    KEPT_FRAMES,
     Features,
     FusionSampler,
     FusionTrainee,
@@ -58,6 +56,7 @@ DEMO_SHAPE = Shape(
     },
     vision_dim=256,
     text_dim=128,
+    dim=128,
 )
 
 
@@ -110,7 +109,7 @@ def train_fusion(plan: Plan) -> None:
     texts = [variant_in(plan.out, listings, "train", number) for number in range(plan.variants)]
     tokenizer = tokenizer_in(plan.out, texts)
     ids = np.stack([ids_of(tokenizer, variant) for variant in texts])
-    features = features_in(plan, network.vision, "train", KEPT_FRAMES)
+    features = features_in(plan, network.vision, "train", int(rows.max()) + 1)
     sampler = FusionSampler(catalogue_of(listings, rows), features, ids, seed=5)
     torch.manual_seed(1)
     trainee = FusionTrainee(network.fusion)
@@ -154,16 +153,17 @@ def ids_of(tokenizer: Tokenizer, texts: Texts) -> NDArray[np.int16]:
     return np.stack([np.stack(sort) for sort in rows], 1).astype(np.int16)
 
 
-def features_in(plan: Plan, vision: VisionNetwork, split: str, kept: dict[Domain, int]) -> Features:
-    """The tower's features of a split, kept beside the checkpoint they were made with."""
+def features_in(plan: Plan, vision: VisionNetwork, split: str, looks: int) -> Features:
+    """The tower's features of a split's first ``looks``, kept beside the checkpoint they were made with."""
     path = plan.out / f"features-{split}.pt"
     if not path.exists() or path.stat().st_mtime < (plan.out / "vision.pt").stat().st_mtime:
-        cutouts = load_cutouts(plan.looks, split)
+        cutouts = load_cutouts(plan.looks, split)[:looks]
         mixer = FrameMixer(cutouts, bank_in(plan.looks, cutouts, 1), seed=4)
         channels_last(vision)
-        features = features_of(vision, mixer, len(cutouts), kept)
-        torch.save((features.of, features.empty), path)
-    return Features(*torch.load(path, weights_only=False))
+        features = features_of(vision, mixer, len(cutouts))
+        torch.save({"empty": features.empty} | {domain.value: found for domain, found in features.of.items()}, path)
+    kept = torch.load(path)
+    return Features({domain: kept[domain.value] for domain in Domain}, kept["empty"])
 
 
 STAGES: dict[str, Callable[[Plan], None]] = {"vision": train_vision, "fusion": train_fusion}

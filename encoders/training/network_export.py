@@ -9,11 +9,12 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from encoders.engines import FRAMES_PER_CLIP, Domain
 from encoders.network import FusionModule, Network, with_clip_token
@@ -23,13 +24,13 @@ from encoders.network_store import (
     VISION,
     NetworkConfig,
     Pixels,
-    Thresholds,
     load_weights,
     write_config,
     write_weights,
 )
 from encoders.training.network import (
     DEMO_SHAPE,
+    SHOP_SEED,
     Plan,
     features_in,
     fusion_weights,
@@ -38,7 +39,7 @@ from encoders.training.network import (
     variant_in,
     vision_weights,
 )
-from encoders.training.network_evaluation import Recall, Views, embedded, table
+from encoders.training.network_evaluation import Views, embedded, table
 from encoders.training.network_fusion import Features, FusionSampler, View, catalogue_of
 from encoders.training.network_looks import SIDE_PX, looks_of, make_shops
 from encoders.training.network_thresholds import Gallery, Trials, choose, make_trials, value
@@ -46,7 +47,6 @@ from encoders.world.shop import Split
 
 SPACE, TOWER = "vitrine-demo-1", "vitrine-demo-resnet-1"
 SPLIT_SEEDS: dict[Split, int] = {"valid": 8000, "test": 7000}
-KEPT = {Domain.PAGE: 2, Domain.VIDEO: 8, Domain.LIVE: 24}
 PIXELS = Pixels(SIDE_PX, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 LATE_WEIGHTS = (0.2, 0.3, 0.5, 0.7, 1.0, 1.5)
 
@@ -66,7 +66,7 @@ def seen(plan: Plan, network: Network, split: Split) -> HeldOut:
     _, rows = looks_of(listings)
     texts = variant_in(plan.out, listings, split, 0)
     ids = ids_of(tokenizer_in(plan.out, []), texts)[None]
-    features = features_in(plan, network.vision, split, KEPT)
+    features = features_in(plan, network.vision, split, int(rows.max()) + 1)
     sampler = FusionSampler(catalogue_of(listings, rows), features, ids, seed=6, dropped=False)
     views = sampler.views(np.arange(len(listings)))[0]
     silent = ~views[Domain.LIVE].has[:, 1].numpy()
@@ -112,19 +112,38 @@ def export(plan: Plan, out: Path) -> None:
     shutil.copy(plan.out / TOKENIZER, out / TOKENIZER)
     rows = {
         "network": table(test.views, None),
+        "picture alone": table(test.views, 0.0),
         "late fusion, 0.3": table(test.views, 0.3),
-        f"late fusion, tuned on validation ({weight})": table(test.views, weight),
+        f"late fusion, {weight} (tuned on validation)": table(test.views, weight),
     }
     _, right, withheld = value(trials_of(test, 2), thresholds)
-    write_card(out, rows, thresholds, {"named_rightly": right, "empty_rooms_left_unnamed": withheld})
+    measured: dict[str, object] = {
+        "r_at_1": {name: {way: str(recall) for way, recall in row.items()} for name, row in rows.items()},
+        "small_rooms": {"named_rightly": round(right, 3), "empty_rooms_left_unnamed": round(withheld, 3)},
+    }
+    write_card(plan, out, measured)
 
 
-def write_card(out: Path, rows: dict[str, dict[str, Recall]], thresholds: Thresholds, rooms: dict[str, float]) -> None:
-    """``measured.json``: what was measured, with its intervals."""
-    quality = {name: {way: asdict(recall) for way, recall in row.items()} for name, row in rows.items()}
-    sizes = {name: (out / name).stat().st_size for name in (VISION, FUSION, TOKENIZER)}
-    measured = {"r_at_1": quality, "small_rooms": rooms, "thresholds": asdict(thresholds), "bytes": sizes}
-    (out / "measured.json").write_text(json.dumps(measured, indent=1, ensure_ascii=False) + "\n")
+def write_card(plan: Plan, out: Path, measured: dict[str, object]) -> None:
+    """``card.json``: what the network is made of, how long it was trained and what was measured."""
+    training = {}
+    for stage in ("vision", "fusion"):
+        steps, seconds = torch.load(plan.out / f"{stage}.pt")["done"]
+        training[stage] = {"steps": steps, "seconds": round(seconds)}
+    network = Network(DEMO_SHAPE)
+    card = {
+        "space": SPACE,
+        "tower": TOWER,
+        "parameters": {half: _count(getattr(network, half)) for half in ("vision", "fusion")},
+        "bytes": {name: (out / name).stat().st_size for name in (VISION, FUSION, TOKENIZER)},
+        "seeds": {"train": SHOP_SEED, **SPLIT_SEEDS},
+        "training": training,
+    }
+    (out / "card.json").write_text(json.dumps(card | measured, indent=1, ensure_ascii=False) + "\n")
+
+
+def _count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ FAMILIES = 13
 SHELF_SIZE = 16
 SIDE_PX, PAGE_PX = 320, 256
 PAUSE_S = 0.3
+TOLD_WITHIN_S = 9  # a host who sells one of two that look alike says soon which one it is
 PLAN: tuple[tuple[str, int], ...] = (
     ("colour", 32), ("size", 26), ("pattern", 8), ("brand", 34), ("none", 14), ("shape", 28), ("off shelf", 26),
     ("material", 30), ("colour", 22),
@@ -36,6 +37,7 @@ PLAN: tuple[tuple[str, int], ...] = (
 """What is shown for how many seconds: a family by what its siblings differ in. A repeated word is the same family."""
 
 
+SEEN = ("colour", "pattern", "shape")
 OFF_SHELF_AXIS = "pattern"  # seen, so that the product can be told from siblings that are no more on the shelf than it
 
 
@@ -91,10 +93,14 @@ def axis_of_plan(word: str) -> bool:
 def _shelf(
     chosen: dict[str, tuple[Listing, ...]], shown: dict[str, Listing], rng: np.random.Generator
 ) -> tuple[Listing, ...]:
-    """What is shown, then siblings of it until the shelf is full, in a drawn order."""
-    siblings = [item for axis, family in chosen.items() for item in family if item != shown[axis]]
-    rest = [siblings[index] for index in rng.permutation(len(siblings))]
-    full = ([shown[axis] for axis in chosen] + rest)[:SHELF_SIZE]
+    """What is shown, then a sibling of each, then more of those that can be told by sight, in a drawn order.
+
+    Siblings that differ only in what is heard are one a family: until the host has said it, nobody can tell them.
+    """
+    siblings = {axis: [item for item in family if item != shown[axis]] for axis, family in chosen.items()}
+    first = [family[0] for family in siblings.values()]
+    rest = [item for axis in SEEN for item in siblings[axis][1:]]
+    full = ([shown[axis] for axis in chosen] + first + rest)[:SHELF_SIZE]
     return tuple(full[index] for index in rng.permutation(len(full)))
 
 
@@ -104,18 +110,50 @@ def make_speech(programme: Programme, seed: int) -> tuple[Sound, list[Sentence]]
     voice = Voice("en-us", HELD_OUT_VARIANTS[int(rng.integers(len(HELD_OUT_VARIANTS)))], 160, 45)
     track = np.zeros(programme.stretches[-1].end_ms * SAMPLE_RATE_HZ // 1000, np.float32)
     sentences: list[Sentence] = []
-    for stretch in programme.stretches:
-        talk = host(stretch.listing, programme.shelf, rng) if stretch.listing else pastime(rng)
-        for start, sound, line in _in_time(talk, stretch, voice):
-            track[start : start + len(sound)] = sound
-            times = (start * 1000 // SAMPLE_RATE_HZ, (start + len(sound)) * 1000 // SAMPLE_RATE_HZ)
-            sentences.append(Sentence(*times, line.text))
+    for number, stretch in enumerate(programme.stretches):
+        for line in talk_of(programme, stretch, voice, (seed, number)):
+            track[line.start : line.start + len(line.sound)] = line.sound
+            edges = (line.start, line.start + len(line.sound))
+            times = (edge * 1000 // SAMPLE_RATE_HZ for edge in edges)
+            sentences.append(Sentence(*times, line.words.text))
     hiss = rng.normal(0, 0.0025, len(track)).astype(np.float32)
     return (0.8 * track / np.abs(track).max() + hiss).clip(-1, 1), sentences
 
 
-def _in_time(talk: Iterator[Utterance], stretch: Stretch, voice: Voice) -> Iterator[tuple[int, Sound, Utterance]]:
-    """The sentences that fit into the stretch, each with the sample it begins at."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """One spoken sentence and the sample it begins at."""
+
+    start: int
+    sound: Sound
+    words: Utterance
+
+
+def talk_of(programme: Programme, stretch: Stretch, voice: Voice, seed: tuple[int, int]) -> list[Line]:
+    """What the host says in a stretch: the first talk that tells early what only words can tell."""
+    for attempt in itertools.count():
+        rng = np.random.default_rng([*seed, attempt, 5])
+        talk = host(stretch.listing, programme.shelf, rng) if stretch.listing else pastime(rng)
+        lines = list(_in_time(talk, stretch, voice))
+        if stretch.listing is None or _tells(lines, stretch, _telling(programme.shop, stretch.listing)):
+            return lines
+    raise AssertionError("unreachable: the attempts never end")
+
+
+def _telling(shop: Sequence[Listing], listing: Listing) -> str | None:
+    """The slot of speech that tells a listing from its siblings; None where sight does."""
+    axis = axis_of([other for other in shop if other.family == listing.family])
+    return None if axis in SEEN else axis
+
+
+def _tells(lines: Sequence[Line], stretch: Stretch, slot: str | None) -> bool:
+    first_s = TOLD_WITHIN_S + stretch.start_ms / 1000
+    early = [line for line in lines if line.start + len(line.sound) < first_s * SAMPLE_RATE_HZ]
+    return slot is None or any(said.slot == slot for line in early for said in line.words.said)
+
+
+def _in_time(talk: Iterator[Utterance], stretch: Stretch, voice: Voice) -> Iterator[Line]:
+    """The sentences that fit into the stretch."""
     pause = int(PAUSE_S * SAMPLE_RATE_HZ)
     now, end = (edge * SAMPLE_RATE_HZ // 1000 for edge in (stretch.start_ms, stretch.end_ms))
     now += pause // 2
@@ -123,7 +161,7 @@ def _in_time(talk: Iterator[Utterance], stretch: Stretch, voice: Voice) -> Itera
         sound = speak(line.text, voice)
         if now + len(sound) > end:
             return
-        yield now, sound, line
+        yield Line(now, sound, line)
         now += len(sound) + pause
 
 

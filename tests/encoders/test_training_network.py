@@ -1,0 +1,150 @@
+"""The pieces of the network's training: frames, losses, texts, batches, thresholds."""
+
+import numpy as np
+import pytest
+import torch
+
+from encoders.engines import Domain
+from encoders.network import DOMAINS
+from encoders.network_store import Thresholds
+from encoders.training.network_evaluation import hits_at_1, recall, shelves
+from encoders.training.network_frames import FrameMixer, make_bank
+from encoders.training.network_fusion import KEPT_FRAMES, Features, FusionSampler, catalogue_of
+from encoders.training.network_looks import looks_of, squared
+from encoders.training.network_losses import info_nce
+from encoders.training.network_texts import draw_variant, keep_texts, kept_texts, rebranded
+from encoders.training.network_thresholds import Trials, choose, value
+from encoders.training.network_vision import LookSampler, labels_of
+from encoders.world.lexicon import is_brand_of
+from encoders.world.shop import SIBLINGS, Listing, make_shop
+
+pytestmark = pytest.mark.hermetic
+
+
+@pytest.fixture(scope="module")
+def shop() -> tuple[Listing, ...]:
+    return make_shop(4, 48, "train")
+
+
+@pytest.fixture(scope="module")
+def mixer() -> FrameMixer:
+    rng = np.random.default_rng(0)
+    cutouts = rng.integers(0, 256, (5, 6, 64, 64, 4), np.uint8)
+    return FrameMixer(torch.from_numpy(cutouts), make_bank(rng, [cutouts[0, 0]], 3), seed=1)
+
+
+def test_frames_have_their_shape_and_stay_within_what_a_screen_shows(mixer: FrameMixer) -> None:
+    looks = torch.tensor([0, 4, 2])
+    assert mixer.page(looks).shape == (3, 3, 64, 64)
+    for frames in (mixer.video(looks, 2), mixer.live(looks, 2), mixer.empty(3, 2)):
+        assert frames.shape == (3, 2, 3, 64, 64)
+        assert float(frames.min()) >= 0 and float(frames.max()) <= 255
+
+
+def test_frames_are_drawn_anew_and_the_same_from_the_same_seed() -> None:
+    rng = np.random.default_rng(0)
+    cutouts = torch.from_numpy(rng.integers(0, 256, (2, 6, 64, 64, 4), np.uint8))
+    bank = make_bank(rng, [cutouts[0, 0].numpy()], 3)
+    one, two = (FrameMixer(cutouts, bank, seed=3) for _ in range(2))
+    first = one.live(torch.tensor([1]), 2)
+    assert torch.equal(first, two.live(torch.tensor([1]), 2))
+    assert not torch.equal(first, one.live(torch.tensor([1]), 2))
+
+
+def test_a_cutout_is_fitted_into_a_square() -> None:
+    square = squared(np.full((20, 40, 4), 255, np.uint8))
+    assert square.shape == (64, 64, 4)
+    rows = np.nonzero(square[..., 3].any(1))[0]
+    assert (rows.min(), rows.max()) == (16, 47)
+
+
+def test_the_loss_is_small_for_pairs_that_meet_and_leaves_out_what_cannot_be_told() -> None:
+    met = torch.eye(4)
+    assert info_nce(met, met) < info_nce(met, met.roll(1, 0))
+    twins = torch.tensor([[1.0, 0], [1.0, 0], [0, 1.0]])
+    same = torch.zeros(3, 3, dtype=torch.bool)
+    same[0, 1] = same[1, 0] = True
+    assert info_nce(twins, twins, same) < info_nce(twins, twins)
+    assert info_nce(met, met, counts=torch.tensor([True, False, False, False])) == 0
+
+
+def test_a_batch_of_looks_holds_siblings_of_one_kind_together(shop: tuple[Listing, ...]) -> None:
+    looks, rows = looks_of(shop)
+    assert len(looks) < len(shop)
+    families = [""] * len(looks)
+    for listing, row in zip(shop, rows, strict=True):
+        families[int(row)] = listing.family
+    batch = LookSampler(looks, families, 0).batch()
+    kinds = [looks[int(number)].kind for number in batch]
+    assert len(set(kinds)) == 6 and len(kinds) == len(batch)
+    labels = labels_of(looks)
+    plain = torch.tensor([look.pattern == "plain" for look in looks])
+    assert torch.equal(labels.named[:, 4] == -100, plain)
+
+
+def test_new_brands_are_shared_as_the_old_ones_were(shop: tuple[Listing, ...]) -> None:
+    rng = np.random.default_rng(1)
+    for start in range(0, 24, SIBLINGS):
+        family = shop[start : start + SIBLINGS]
+        renamed = rebranded(family, "train", rng)
+        assert len({item.brand for item in renamed}) == len({item.brand for item in family})
+        for item in renamed:
+            assert item.title.startswith(item.brand) and is_brand_of(item.brand, "train")
+
+
+def test_texts_are_the_same_from_the_same_seed_and_kept(
+    shop: tuple[Listing, ...], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    texts = draw_variant(shop, "train", 5)
+    assert texts == draw_variant(shop, "train", 5) != draw_variant(shop, "train", 6)
+    path = tmp_path_factory.mktemp("texts") / "texts.txt"
+    keep_texts(texts, path)
+    assert kept_texts(path) == texts
+    assert all(text == "" or ";" in text for text in texts.lives)
+    assert 0.03 < np.mean([text == "" for text in texts.lives]) < 0.3
+
+
+def test_a_batch_of_views_marks_siblings_by_what_they_share(shop: tuple[Listing, ...]) -> None:
+    _, rows = looks_of(shop)
+    rng = np.random.default_rng(0)
+    looks = int(rows.max()) + 1
+    of = {domain: torch.from_numpy(rng.normal(size=(looks, KEPT_FRAMES[domain], 4))) for domain in DOMAINS}
+    ids = rng.integers(3, 50, (2, len(shop), 3, 33)).astype(np.int16)
+    ids[:, :, :, 20:] = 0
+    sampler = FusionSampler(catalogue_of(shop, rows), Features(of, torch.zeros(8, 4).half()), ids, seed=1)
+    views, same_look, same_text = sampler.batch()
+    batch = len(same_look)
+    assert views[Domain.LIVE].visual.shape == (batch, 9, 4)
+    assert views[Domain.PAGE].ids.shape == (batch, 20), "columns of padding alone are cut"
+    assert bool(views[Domain.VIDEO].has.any(1).all()), "a view without anything cannot be embedded"
+    assert not (same_look & same_text).any()
+    pairs = (same_look | same_text).sum(1)
+    assert torch.equal(pairs, torch.full((batch,), SIBLINGS - 1))
+
+
+def test_recall_counts_the_diagonal_and_shelves_hold_siblings() -> None:
+    scores = np.eye(40, dtype=np.float32)
+    assert hits_at_1(scores).all()
+    found = recall(hits_at_1(scores), np.random.default_rng(0))
+    assert (found.share, found.low, found.high, found.count) == (1.0, 1.0, 1.0, 40)
+    for product, shelf in enumerate(shelves(40, np.random.default_rng(0))):
+        assert shelf[0] == product and len(set(shelf)) == 16
+        assert {other for other in range(40) if other // SIBLINGS == product // SIBLINGS} <= set(shelf)
+
+
+def test_thresholds_separate_what_is_shown_from_what_is_not() -> None:
+    shows = np.array([True] * 50 + [False] * 50)
+    trials = Trials(
+        shelf=np.where(shows, 0.8, 0.4),
+        shelf_lead=np.full(100, 0.3),
+        shelf_right=shows,
+        off=np.full(100, 0.3),
+        off_lead=np.full(100, 0.3),
+        off_right=np.zeros(100, bool),
+        silent=np.zeros(100, bool),
+        shows=shows,
+    )
+    chosen = choose(trials)
+    assert 0.4 < chosen.min_score <= 0.8
+    assert value(trials, chosen)[1:] == (1.0, 1.0)
+    assert value(trials, Thresholds(0.9, 0.9, 0.0, 0.1))[1:] == (0.0, 1.0)
