@@ -8,7 +8,7 @@ cannot be decoded is left out. Whatever goes wrong beyond that is an `Unreadable
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, cast
 
 import av
 from av.container import InputContainer
@@ -25,7 +25,9 @@ LIBAV_ERRORS = (av.FFmpegError, ValueError, EOFError, OverflowError, MemoryError
 
 SoundPacket: TypeAlias = "av.Packet[av.AudioStream]"
 PicturePacket: TypeAlias = "av.Packet[av.VideoStream]"
-_Track = TypeVar("_Track", av.AudioStream, av.VideoStream)
+AnyStream: TypeAlias = av.AudioStream | av.VideoStream
+AnyPacket: TypeAlias = "SoundPacket | PicturePacket"
+_Track = TypeVar("_Track", bound=AnyStream)
 
 MAX_PACKETS = 60_000
 """Of one track; 600 s at 60 frames a second are 36,000."""
@@ -55,7 +57,7 @@ def packets(container: InputContainer, stream: _Track) -> "Iterator[av.Packet[_T
         if packet is None:
             return
         if packet.size:
-            yield packet
+            yield cast("av.Packet[_Track]", packet)
     raise Unreadable(Reason.UNDECODABLE, f"more than {MAX_PACKETS} packets in one track")
 
 

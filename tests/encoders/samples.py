@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from io import BytesIO
 
 import av
@@ -24,11 +25,12 @@ class Recipe:
     video: str | None = "libx264"
     audio: str | None = "aac"
     gop: int = 25
-    width: int = 320
-    height: int = 180
+    width: int = 160
+    height: int = 90
     b_frames: int = 2
 
 
+@cache
 def make_media(recipe: Recipe = Recipe()) -> bytes:
     """The media as bytes, the same for the same recipe."""
     memory = BytesIO()
@@ -49,7 +51,7 @@ def make_media(recipe: Recipe = Recipe()) -> bytes:
     return memory.getvalue()
 
 
-def counter(number: int, width: int = 320, height: int = 180) -> NDArray[np.uint8]:
+def counter(number: int, width: int = 160, height: int = 90) -> NDArray[np.uint8]:
     """(height, width, 3): the number as bars, the lowest bit first."""
     bars = np.array([255 * (number >> bit & 1) for bit in range(BITS)], np.uint8)
     row = bars[np.arange(width) * BITS // width]
@@ -65,7 +67,8 @@ def read_counter(pixels: NDArray[np.uint8]) -> int:
 
 def _video_track(out: OutputContainer, recipe: Recipe) -> av.VideoStream:
     x264 = {"sc_threshold": "0", "keyint_min": str(recipe.gop), "preset": "ultrafast", "bf": str(recipe.b_frames)}
-    options = x264 if recipe.video == "libx264" else {}
+    x265 = {"preset": "ultrafast", "x265-params": "open-gop=0:pools=1:log-level=error"}
+    options = {"libx264": x264, "libx265": x265}.get(str(recipe.video), {})
     track = out.add_stream(str(recipe.video), rate=FPS, options=options)
     assert isinstance(track, av.VideoStream)
     track.width, track.height, track.pix_fmt = recipe.width, recipe.height, "yuv420p"

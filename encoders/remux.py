@@ -1,0 +1,148 @@
+"""a file, a folder of segments, or an HLS URL → self-contained MPEG-TS segments: what `vitrine push` pushes.
+
+Nothing is encoded anew where the source's codecs fit into MPEG-TS and its key frames are not further apart than twice
+the wanted length; where they are not, only that track is, and it is said. The source is the operator's own and is
+trusted: libav may follow what its playlist names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+
+from encoders.containers import LIBAV_ERRORS, MEDIA_FORMATS, AnyPacket, AnyStream, opened, packets
+from encoders.cutter import Clock, CutSegment, Cutter
+from encoders.engines import EngineError, Unreadable
+from encoders.tracks import COPIED, CopiedTrack, EncodedPictures, EncodedSound, Track
+
+_TOO_FAR = 2.0
+"""Key frames may be so many segments apart before the pictures are encoded anew."""
+_TIMEOUTS_S = (15.0, 60.0)
+"""For opening a URL, and for each read of it."""
+_CONTENT_TYPES = {".ts": "video/mp2t", ".mp4": "video/mp4", ".m4s": "video/mp4", ".webm": "video/webm"}
+_NO_SEGMENTS = frozenset({".m3u8", ".json", ".txt", ".md"})
+"""Found beside segments."""
+
+
+class SourceUnreadable(EngineError):
+    """There is nothing to push in the source; the text says what, where, and what was expected."""
+
+
+def segments(
+    source: str | Path, segment_s: float = 4.0, say: Callable[[str], None] = lambda _: None
+) -> Iterator[CutSegment]:
+    """The source in segments, their times contiguous from 0. `say` is told once what is encoded anew, and why.
+
+    Raises `SourceUnreadable`. A source that breaks off gives what it has, and `say` is told.
+    """
+    if Path(source).is_dir():
+        yield from _folder(Path(source), segment_s)
+        return
+    try:
+        container = av.open(str(source), "r", metadata_errors="replace", timeout=_TIMEOUTS_S)
+    except LIBAV_ERRORS as failure:
+        wanted = "a media file, a folder of segments or an HLS URL is wanted"
+        raise SourceUnreadable(f"{source} cannot be opened ({failure}); {wanted}") from failure
+    with container:
+        yield from _Remuxing(container, segment_s, say).run()
+
+
+@dataclass(slots=True)
+class _Remuxing:
+    """One source on its way; `run` is called once."""
+
+    container: InputContainer
+    segment_s: float
+    say: Callable[[str], None]
+
+    def run(self) -> Iterator[CutSegment]:
+        lead, sound = _leading(self.container)
+        tracks = {stream.index: self._track(stream) for stream in (lead, sound) if stream}
+        cutter, clock = Cutter(self.segment_s, has_sound=sound is not None), Clock()
+        for packet in self._packets([stream for stream in (lead, sound) if stream]):
+            clock.straighten(packet)
+            index = packet.stream_index
+            for made in tracks[index].feed(packet):
+                yield from cutter.admit(made, tracks[index], index == lead.index)
+            if cutter.without_key_s() > _TOO_FAR * self.segment_s and isinstance(tracks[lead.index], CopiedTrack):
+                tracks[lead.index] = self._encoded(
+                    lead, f"key frames are more than {_TOO_FAR * self.segment_s:g} s apart"
+                )
+                for back in cutter.take_back():
+                    for made in tracks[lead.index].feed(back):
+                        yield from cutter.admit(made, tracks[lead.index], leads=True)
+        for index, track in tracks.items():
+            for made in track.feed(None):
+                yield from cutter.admit(made, track, index == lead.index)
+        yield from cutter.close()
+
+    def _packets(self, streams: list[AnyStream]) -> Iterator[AnyPacket]:
+        """The packets with something in them, up to the end or to where the source breaks off."""
+        found = self.container.demux(streams)
+        while True:
+            try:
+                packet = next(found, None)
+            except LIBAV_ERRORS as failure:
+                self.say(f"the source breaks off: {failure}")
+                return
+            if packet is None:
+                return
+            if packet.size and isinstance(packet.stream, AnyStream):
+                yield cast("AnyPacket", packet)
+
+    def _track(self, stream: AnyStream) -> Track:
+        if stream.codec_context is None:
+            raise SourceUnreadable(f"the codec of the source's {stream.type} track is not known")
+        name = stream.codec_context.codec.canonical_name  # the decoder of mp3 calls itself "mp3float"
+        return CopiedTrack(stream) if name in COPIED else self._encoded(stream, f"MPEG-TS does not carry {name}")
+
+    def _encoded(self, stream: AnyStream, why: str) -> Track:
+        what = "pictures" if isinstance(stream, av.VideoStream) else "sound"
+        self.say(f"the {what} are encoded anew: {why}" if what == "pictures" else f"the {what} is encoded anew: {why}")
+        if isinstance(stream, av.VideoStream):
+            return EncodedPictures(stream, self.segment_s, why)
+        return EncodedSound(stream, why)
+
+
+def _leading(container: InputContainer) -> tuple[AnyStream, av.AudioStream | None]:
+    """The track that decides the cuts, and the sound beside it. A cover picture is no track."""
+    covers = Disposition.attached_pic | Disposition.timed_thumbnails
+    pictures = [stream for stream in container.streams.video if not stream.disposition & covers]
+    sound = container.streams.audio[0] if container.streams.audio else None
+    if pictures:
+        return pictures[0], sound
+    if sound is None:
+        raise SourceUnreadable("the source has neither pictures nor sound")
+    return sound, None
+
+
+def _folder(folder: Path, segment_s: float) -> Iterator[CutSegment]:
+    """The files by name, each a segment as it is; one that cannot be read is said to last `segment_s`."""
+    start_ms = 0
+    files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+    for file in files:
+        if file.suffix.lower() in _NO_SEGMENTS:
+            continue
+        media = file.read_bytes()
+        duration_ms = _duration_ms(media) or round(segment_s * 1000)
+        content_type = _CONTENT_TYPES.get(file.suffix.lower(), "application/octet-stream")
+        yield CutSegment(media, start_ms, duration_ms, content_type)
+        start_ms += duration_ms
+
+
+def _duration_ms(media: bytes) -> int | None:
+    """How long the leading track lasts; None where it cannot be read."""
+    try:
+        with opened(media, MEDIA_FORMATS) as container:
+            lead, _ = _leading(container)
+            spans = [(p.pts, p.pts + (p.duration or 0)) for p in packets(container, lead) if p.pts is not None]
+            ticks = max(end for _, end in spans) - min(start for start, _ in spans)
+            return max(1, round(ticks * (lead.time_base or 0) * 1000))
+    except (Unreadable, SourceUnreadable):
+        return None

@@ -1,0 +1,122 @@
+"""one track of a source → packets that MPEG-TS can carry: copied where that can be, encoded anew where it must.
+
+Whoever cuts the packets does not see the difference. Nothing is added or left out: each decoded frame is encoded once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from io import BytesIO
+from typing import Protocol
+
+import av
+from av.video.frame import PictureType
+
+from encoders.containers import LIBAV_ERRORS, AnyPacket, AnyStream
+
+COPIED = frozenset({"h264", "hevc", "mpeg2video", "aac", "mp3", "mp2", "ac3", "eac3"})
+"""Codecs that MPEG-TS carries and every decoder of it reads."""
+_SOUND_HZ = 48_000
+
+
+class Track(Protocol):
+    """Takes packets of the source, gives packets to cut."""
+
+    @property
+    def template(self) -> AnyStream:
+        """What a muxer needs to know of the packets."""
+
+    @property
+    def reencoded(self) -> str:
+        """Why the track is encoded anew; empty: it is copied."""
+
+    def feed(self, packet: AnyPacket | None) -> list[AnyPacket]:
+        """What comes out for one packet; None: the source ended."""
+
+
+class CopiedTrack:
+    """The source's own packets."""
+
+    reencoded = ""
+
+    def __init__(self, stream: AnyStream) -> None:
+        self.template = stream
+
+    def feed(self, packet: AnyPacket | None) -> list[AnyPacket]:
+        return [packet] if packet is not None else []
+
+
+class EncodedPictures:
+    """H.264 with a key frame at least every `segment_s`."""
+
+    def __init__(self, stream: av.VideoStream, segment_s: float, reencoded: str) -> None:
+        self.reencoded = reencoded
+        self._source = stream.codec_context
+        self._segment_s = segment_s
+        self._next_key_s: float | None = None
+        self._home = av.open(BytesIO(), "w", format="mpegts")
+        options = {"preset": "veryfast", "tune": "zerolatency", "forced-idr": "1"}
+        self.template = self._home.add_stream("libx264", rate=stream.average_rate or 25, options=options)
+        self.template.width, self.template.height = self._source.width // 2 * 2, self._source.height // 2 * 2
+        self.template.pix_fmt = "yuv420p"
+        self.template.codec_context.time_base = self._tick = stream.time_base or Fraction(1, 90_000)
+        self.template.codec_context.gop_size = 100_000
+        self._home.start_encoding()
+        self._frame_ticks = round(1 / ((stream.average_rate or 25) * self._tick))
+
+    def feed(self, packet: AnyPacket | None) -> list[AnyPacket]:
+        packets = [made for frame in self._frames(packet) for made in self.template.encode(frame)]
+        packets += self.template.encode(None) if packet is None else []
+        for made in packets:
+            made.duration = made.duration or self._frame_ticks
+        return packets
+
+    def _frames(self, packet: AnyPacket | None) -> Iterator[av.VideoFrame]:
+        for frame in _decoded(self._source, packet):
+            if not isinstance(frame, av.VideoFrame) or frame.pts is None:
+                continue
+            now_s = float(frame.pts * self._tick)
+            is_key = self._next_key_s is None or now_s >= self._next_key_s
+            if is_key:
+                self._next_key_s = (now_s if self._next_key_s is None else self._next_key_s) + self._segment_s
+            fitted = frame.reformat(self.template.width, self.template.height, "yuv420p")
+            fitted.pts, fitted.time_base = frame.pts, self._tick  # frames that a decoder held back have no base
+            fitted.pict_type = PictureType.I if is_key else PictureType.NONE
+            yield fitted
+
+
+class EncodedSound:
+    """AAC at 48 kHz, at most stereo."""
+
+    def __init__(self, stream: av.AudioStream, reencoded: str) -> None:
+        self.reencoded = reencoded
+        self._source = stream.codec_context
+        self._tick = stream.time_base or Fraction(1, _SOUND_HZ)
+        self._home = av.open(BytesIO(), "w", format="mpegts")
+        self.template = self._home.add_stream("aac", rate=_SOUND_HZ)
+        self.template.layout = "mono" if self._source.layout.nb_channels == 1 else "stereo"
+        self.template.codec_context.time_base = Fraction(1, _SOUND_HZ)
+        self._home.start_encoding()
+        self._resampler = av.AudioResampler("fltp", self.template.layout, _SOUND_HZ, 1024)
+
+    def feed(self, packet: AnyPacket | None) -> list[AnyPacket]:
+        sounds = []
+        for frame in _decoded(self._source, packet):
+            if isinstance(frame, av.AudioFrame):
+                frame.time_base = self._tick
+                sounds += self._resampler.resample(frame)
+        if packet is None:
+            sounds += self._resampler.resample(None)
+        packets = [made for part in sounds for made in self.template.encode(part)]
+        return [*packets, *(self.template.encode(None) if packet is None else ())]
+
+
+def _decoded(
+    context: av.AudioCodecContext | av.VideoCodecContext, packet: AnyPacket | None
+) -> list[av.AudioFrame] | list[av.VideoFrame]:
+    """The frames that a packet completes; a damaged packet completes none."""
+    try:
+        return context.decode(packet)
+    except LIBAV_ERRORS:
+        return []

@@ -1,0 +1,168 @@
+"""Cutting a source loses nothing: every frame and every sound comes out once, and times go on without a gap."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from encoders.containers import MEDIA_FORMATS, opened, packets
+from encoders.cutter import CutSegment
+from encoders.media import PyAvDecoder
+from encoders.remux import SourceUnreadable, segments
+from tests.encoders.samples import Recipe, make_media, read_counter
+
+pytestmark = pytest.mark.hermetic
+
+DECODER = PyAvDecoder()
+
+
+def cut(path: Path, recipe: Recipe, segment_s: float = 1.0) -> list[CutSegment]:
+    path.write_bytes(make_media(recipe))
+    return list(segments(path, segment_s))
+
+
+def numbers(media: bytes) -> list[int]:
+    """The frames of a segment, by the counters in their pictures, decoded from this segment alone."""
+    with opened(media, MEDIA_FORMATS) as container:
+        frames = (frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
+        return [read_counter(np.asarray(frame, np.uint8)) for frame in frames]
+
+
+def sound_packets(media: bytes) -> list[bytes]:
+    with opened(media, MEDIA_FORMATS) as container:
+        return [bytes(packet) for packet in packets(container, container.streams.audio[0])]
+
+
+def gapless(cuts: list[CutSegment]) -> bool:
+    ends = [piece.start_ms + piece.duration_ms for piece in cuts]
+    return cuts[0].start_ms == 0 and [piece.start_ms for piece in cuts[1:]] == ends[:-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [
+        ("a.ts", Recipe(seconds=6)),
+        ("a.mp4", Recipe(seconds=3, container="mp4")),
+        ("a.mkv", Recipe(seconds=3, container="matroska", audio="mp3")),
+        ("hevc.ts", Recipe(seconds=2, video="libx265")),
+    ],
+)
+def test_a_source_of_fitting_codecs_is_copied_packet_by_packet(tmp_path: Path, name: str, recipe: Recipe) -> None:
+    cuts = cut(tmp_path / name, recipe)
+    assert not any(piece.reencoded for piece in cuts)
+    assert len(cuts) == recipe.seconds
+    assert gapless(cuts)
+    frames = [numbers(piece.media) for piece in cuts]
+    assert [number for part in frames for number in part] == list(range(round(recipe.seconds * 25)))
+    assert sum(piece.duration_ms for piece in cuts) == pytest.approx(1000 * recipe.seconds, abs=60)
+    if name.endswith(".ts"):
+        whole = sound_packets((tmp_path / name).read_bytes())
+        assert [packet for piece in cuts for packet in sound_packets(piece.media)] == whole
+
+
+def test_sound_goes_with_the_pictures_it_belongs_to(tmp_path: Path) -> None:
+    for piece in cut(tmp_path / "a.mp4", Recipe(seconds=6, container="mp4")):
+        heard_ms = len(DECODER.audio(piece.media)) / 32
+        assert heard_ms == pytest.approx(piece.duration_ms, abs=60)
+
+
+def test_joined_again_the_sound_is_the_source_s_sound(tmp_path: Path) -> None:
+    cuts = cut(tmp_path / "a.ts", Recipe(seconds=6))
+    whole = DECODER.audio((tmp_path / "a.ts").read_bytes())
+    joined = b"".join(DECODER.audio(piece.media) for piece in cuts)
+    assert len(joined) == pytest.approx(len(whole), abs=32 * 10)
+    ours, theirs = (np.frombuffer(pcm, "<i2").astype(np.float64)[:90_000] for pcm in (joined, whole))
+    assert np.corrcoef(ours, theirs)[0, 1] > 0.9
+
+
+def test_a_foreign_codec_is_encoded_anew_without_losing_a_frame(tmp_path: Path) -> None:
+    recipe = Recipe(seconds=4, container="matroska", video="libvpx", audio="libopus")
+    (tmp_path / "a.webm").write_bytes(make_media(recipe))
+    told: list[str] = []
+    cuts = list(segments(tmp_path / "a.webm", 1.0, told.append))
+    assert [len(told), all("does not carry" in line for line in told)] == [2, True]
+    assert all("vp8" in piece.reencoded and "opus" in piece.reencoded for piece in cuts)
+    assert gapless(cuts)
+    assert [number for piece in cuts for number in numbers(piece.media)] == list(range(100))
+    assert sum(len(DECODER.audio(piece.media)) / 32 for piece in cuts) == pytest.approx(4000, abs=60)
+
+
+def test_key_frames_too_far_apart_are_made_and_said(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(make_media(Recipe(seconds=8, gop=1000, container="mp4")))
+    told: list[str] = []
+    cuts = list(segments(tmp_path / "a.mp4", 1.0, told.append))
+    assert told == ["the pictures are encoded anew: key frames are more than 2 s apart"]
+    assert [piece.duration_ms for piece in cuts][:-1] == [1000] * 7
+    assert gapless(cuts)
+    assert [number for piece in cuts for number in numbers(piece.media)] == list(range(200))
+
+
+def test_what_was_copied_before_stays_copied(tmp_path: Path) -> None:
+    steady, long_gop = Recipe(seconds=3), Recipe(seconds=5, gop=1000)
+    source = playlist(tmp_path, [make_media(steady), make_media(long_gop)], discontinuous=True)
+    cuts = list(segments(source, 1.0))
+    assert [bool(piece.reencoded) for piece in cuts] == [False] * 3 + [True] * 5
+    assert gapless(cuts)
+    assert [n for piece in cuts for n in numbers(piece.media)] == [*range(75), *range(125)]
+
+
+def playlist(folder: Path, parts: list[bytes], discontinuous: bool = False) -> Path:
+    """A finished HLS playlist on disk."""
+    lines = ["#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-TARGETDURATION:6"]
+    for number, part in enumerate(parts):
+        (folder / f"part{number}.ts").write_bytes(part)
+        lines += ["#EXT-X-DISCONTINUITY"] if discontinuous and number else []
+        lines += ["#EXTINF:4.0,", f"part{number}.ts"]
+    (folder / "list.m3u8").write_text("\n".join([*lines, "#EXT-X-ENDLIST", ""]))
+    return folder / "list.m3u8"
+
+
+def test_an_hls_playlist_is_one_source(tmp_path: Path) -> None:
+    (tmp_path / "whole.ts").write_bytes(make_media(Recipe(seconds=6)))
+    parts = [piece.media for piece in segments(tmp_path / "whole.ts", 2.0)]
+    cuts = list(segments(playlist(tmp_path, parts, discontinuous=True), 1.0))
+    assert gapless(cuts)
+    assert [number for piece in cuts for number in numbers(piece.media)] == list(range(150))
+    assert cuts[-1].start_ms + cuts[-1].duration_ms == pytest.approx(6000, abs=120)
+
+
+def test_a_folder_of_segments_is_pushed_file_by_file(tmp_path: Path) -> None:
+    parts = [make_media(Recipe(seconds=seconds)) for seconds in (2, 3)]
+    for name, data in (("001.ts", parts[0]), ("002.ts", b"damaged"), ("003.ts", parts[1]), ("list.m3u8", b"#EXTM3U")):
+        (tmp_path / name).write_bytes(data)
+    cuts = list(segments(tmp_path, 4.0))
+    assert [(piece.media, piece.start_ms, piece.duration_ms) for piece in cuts] == [
+        (parts[0], 0, 2000),
+        (b"damaged", 2000, 4000),
+        (parts[1], 6000, 3000),
+    ]
+
+
+def test_sound_alone_is_cut_by_time(tmp_path: Path) -> None:
+    cuts = cut(tmp_path / "a.ts", Recipe(seconds=5, video=None), segment_s=2.0)
+    assert len(cuts) == 3
+    assert gapless(cuts)
+    whole = sound_packets((tmp_path / "a.ts").read_bytes())
+    assert [packet for piece in cuts for packet in sound_packets(piece.media)] == whole
+
+
+def test_a_truncated_source_gives_what_it_has_and_says_so(tmp_path: Path) -> None:
+    whole = make_media(Recipe(seconds=6))
+    (tmp_path / "a.ts").write_bytes(whole[: len(whole) // 2])
+    cuts = list(segments(tmp_path / "a.ts", 1.0))
+    assert gapless(cuts)
+    seen = [number for piece in cuts for number in numbers(piece.media)]
+    assert seen[:50] == list(range(50))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"plain text"])
+def test_a_source_that_is_none_is_refused_with_what_is_wanted(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "a.mp4").write_bytes(content)
+    with pytest.raises(SourceUnreadable, match=r"a\.mp4 cannot be opened .* is wanted"):
+        list(segments(tmp_path / "a.mp4"))
+
+
+def test_cutting_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    recipe = Recipe(seconds=3, container="mp4")
+    assert cut(tmp_path / "a.mp4", recipe) == cut(tmp_path / "b.mp4", recipe)
