@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from encoders.engines import Domain
 from encoders.fusion import token_ids
 from encoders.network import Network, Shape, VisionNetwork
 from encoders.network_store import TOKENIZER
