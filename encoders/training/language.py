@@ -11,7 +11,7 @@ import argparse
 import itertools
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,21 +69,22 @@ def load_tokenizer(plan: Plan) -> Tokenizer:
     """The byte-level BPE of ``plan.out``, trained first where there is none; special tokens have the highest ids."""
     path = plan.out / "tokenizer.json"
     if not path.exists():
-        _train_tokenizer(plan.seed).save(str(path))
+        drawn = itertools.islice(windows(plan.seed + 1, "train"), 12_000)
+        new_tokenizer(f" {window.text} {window.answer()}" for window in drawn).save(str(path))
     return Tokenizer.from_file(str(path))
 
 
-def _train_tokenizer(seed: int) -> Tokenizer:
+def new_tokenizer(lines: Iterable[str]) -> Tokenizer:
+    """A tokenizer of at most ``VOCABULARY`` tokens for text like ``lines``."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     tokenizer.decoder = decoders.ByteLevel()
-    drawn = itertools.islice(windows(seed + 1, "train"), 12_000)
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY - len(SPECIALS),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator((f" {window.text} {window.answer()}" for window in drawn), trainer)
+    tokenizer.train_from_iterator(lines, trainer)
     tokenizer.add_special_tokens(list(SPECIALS))
     return tokenizer
 

@@ -29,8 +29,8 @@ POOL = 384
 """Items drawn at once and cut into batches of like lengths, so that little is spent on padding."""
 BATCH_POSITIONS = 2800
 """Encoder positions in a batch, pads included: 22 items of 1.6 s or 5 of 10 s."""
-SHORT_FRAMES, SHORT_SHARE = 280, 0.35
-"""Single sentences come first: for this share of the time only items up to this length are drawn."""
+SHORT_FRAMES, SHORT_SHARE, LONG_FRAMES = 280, 0.5, 420
+"""Single sentences come first: for this share of the time only short items are drawn, then up to the longer bound."""
 PEAK_RATE = 2e-3
 WARM_UP_STEPS = 200
 LOOK_POOLS = 15
@@ -155,7 +155,7 @@ def batches(plan: Plan, tokenizer: Tokenizer, progress: Progress) -> Iterator[Sp
     """Batches of like lengths, a few items with timestamps; first the short ones."""
     rng = np.random.default_rng(plan.seed + 1000 * progress.resumed)
     while True:
-        longest = SHORT_FRAMES if progress.seconds < SHORT_SHARE * plan.minutes * 60 else 10_000
+        longest = SHORT_FRAMES if progress.seconds < SHORT_SHARE * plan.minutes * 60 else LONG_FRAMES
         corpus = [item for item in read_corpus(plan.corpus) if len(item.mels) <= longest]
         for _ in range(LOOK_POOLS):
             rows = [corpus[index] for index in rng.choice(len(corpus), min(POOL, len(corpus)), replace=False)]

@@ -19,7 +19,7 @@ from transformers.models.whisper.modeling_whisper import WhisperAttention, Whisp
 PADS = 32
 POSITIONS, SHORT_POSITIONS, REST_POSITIONS = 1500, 500, 50
 """Encoder positions of 30 s, of 10 s, and of the silence that a short padding must leave."""
-CTC_WEIGHT = 0.5
+CTC_WEIGHT = 1.0
 LETTERS = " abcdefghijklmnopqrstuvwxyz"
 """The classes of the auxiliary CTC loss after the blank, which is class 0."""
 

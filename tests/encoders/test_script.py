@@ -35,7 +35,7 @@ def window_of(seed: int, noise: Noise | None = None) -> Window:
 
 
 @given(seed=st.integers(0, 2**31))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_a_host_names_brand_and_noun_first_and_again_and_again(seed: int) -> None:
     rng = np.random.default_rng(seed)
     listing = SHELF[seed % len(SHELF)]
@@ -49,7 +49,7 @@ def test_a_host_names_brand_and_noun_first_and_again_and_again(seed: int) -> Non
 
 
 @given(seed=st.integers(0, 2**31))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_every_word_of_a_target_was_heard(seed: int) -> None:
     for window in itertools.islice(windows(seed, "test"), 20):
         if window.target is not None:

@@ -20,7 +20,7 @@ def families(shop: tuple[Listing, ...]) -> list[tuple[Listing, ...]]:
 
 
 @given(seed=st.integers(0, 2**31), split=st.sampled_from(SPLITS))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_siblings_differ_by_exactly_one_attribute(seed: int, split: Split) -> None:
     for family in families(make_shop(seed, 12, split)):
         axis = axis_of(family)
@@ -37,7 +37,7 @@ def test_siblings_differ_by_exactly_one_attribute(seed: int, split: Split) -> No
 
 
 @given(seed=st.integers(0, 2**31))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_no_brand_stands_in_two_splits(seed: int) -> None:
     brands = [{one.brand for one in make_shop(seed, 12, split)} for split in SPLITS]
     assert len(set().union(*brands)) == sum(map(len, brands))
@@ -62,7 +62,7 @@ def test_a_small_shop_has_every_axis_and_as_many_kinds_as_families() -> None:
 
 
 @given(seed=st.integers(0, 2**31))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_sibling_colours_are_never_mistaken_for_each_other(seed: int) -> None:
     for family in families(make_shop(seed, 12, "train")):
         if axis_of(family) == "colour":

@@ -1,0 +1,70 @@
+"""The summarizer's training: what llama.cpp computes from the exported file is what Transformers computes."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from llama_cpp import Llama
+from tokenizers import Tokenizer
+
+from encoders.training.language import batches, collated, learning_rate, new_model, new_tokenizer, step, tokens_of
+from encoders.training.language_gguf import CHAT_TEMPLATE, END, SPECIALS, id_of, write_gguf
+from encoders.world.windows import windows
+
+pytestmark = pytest.mark.hermetic
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    drawn = itertools.islice(windows(1, "train"), 300)
+    return new_tokenizer(f" {window.text} {window.answer()}" for window in drawn)
+
+
+def test_the_exported_file_computes_what_was_trained(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    model = new_model(tokenizer)
+    write_gguf(model, tokenizer, tmp_path / "model.gguf", quantized=False)
+    exported = Llama(str(tmp_path / "model.gguf"), n_ctx=256, logits_all=True, n_threads=1, verbose=False)
+    tokens, _ = tokens_of(next(windows(2, "train")), tokenizer)
+    exported.eval(tokens)
+    with torch.no_grad():
+        wanted = model(torch.tensor([tokens])).logits[0].numpy()
+    assert np.abs(np.array(exported.scores[: len(tokens)]) - wanted).max() < 0.01
+
+
+def test_the_exported_file_cuts_text_into_the_same_tokens(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    write_gguf(new_model(tokenizer), tokenizer, tmp_path / "model.gguf")
+    exported = Llama(str(tmp_path / "model.gguf"), vocab_only=True, verbose=False)
+    for window in itertools.islice(windows(3, "test"), 50):
+        text = f"<|bos|><|user|>{window.text}<|assistant|>{window.answer()}<|end|>"
+        assert exported.tokenize(text.encode(), add_bos=False, special=True) == tokenizer.encode(text).ids
+    assert exported.metadata["tokenizer.chat_template"] == CHAT_TEMPLATE
+
+
+def test_special_tokens_have_the_highest_numbers(tokenizer: Tokenizer) -> None:
+    size = tokenizer.get_vocab_size()
+    assert [tokenizer.token_to_id(token) for token in SPECIALS] == list(range(size - len(SPECIALS), size))
+
+
+def test_only_the_answer_counts_fully(tokenizer: Tokenizer) -> None:
+    batch = next(batches(windows(4, "train"), tokenizer))
+    rows = zip(batch.tokens, batch.weights, strict=True)
+    answers = [tokenizer.decode(row[weight == 1].tolist()) for row, weight in rows]
+    assert all(answer == "empty" or answer.startswith("Product name: ") for answer in answers)
+
+
+def test_steps_bring_the_loss_down(tokenizer: Tokenizer) -> None:
+    torch.manual_seed(2)
+    torch.set_num_threads(1)
+    model = new_model(tokenizer)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    rows = [tokens_of(window, tokenizer) for window in itertools.islice(windows(5, "train"), 4)]
+    batch = collated(rows, id_of(tokenizer, END))
+    losses = [step(model, optimizer, batch) for _ in range(5)]
+    assert losses[-1] < losses[0] - 0.2
+
+
+def test_the_learning_rate_rises_and_then_falls() -> None:
+    assert learning_rate(0, 0) < learning_rate(199, 0) > learning_rate(400, 0.5) > learning_rate(4000, 1.0) > 0
