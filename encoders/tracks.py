@@ -62,6 +62,7 @@ class EncodedPictures:
         self.template.pix_fmt = "yuv420p"
         self.template.codec_context.time_base = self._tick = stream.time_base or Fraction(1, 90_000)
         self.template.codec_context.gop_size = 100_000
+        self._source.thread_count = self.template.codec_context.thread_count = 1
         self._home.start_encoding()
         self._frame_ticks = round(1 / ((stream.average_rate or 25) * self._tick))
 
@@ -97,6 +98,7 @@ class EncodedSound:
         self.template = self._home.add_stream("aac", rate=_SOUND_HZ)
         self.template.layout = "mono" if self._source.layout.nb_channels == 1 else "stereo"
         self.template.codec_context.time_base = Fraction(1, _SOUND_HZ)
+        self._source.thread_count = self.template.codec_context.thread_count = 1  # handing over costs more
         self._home.start_encoding()
         self._resampler = av.AudioResampler("fltp", self.template.layout, _SOUND_HZ, 1024)
 

@@ -81,6 +81,7 @@ def _audio_track(out: OutputContainer, recipe: Recipe) -> av.AudioStream:
     track = out.add_stream(str(recipe.audio), rate=RATE_HZ)
     assert isinstance(track, av.AudioStream)
     track.layout = "stereo"
+    track.codec_context.thread_count = 1
     return track
 
 
