@@ -69,9 +69,19 @@ def test_a_broker_killed_with_sigkill_starts_again_with_its_data(own_settings: S
     child.stop()
 
 
-def test_no_broker_remains_when_its_owner_is_killed_with_sigkill(own_settings: Settings) -> None:
-    environ = {**os.environ, "VITRINE_DATA": str(own_settings.data), "VITRINE_CACHE": str(own_settings.cache)}
-    said = subprocess.run([sys.executable, "-c", OWNER], env=environ, capture_output=True, text=True, check=False)
+def test_a_broker_needs_no_system_java_and_does_not_outlive_an_owner_killed_with_sigkill(
+    own_settings: Settings,
+) -> None:
+    bare = {"PATH": "/nonexistent"}  # a system's Java would hide a wrong choice of runtime
+    environ = {**bare, "VITRINE_DATA": str(own_settings.data), "VITRINE_CACHE": str(own_settings.cache)}
+    said = subprocess.run(
+        [sys.executable, "-c", OWNER],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
     assert said.returncode == -signal.SIGKILL, said.stderr
     group, deadline = int(said.stdout), time.monotonic() + 15
     while _is_there(group):
