@@ -86,6 +86,9 @@ class Report:
             missed.append(f"the word error rate is {_share(score.wer)}, at most {WER_AT_MOST:.0%} is expected")
         return missed
 
+    def _queued(self) -> str:
+        return "" if self.pace == "live" else ", most of it spent waiting: all segments were pushed at once"
+
     def table(self) -> Table:
         """The numbers for a person."""
         score = self.score
@@ -98,7 +101,7 @@ class Report:
             "off-shelf product found": _share(score.off_shelf_recall),
             "first right answer after a switch": _delays(score),
             "word error rate": _share(score.wer),
-            "latency p50 / p95": f"{_seconds(score.p50_ms)} / {_seconds(score.p95_ms)} (pace {self.pace})",
+            "latency p50 / p95": f"{_seconds(score.p50_ms)} / {_seconds(score.p95_ms)}{self._queued()}",
             "first match": _after(self.times),
             "whole flow": f"{self.times.flow_s:.1f} s",
         }

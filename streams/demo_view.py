@@ -25,7 +25,7 @@ from streams.watch import clock
 LOG_WIDTH = 150
 """Characters a line where the output is no terminal."""
 COLUMNS = (("time", 5, 0), ("heard", 0, 5), ("summary", 0, 4), ("on show", 0, 5), ("score", 5, 0), ("link", 4, 0),
-           ("truth", 0, 4), ("after", 6, 0))  # fmt: skip
+           ("truth", 0, 4), ("after", 7, 0))  # fmt: skip
 """Title, fixed width or 0, share of what is left."""
 RIGHT, WRONG, UNCOUNTED = "✓", "✗", "·"
 
