@@ -67,6 +67,8 @@ class Summarizer:
     """How many of the last words no request has read."""
     link: int | None = None
     """The link number said last of the present product."""
+    named: str = ""
+    """The last name that an answer gave, as heard; answers without one may have come since."""
     said: Said = _NOTHING
     said_at: int | None = None
     said_window: tuple[StreamMs, StreamMs] | None = None
@@ -98,6 +100,7 @@ class Summarizer:
             fresh = links_said(due.words[-due.unread :], due.transcript.language, self._shelf())
             due = replace(due, words=due.words[at:], link=fresh[-1] if fresh else None)
             said = supported(said, due.prompt())
+        self.named = said.product_name or self.named
         words = due.words
         self.words, self.unread, self.link = words, 0, due.link
         self.said = self._repaired(said).model_copy(update={"links": self._links(due)})
@@ -167,11 +170,11 @@ class Summarizer:
         return used(summary)
 
     def _renamed_at(self, said: Said, words: tuple[Word, ...]) -> int:
-        """Where the window begins if the answer names another product than the last one did: at its first mention.
+        """Where the window begins if the answer names another product than was named last: at its first mention.
 
         0: it names the same one. A link number goes with the new one if it was said since the last request.
         """
-        before = set(content_words(self.said.heard_as or self.said.product_name))
+        before = set(content_words(self.named))
         named = set(content_words(said.product_name))
         if not before or not named or before & named:
             return 0

@@ -65,7 +65,7 @@ def accounted(made: Flow, pushed: list[Event]) -> None:
 
 
 @given(broadcasts, st.integers(0, 6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_every_segment_ends_in_one_match_or_one_letter(pushed: list[Event], ahead: int) -> None:
     made = flow([*pushed, END], with_catalogue(fake_ask(), LOOKS), ahead=ahead)
     accounted(made, pushed)
@@ -73,7 +73,7 @@ def test_every_segment_ends_in_one_match_or_one_letter(pushed: list[Event], ahea
 
 
 @given(broadcasts, broadcasts)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_what_comes_after_the_end_is_a_letter(before: list[Event], after: list[Event]) -> None:
     made = flow([*before, END, *after, END], with_catalogue(fake_ask(), LOOKS))
     accounted(made, [*before, *after])
@@ -81,7 +81,7 @@ def test_what_comes_after_the_end_is_a_letter(before: list[Event], after: list[E
 
 
 @given(broadcasts, st.integers(0, 6))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_a_snapshot_between_any_two_inputs_changes_no_byte(pushed: list[Event], ahead: int) -> None:
     straight = flow([*pushed, END], with_catalogue(fake_ask(), LOOKS), ahead=ahead)
     snapped = flow([*pushed, END], with_catalogue(fake_ask(), LOOKS), snapshots=True, ahead=ahead)
@@ -97,7 +97,7 @@ def test_an_answer_that_fails_at_first_changes_no_byte(pushed: list[Event]) -> N
 
 
 @given(broadcasts, st.integers(0, 4))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_the_branches_may_come_in_any_order(pushed: list[Event], ahead: int) -> None:
     alike = flow([*pushed, END], with_catalogue(fake_ask(), LOOKS))
     apart = flow([*pushed, END], with_catalogue(fake_ask(), LOOKS), ahead=ahead)
@@ -105,7 +105,7 @@ def test_the_branches_may_come_in_any_order(pushed: list[Event], ahead: int) -> 
 
 
 @given(st.data(), broadcasts)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_duplicates_at_any_place_change_nothing(data: st.DataObject, pushed: list[Event]) -> None:
     repeated = list[Event]()
     for event in pushed:
@@ -117,7 +117,7 @@ def test_duplicates_at_any_place_change_nothing(data: st.DataObject, pushed: lis
 
 
 @given(broadcasts)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_each_word_is_heard_once_and_every_half_has_its_segment(pushed: list[Event]) -> None:
     made = flow([*pushed, END], with_catalogue(fake_ask(), LOOKS))
     sequences = [event.sequence for event in made.events("transcriber") if isinstance(event, Transcript)]

@@ -170,6 +170,15 @@ def test_a_link_number_goes_with_the_name_that_it_was_said_with(text: str, links
     assert listener.hear(transcript(1, text), "Product name: oak stool\nFeatures:").said.links == links
 
 
+def test_a_link_number_does_not_outlive_its_product_over_answers_without_a_name() -> None:
+    listener = Listener()
+    listener.hear(transcript(0, "link number two a red mug"), MUG)
+    listener.hear(transcript(9, "so nice"), "empty")
+    assert listener.hear(transcript(10, "a red mug"), MUG).said.links == (2,)
+    listener.hear(transcript(19, "so nice"), "empty")
+    assert listener.hear(transcript(20, "a stool of oak"), "Product name: oak stool\nFeatures:").said.links == ()
+
+
 def test_a_window_is_bounded_in_words() -> None:
     listener = Listener(step=Summarizer(STREAM, WindowPolicy(max_words=3)))
     listener.hear(transcript(0, "one two three four five"))
