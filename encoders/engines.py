@@ -24,6 +24,9 @@ SAMPLE_RATE_HZ = 16_000
 FRAMES_PER_CLIP = 8
 """AMPere: a clip is seen as 8 frames, each the centre of one of 8 equal parts."""
 
+EMBEDDING_DIM = 128
+"""AMPere: product pages, short videos and live segments share one space of this many dimensions."""
+
 Frames = NDArray[np.uint8]  # (frames, height, width, 3) RGB
 Floats = NDArray[np.float32]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from agents.matcher import Matcher, MatchPolicy
 from encoders.batcher import BatchPolicy
+from encoders.engines import EMBEDDING_DIM
 from encoders.network_store import read_config
 from encoders.profiles import load_engines, load_profile, path_of
 from encoders.settings import Profile
@@ -17,9 +18,6 @@ from infra.settings import Settings
 from schemas.ids import StreamId
 from streams.ask import Ask
 from streams.stages import STAGES, Stage
-
-DIMENSION = 128
-"""AMPere: product pages, short videos and live segments share a space of 128 dimensions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ def open_worker(settings: Settings, found: Services, run: str, profile_name: str
     ask = Ask(
         engines,
         ObjectStore(settings.objects, settings.dataref_roots),
-        MilvusVectors(Place(found.milvus, engines.fusion.space, DIMENSION, run, settings.milvus_token)),
+        MilvusVectors(Place(found.milvus, engines.fusion.space, EMBEDDING_DIM, run, settings.milvus_token)),
         {"vision": BatchPolicy(profile.batches.vision), "fusion": BatchPolicy(profile.batches.fusion)},
         lambda lane, seconds, _questions: metrics.model_s.labels(lane).observe(seconds),
     )

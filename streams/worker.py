@@ -17,7 +17,6 @@ from infra.settings import Settings, read_settings
 from streams.app import Broker, StageApp
 from streams.ask import Ask
 from streams.delivery import Delivery, Watcher, Wiring
-from streams.opening import open_worker
 from streams.pulse import Pulse
 from streams.stages import STAGES, Stage
 from streams.topics import make_topics, topic_ids
@@ -41,6 +40,8 @@ class Plan:
 
 def main(stages: Sequence[str], run: str = "", profile: str = "") -> int:
     """Run these stages on the services that run now, with the models of a profile; the exit status."""
+    from streams.opening import open_worker  # here: it loads torch, which a worker on other engines does not need
+
     settings = read_settings()
     log_to_stderr()
     found = services.find(settings)

@@ -16,6 +16,7 @@ from typing import Any
 
 from agents.outcome import Outcome
 from agents.watermark import Verdict, Watermark
+from encoders.engines import EMBEDDING_DIM
 from infra import services
 from infra.milvus_vectors import MilvusVectors, Place
 from infra.objects import ObjectStore
@@ -23,7 +24,6 @@ from infra.settings import read_settings
 from streams.ask import Ask
 from streams.delivery import Delivery
 from streams.envelope import Envelope, Record
-from streams.opening import DIMENSION
 from streams.topics import make_topics
 from streams.worker import Plan, broker_of, build, run_until_stopped
 from tests.fakes.engines import fake_engines
@@ -114,7 +114,7 @@ def main() -> int:
     broker = replace(broker_of(settings, found.kafka, stages, given.run), session_timeout_s=given.session_timeout_s)
     watch = {name: FaultWatch(name, given.freeze, given.die) for name in stages}
     engines = fake_engines()
-    vectors = MilvusVectors(Place(found.milvus, engines.fusion.space, DIMENSION, given.run))
+    vectors = MilvusVectors(Place(found.milvus, engines.fusion.space, EMBEDDING_DIM, given.run))
     ask = Ask(engines, ObjectStore(settings.objects), vectors)
     return run_until_stopped(build(Plan(stages, given.run, broker, watch, kind), ask))
 
