@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from encoders.language import load_language
+from encoders.profiles import load_profile
 from encoders.world.script import EMPTY
 from encoders.world.windows import Noise, Window, windows
 
@@ -33,7 +34,7 @@ class Answered:
 
 def answers(model: Path, heard: Sequence[Window]) -> tuple[list[Answered], float]:
     """The model's answers, and the seconds that one took in the mean."""
-    engine = load_language(model)
+    engine = load_language(model, settings=load_profile("demo").language.settings)
     began = time.perf_counter()
     given = [Answered(window.answer(), engine.complete(window.text)) for window in heard]
     return given, (time.perf_counter() - began) / len(given)

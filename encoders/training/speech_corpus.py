@@ -54,7 +54,7 @@ def sentences(rng: np.random.Generator, split: Split) -> list[str]:
     if rng.random() < 0.15:
         words = lines[0].split()
         lines[0] = " ".join(words[int(rng.integers(len(words))) :])
-    if rng.random() < 0.08:
+    if rng.random() < 0.3:
         lines[-1] = _babble(rng, split)
     return lines
 
@@ -117,12 +117,12 @@ def _tilted(sound: Sound, exponent: float) -> Sound:
     return np.fft.irfft(spectrum * pitch**exponent, len(sound)).astype(np.float32)
 
 
-def write(out: Path, count: int, seed: int) -> None:
+def write(out: Path, count: int, seed: int, accents: tuple[str, ...] = ACCENTS) -> None:
     """Writes ``mels-SEED.npy`` and ``items-SEED.jsonl``; the index gives first frame, frames, sentences and times."""
     out.mkdir(parents=True, exist_ok=True)
     extractor, mels, frame = FeatureExtractor(feature_size=80), list[Mel](), 0
     with (out / f"items-{seed}.jsonl").open("w") as index:
-        for number, item in zip(range(count), items(seed, "train"), strict=False):
+        for number, item in zip(range(count), items(seed, "train", (accents, VARIANTS)), strict=False):
             mel = extractor(item.sound)[:, :-1].T.astype(np.float16)
             mels.append(mel)
             row = {"first": frame, "frames": len(mel), "sentences": item.sentences, "times_s": item.times_s}
@@ -138,8 +138,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--items", type=int, default=6000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--accents", nargs="+", default=ACCENTS)
     arguments = parser.parse_args()
-    write(arguments.out, arguments.items, arguments.seed)
+    write(arguments.out, arguments.items, arguments.seed, tuple(arguments.accents))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from faster_whisper import WhisperModel
 
+from encoders.profiles import load_profile
 from encoders.speech import load_speech
 from encoders.training.speech_corpus import Spoken, noised, sentences, spoken
 from encoders.world import lexicon
@@ -85,7 +86,7 @@ def scores(heard: Sequence[tuple[Spoken, str]]) -> dict[str, float]:
 
 def product_hearing(model: Path) -> Hearing:
     """As the product hears: voice activity detection, then each piece of speech on its own."""
-    engine = load_speech(model)
+    engine = load_speech(model, settings=load_profile("demo").speech.settings)
 
     def hear(sound: Sound) -> str:
         pcm = (sound * 32767).astype("<i2").tobytes()
