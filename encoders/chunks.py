@@ -61,7 +61,7 @@ def _hold_back(sound: Floats, spans: list[Span], last: Span, policy: ChunkPolicy
     """The piece at the end waits whole, or from its quietest moment on where it is longer than the cap."""
     if last.end - last.start <= policy.cap_ms * SAMPLES_PER_MS:
         return spans, last.start
-    at = _quietest(sound, last.end - policy.search_ms * SAMPLES_PER_MS, last.end - _FRAME)
+    at = quietest(sound, last.end - policy.search_ms * SAMPLES_PER_MS, last.end - _FRAME)
     return [*spans, Span(last.start, at)], at
 
 
@@ -69,13 +69,13 @@ def _cut(sound: Floats, span: Span, policy: ChunkPolicy) -> Iterator[Span]:
     longest, search = policy.longest_ms * SAMPLES_PER_MS, policy.search_ms * SAMPLES_PER_MS
     start = span.start
     while span.end - start > longest:
-        at = _quietest(sound, start + longest - search, start + longest)
+        at = quietest(sound, start + longest - search, start + longest)
         yield Span(start, at)
         start = at
     yield Span(start, span.end)
 
 
-def _quietest(sound: Floats, low: int, high: int) -> int:
+def quietest(sound: Floats, low: int, high: int) -> int:
     """The middle of the quietest 60 ms that begin between two samples; the first where several are equal."""
     frames = sound[low : low + (high - low) // _FRAME * _FRAME].reshape(-1, _FRAME)
     energy = np.convolve((frames.astype(np.float64) ** 2).mean(axis=1), np.ones(3), mode="valid")

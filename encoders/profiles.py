@@ -4,6 +4,7 @@ All profiles go through the same loading code; what differs is data in `encoders
 models are shipped; those of the others are looked for in the folder that `VITRINE_MODELS` names.
 """
 
+import json
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ from encoders.loaded import LoadedEngines
 from encoders.settings import Checkpoint, Profile
 
 SHIPPED = Path(__file__).parent / "models" / "demo"
-SUMS = "SHA256SUMS"
-"""In the shipped folder, as `sha256sum` writes it."""
+CARDS = ("card.json", "CARD.md")
+"""Beside each shipped model: what it is; the first also holds the checksums of its files."""
 _PROFILES = Path(__file__).parent / "profiles"
 
 
@@ -79,13 +80,14 @@ def verify(profile: Profile) -> tuple[Checked, ...]:
 
 def load_engines(profile: Profile, device: str = "cpu") -> LoadedEngines:
     """The five engines on a device ("cpu", "cuda"). Raises `MissingModel`."""
+    speech, language, network = (path_of(profile, part) for part in ("speech", "language", "network"))
+
     from encoders.fusion import load_fusion  # here, because each of these imports takes seconds
     from encoders.language import load_language
     from encoders.media import PyAvDecoder
     from encoders.speech import load_speech
     from encoders.vision import load_vision
 
-    speech, language, network = (path_of(profile, part) for part in ("speech", "language", "network"))
     return LoadedEngines(
         media=PyAvDecoder(),
         speech=load_speech(speech, device, profile.speech.settings),
@@ -104,9 +106,10 @@ def _verified(profile: Profile, part: str) -> Iterator[Checked]:
             part, (SHIPPED if checkpoint.shipped else profile.models or Path()) / checkpoint.path, State.MISSING
         )
         return
-    sums = _shipped_sums(path) if checkpoint.shipped else checkpoint.sha256
     root = path if path.is_dir() else path.parent
-    there = {str(file.relative_to(root)) for file in (path.rglob("*") if path.is_dir() else (path,)) if file.is_file()}
+    sums = _shipped_sums(root) if checkpoint.shipped else checkpoint.sha256
+    files = path.rglob("*") if path.is_dir() else (path,)
+    there = {str(file.relative_to(root)) for file in files if file.is_file() and file.name not in CARDS}
     for name in sorted(there | sums.keys()):
         yield Checked(part, root / name, _state(root / name, sums.get(name)))
 
@@ -120,15 +123,12 @@ def _state(file: Path, pinned: str | None) -> State:
         return State.OK if file_digest(opened, "sha256").hexdigest() == pinned else State.DIFFERS
 
 
-def _shipped_sums(path: Path) -> dict[str, str]:
-    """The pinned files below `path` (or `path` itself), by their names relative to it."""
-    root = path if path.is_dir() else path.parent
-    lines = (SHIPPED / SUMS).read_text().splitlines() if (SHIPPED / SUMS).is_file() else []
-    pairs = (line.split(maxsplit=1) for line in lines)
-    sums = {SHIPPED / name.lstrip("*"): digest for digest, name in pairs}
-    return {
-        str(file.relative_to(root)): digest for file, digest in sums.items() if file == path or path in file.parents
-    }
+def _shipped_sums(root: Path) -> dict[str, str]:
+    """File → checksum by the card in a shipped model's folder; a card of one file may name it as `file`."""
+    card = root / CARDS[0]
+    told = json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {}
+    sums = told.get("sha256", {})
+    return {told["file"]: sums} if isinstance(sums, str) else dict(sums)
 
 
 def _what_to_do(profile: Profile, part: str, checkpoint: Checkpoint) -> str:

@@ -88,7 +88,7 @@ class FasterWhisper:
         if not found.text or self._is_noise(found):
             return []
         if self._settings.word_times == "linear":
-            return _spread(found.text.split(), span, min(1.0, math.exp(found.mean_log_probability)))
+            return spread(found.text.split(), span, min(1.0, math.exp(found.mean_log_probability)))
         return self._aligned(encoded, tokenizer, found, span, after_ms)
 
     def _decode(self, encoded: StorageView, tokenizer: Tokenizer, seconds: float) -> _Hypothesis:
@@ -127,7 +127,7 @@ class FasterWhisper:
             start = min(last_ms, max(after_ms, offset_ms + round(1000 * float(piece["start"]))))
             end = min(last_ms, max(start, offset_ms + round(1000 * float(piece["end"]))))
             after_ms = start
-            if words and _continues(piece["word"], tokenizer.language_code):
+            if words and continues(piece["word"], tokenizer.language_code):
                 words[-1] = replace(words[-1], text=words[-1].text + piece["word"].strip(), end_ms=end)
             elif piece["word"].strip():
                 words.append(HeardWord(piece["word"].strip(), start, end, min(1.0, float(piece["probability"]))))
@@ -160,14 +160,14 @@ def _suppressed(tokenizer: Tokenizer) -> list[int]:
     return sorted({*tokenizer.non_speech_tokens, *(token for token in others if token is not None)})
 
 
-def _continues(piece: str, language: str) -> bool:
+def continues(piece: str, language: str) -> bool:
     """Whether a piece belongs to the word before it: punctuation, or letters without a space before them."""
     if not any(letter.isalnum() for letter in piece):
         return True
     return language not in UNSPACED and not piece.startswith(" ")
 
 
-def _spread(words: Sequence[str], span: Span, confidence: float) -> list[HeardWord]:
+def spread(words: Sequence[str], span: Span, confidence: float) -> list[HeardWord]:
     """The words over the span, each as long as its letters; one space counts as a letter."""
     start_ms, length_ms = span.start // SAMPLES_PER_MS, (span.end - span.start) // SAMPLES_PER_MS
     total = sum(len(word) + 1 for word in words)

@@ -1,0 +1,132 @@
+"""Profiles are data: each reads, says where its models come from, and what to do where one is missing."""
+
+import re
+import shutil
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from agents.summary_form import parse, supported
+from encoders.language import closed
+from encoders.profiles import (
+    MissingModel,
+    State,
+    UnknownProfile,
+    load_engines,
+    load_profile,
+    path_of,
+    profile_names,
+    verify,
+)
+from tests.encoders.contracts import in_form
+
+pytestmark = pytest.mark.hermetic
+
+NAMES = ("base", "demo", "en", "multilingual", "zh")
+
+
+def own_profile(folder: Path, body: str) -> str:
+    path = folder / "own.toml"
+    path.write_text(body)
+    return str(path)
+
+
+OWN = """
+about = "mine"
+[speech]
+source = "me/whisper"
+path = "whisper"
+licence = "mine"
+sha256 = { "model.bin" = "%s", "tokenizer.json" = "%s" }
+[language]
+source = "me/llama"
+path = "llama-*.gguf"
+licence = "mine"
+[network]
+source = "me/network"
+path = "network"
+licence = "mine"
+"""
+
+
+def test_these_profiles_come_with_the_product() -> None:
+    assert profile_names() == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_profile_names_source_licence_and_true_looking_checksums(name: str) -> None:
+    profile = load_profile(name)
+    assert profile.name == name
+    assert profile.about
+    for checkpoint in profile.parts().values():
+        assert checkpoint.source
+        assert checkpoint.licence
+        assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in checkpoint.sha256.values())
+        assert checkpoint.revision is None or re.fullmatch("[0-9a-f]{40}", checkpoint.revision)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_example_in_the_instructions_is_in_the_form_and_supported(name: str) -> None:
+    for example in load_profile(name).language.settings.examples:
+        assert in_form(example.answer)
+        said = parse(example.answer)
+        assert said is not None
+        assert supported(said, example.heard) == said
+
+
+def test_an_unknown_profile_is_refused_with_the_names_that_there_are() -> None:
+    with pytest.raises(UnknownProfile, match="no model profile 'dmeo'; there are: base, demo, en, multilingual, zh"):
+        load_profile("dmeo")
+
+
+def test_a_typing_mistake_in_a_profile_is_seen(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="thread"):
+        load_profile(own_profile(tmp_path, OWN % ("0" * 64, "0" * 64) + "[speech.settings]\nthread = 2\n"))
+
+
+def test_a_missing_model_says_what_where_and_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(MissingModel) as nowhere:
+        load_engines(load_profile("base"))
+    assert "Systran/faster-whisper-base" in str(nowhere.value)
+    assert "VITRINE_MODELS=FOLDER" in str(nowhere.value)
+    assert "vitrine models list" in str(nowhere.value)
+    with pytest.raises(MissingModel) as empty:
+        load_engines(load_profile("base", tmp_path))
+    assert str(tmp_path) in str(empty.value)
+
+
+def test_the_files_of_a_profile_are_verified_one_by_one(tmp_path: Path) -> None:
+    good, bad = b"weights", b"something else"
+    (tmp_path / "whisper").mkdir()
+    (tmp_path / "whisper" / "model.bin").write_bytes(good)
+    (tmp_path / "whisper" / "tokenizer.json").write_bytes(bad)
+    (tmp_path / "whisper" / "config.json").write_bytes(b"{}")
+    (tmp_path / "llama-7b.gguf").write_bytes(b"")
+    digest = sha256(good).hexdigest()
+    profile = load_profile(own_profile(tmp_path, OWN % (digest, digest)), tmp_path)
+    assert path_of(profile, "language") == tmp_path / "llama-7b.gguf"
+    found = {(checked.part, checked.file.name): checked.state for checked in verify(profile)}
+    assert found == {
+        ("speech", "model.bin"): State.OK,
+        ("speech", "tokenizer.json"): State.DIFFERS,
+        ("speech", "config.json"): State.UNPINNED,
+        ("language", "llama-7b.gguf"): State.UNPINNED,
+        ("network", "network"): State.MISSING,
+    }
+    shutil.rmtree(tmp_path / "whisper")
+    assert next(iter(verify(profile))).state == State.MISSING
+
+
+@pytest.mark.parametrize(
+    ("cut", "whole"),
+    [
+        ("Product name: feike shav", "Product name: feike\nFeatures:"),
+        ("Product name: feike shaver\nFeatures: wet and", "Product name: feike shaver\nFeatures:"),
+        ("Product name: feike shaver\nFeatures: wet, dr", "Product name: feike shaver\nFeatures: wet"),
+    ],
+)
+def test_an_answer_that_was_cut_off_is_closed_after_its_last_whole_part(cut: str, whole: str) -> None:
+    assert closed(cut, whole=False) == whole
+    assert in_form(whole)
