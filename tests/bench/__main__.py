@@ -81,7 +81,8 @@ def measure(settings: Settings, show: Show, pieces: Sequence[push.Piece], runs: 
         both: list[Both] = []
         for run in range(1, runs + 1):
             told.say(f"run {run} of {runs}")
-            both.append(Both(play_bare(engines, products, broadcast), demo.perform(hall, pieces, Pace.MAX)))
+            flow = demo.perform(hall, pieces, Pace.MAX)  # first, so that the first match is not kept waiting
+            both.append(Both(play_bare(engines, products, broadcast), flow))
         return both
 
 
