@@ -77,7 +77,8 @@ def speech_contract(model: SpeechModel, pcm: bytes, border_ms: int) -> None:
     assert [word.text for word in mended] == [word.text for word in whole.words], "no border cuts a word"
 
     silence = model.hear(bytes(2000 * BYTES_PER_MS), "en", final=False)
-    assert (silence.words, silence.committed_ms) == ((), 2000)
+    assert silence.words == ()
+    assert 1500 <= silence.committed_ms <= 2000, "of silence at most a short lead is kept"
     assert model.hear(b"", "en", final=True).words == ()
 
 
