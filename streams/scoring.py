@@ -180,7 +180,8 @@ def word_error_rate(said: str, heard: str) -> float | None:
     if not reference:
         return None
     counts = jiwer.process_words(reference, " ".join(words(heard)))
-    return (counts.substitutions + counts.deletions + counts.insertions) / len(reference.split())
+    wrong: int = counts.substitutions + counts.deletions + counts.insertions
+    return wrong / len(reference.split())
 
 
 def percentile(values: Sequence[int], share: float) -> int | None:
