@@ -44,16 +44,16 @@ class RoomStatus:
     """When it was pushed, in epoch milliseconds."""
     last_match: int | None = None
     last_match_ms: int | None = None
+    last_settled: int = -1
+    """The highest sequence with a terminal record: a match, or a dead letter."""
     ended: str = ""
     gaps: Counter[str] = field(default_factory=Counter)
     """``picture: NoVideo``, ``speech: NoAudio``, ``dead letter: Conflict`` → how often."""
 
     @property
     def behind(self) -> int | None:
-        """Segments pushed but not yet matched; dead letters among them count as not matched."""
-        if self.last_segment is None:
-            return None
-        return self.last_segment - (-1 if self.last_match is None else self.last_match)
+        """Segments behind the last that has its terminal record."""
+        return None if self.last_segment is None else max(0, self.last_segment - self.last_settled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,7 @@ def _count(found: Envelope, record: Record, known: dict[StreamId, RoomStatus]) -
     elif isinstance(event, Match):
         if room.last_match is None or event.sequence >= room.last_match:
             room.last_match, room.last_match_ms = event.sequence, record.timestamp_ms
+        room.last_settled = max(room.last_settled, event.sequence)
         gaps = {"picture": event.visual_gap, "speech": event.speech_gap}
         room.gaps.update(f"{half}: {reason}" for half, reason in gaps.items() if reason)
 
@@ -104,7 +105,11 @@ def _count(found: Envelope, record: Record, known: dict[StreamId, RoomStatus]) -
 def _count_letter(record: Record, known: dict[StreamId, RoomStatus]) -> None:
     reason = record.headers[PREFIX + "exception"].decode(errors="replace")
     stream = record.headers.get("ce_subject", record.key or b"?").decode(errors="replace")
-    _room(stream, known).gaps[f"dead letter: {reason}"] += 1
+    room = _room(stream, known)
+    room.gaps[f"dead letter: {reason}"] += 1
+    sequence = record.headers.get("ce_sequence", b"")
+    if sequence.isdigit() and record.headers.get("ce_type") == Segment.ce_type.encode():
+        room.last_settled = max(room.last_settled, int(sequence))
 
 
 def _room(stream: str, known: dict[StreamId, RoomStatus]) -> RoomStatus:

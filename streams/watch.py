@@ -15,6 +15,7 @@ from streams.plain import plain
 from streams.reading import understood
 
 WIDTHS = (7, 30, 26, 9, 30, 6, 5)
+STREAM_WIDTH = 24
 TITLES = ("time", "heard", "said of a product", "decision", "product", "score", "link")
 
 REMEMBERED = 100_000
@@ -61,16 +62,16 @@ class Watcher:
         return Shown(found, record)
 
 
-def heading() -> str:
-    """The table's first line."""
-    return _row(TITLES) + "  latency"
+def heading(*, of_all: bool = False) -> str:
+    """The table's first line; `of_all` streams, each line begins with its own."""
+    return _stream("stream", of_all) + _row(TITLES) + "  latency"
 
 
-def as_line(shown: Shown) -> str:
+def as_line(shown: Shown, *, of_all: bool = False) -> str:
     """One event as one line of printable text."""
     event = shown.envelope.event
     if isinstance(event, Match):
-        return _match_line(event, shown.latency_ms)
+        return _stream(event.stream_id, of_all) + _match_line(event, shown.latency_ms)
     if isinstance(event, RoomChanged):
         return f"── {plain(event.stream_id)}: room revision {event.room.revision}, {len(event.room.shelf)} on the shelf"
     if isinstance(event, StreamEnded):
@@ -104,6 +105,10 @@ def _match_line(match: Match, latency_ms: int) -> str:
         str(best.link) if best and best.link is not None else "",
     )
     return f"{_row(cells)}  {latency_ms / 1000:.1f} s"
+
+
+def _stream(name: str, wanted: bool) -> str:
+    return f"{plain(name, STREAM_WIDTH):<{STREAM_WIDTH}} " if wanted else ""
 
 
 def _row(cells: Iterable[str]) -> str:

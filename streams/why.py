@@ -98,14 +98,14 @@ def why(lineage: Lineage) -> str:
 def _decision(match: Match) -> str:
     if match.decision is Decision.ABSTAINED:
         return f"abstained: {match.doubt or 'no reason given'}"
-    return f"{match.decision.value.replace('_', ' ')}: " + "; ".join(_candidate(one) for one in match.shown)
+    margin = "" if match.margin is None else f"; margin {match.margin:.3f}"
+    return f"{match.decision.value.replace('_', ' ')}: {'; '.join(map(_candidate, match.shown))}{margin}"
 
 
 def _runner_up(match: Match) -> str:
     if not match.runners_up:
         return "none"
-    behind = "" if match.margin is None else f", {match.margin:.3f} behind"
-    return _candidate(match.runners_up[0]) + behind
+    return _candidate(match.runners_up[0])
 
 
 def _candidate(one: Candidate) -> str:

@@ -43,6 +43,7 @@ def test_gaps_and_dead_letters_are_counted_by_reason() -> None:
     letter = record_of(segment(7), 0)
     torn = Record("live.deadletters", 0, 1, b"room-7", b"?", headers, NOW_MS)
     (room,) = rooms([record_of(gap, 0), replace(letter, headers=letter.headers | headers), torn])
+    assert room.last_settled == 42
     assert room.gaps == {"speech: NoAudio": 1, "dead letter: Conflict": 2}
 
 
@@ -77,3 +78,10 @@ def test_the_report_marks_the_quiet_stage_and_shows_ids_harmlessly() -> None:
     assert "QUIET" not in summarizer
     assert "last segment 4 (2 s ago), last match none, 5 behind" in text
     assert all(line.isprintable() for line in text.splitlines())
+
+
+def test_a_segment_that_became_a_dead_letter_is_not_behind() -> None:
+    headers = ErrorHeaders("frame_encoder", "live.segments", 0, 3, Reason.UNDECODABLE, "no media").headers()
+    letter = record_of(segment(44), 0)
+    (room,) = rooms([record_of(segment(44), 0), record_of(MATCH, 0), replace(letter, headers=letter.headers | headers)])
+    assert (room.last_match, room.behind) == (42, 0)

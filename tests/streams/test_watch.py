@@ -45,6 +45,12 @@ def test_a_line_has_the_time_the_words_the_decision_the_product_and_the_delay() 
     assert len(heading().split("latency")[0]) <= len(line)
 
 
+def test_of_all_streams_each_line_begins_with_its_own() -> None:
+    line = as_line(shown(MATCH), of_all=True)
+    assert line.startswith("room-7 ")
+    assert line.index("2:48") == heading(of_all=True).index("time")
+
+
 def test_an_abstention_shows_its_doubt_and_a_gap_its_reason() -> None:
     unsure = MATCH.model_copy(update={
         "decision": Decision.ABSTAINED, "shown": (), "doubt": Doubt.TOO_CLOSE, "heard": "",

@@ -43,7 +43,8 @@ def test_it_names_words_summary_frames_runner_up_shelf_catalogue_and_positions()
     text = paragraph(MATCH, step("live.embeddings/1/7", None), step("live.segments/1/99", SEGMENT))
     for part in (
         "room-7/000042/match", "2:48 to 2:52", "matched: Feike shaver, black (p-1, link 3), score 0.931 by p-1/page",
-        "Feike shaver, silver (p-2, not on the shelf), score 0.880 by p-2/video/0, 0.051 behind", "“it is waterproof”",
+        "Feike shaver, silver (p-2, not on the shelf), score 0.880 by p-2/video/0",
+        "score 0.931 by p-1/page; margin 0.051", "“it is waterproof”",
         "“Feike shaver; wet and dry” [repaired: heard as “fake shaver”] [link 3 was named]",
         "4.0 s old, from the window that ended with segment 41", "frames at 168.2, 168.8 s; file:///evidence/ab",
         "shelf revision 2, catalogue revision 57, in the space amp-1", "live.matches/1/7  vitrine.match.v1",
