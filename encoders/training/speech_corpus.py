@@ -46,15 +46,15 @@ def items(
             yield noised(spoken(sentences(rng, split), voice_of(rng, *voices), rng), rng)
 
 
-def sentences(rng: np.random.Generator, split: Split) -> list[str]:
-    """One to five sentences that follow each other in a talk; the outer ones may be cut."""
+def sentences(rng: np.random.Generator, split: Split, salad: float = 0.3) -> list[str]:
+    """One to five sentences that follow each other in a talk; the first may be cut, the last be words in no order."""
     draw = rng.random()
     count = 1 if draw < 0.55 else 2 if draw < 0.85 else int(rng.integers(3, 6))
     lines = [line.text for line in _talk(rng, split, count)]
     if rng.random() < 0.15:
         words = lines[0].split()
         lines[0] = " ".join(words[int(rng.integers(len(words))) :])
-    if rng.random() < 0.3:
+    if rng.random() < salad:
         lines[-1] = _babble(rng, split)
     return lines
 

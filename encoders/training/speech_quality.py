@@ -49,9 +49,9 @@ def said(condition: Condition, count: int) -> list[Spoken]:
     rng = np.random.default_rng([SEED, count])
     found: list[Spoken] = []
     while len(found) < count:
-        lines = sentences(rng, condition.split)
+        lines = sentences(rng, condition.split, salad=0)
         while len(lines) < condition.sentences:
-            lines += sentences(rng, condition.split)
+            lines += sentences(rng, condition.split, salad=0)
         item = spoken(lines[: condition.sentences or None], voice_of(rng, condition.accents, condition.variants), rng)
         found.append(noised(item, rng) if condition.noisy else item)
     return found
