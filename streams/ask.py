@@ -25,6 +25,7 @@ from encoders.batcher import BatchPolicy, MicroBatcher
 from encoders.engines import Domain, Floats, Frames, FusionInput, Heard, Unreadable
 from encoders.loaded import LoadedEngines
 from encoders.media import contact_sheet
+from infra.errors import DependencyDown
 from infra.objects import Refused
 from infra.vectors import CatalogueRow, LiveRow, VectorStore
 from schemas.embedding import Embedding
@@ -75,6 +76,8 @@ class Ask:
     """By the name of the lane; one question a call where none is given."""
     on_seconds: Callable[[str, float, int], None] | None = None
     """Told after each call: lane, seconds, questions."""
+    catalogue_from: int = -1
+    """The catalogue's revision from which on a match may be made: nothing is matched with half a catalogue."""
     sparing: bool = False
     """No model is asked: whatever needs one is unreadable (`Crashed`)."""
 
@@ -146,6 +149,12 @@ class Ask:
         """
         embedding, ours = due.embedding, self.engines.fusion.space
         revision = await self._call("vectors", self.vectors.revision)
+        if revision < self.catalogue_from:
+            raise DependencyDown(
+                f"the catalogue is loaded up to {revision}, not yet up to {self.catalogue_from} where it was when this "
+                "worker began",
+                remedy="a worker with the stage catalog_encoder must run",
+            )
         if not embedding.vector:
             return Found((), (), revision)
         if embedding.space != ours:

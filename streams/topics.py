@@ -1,9 +1,11 @@
 """Topology → topics on a broker, with partitions, retention, compaction and message size; and Kafka's ids of them."""
 
+from kafka import KafkaConsumer, TopicPartition
+
 from infra.kafka import admin
 from infra.settings import KafkaSecurity, Settings
 from infra.topics import TopicSpec, ensure_topics
-from streams.topology import MAX_MESSAGE_BYTES, Keep, Topic, owned_topics
+from streams.topology import MAX_MESSAGE_BYTES, PRODUCTS, Keep, Topic, owned_topics
 
 DAY_MS = 24 * 60 * 60 * 1000
 STATE_SEGMENT_BYTES = 16 * 1024 * 1024
@@ -27,6 +29,16 @@ def topic_ids(names: list[str], settings: Settings, bootstrap: str) -> dict[str,
     client = admin(bootstrap, _security(settings))
     try:
         return {topic["name"]: str(topic["topic_id"]) for topic in client.describe_topics(names)}
+    finally:
+        client.close()
+
+
+def catalogue_end(settings: Settings, bootstrap: str) -> int:
+    """The offset of the last product event that there is now; -1: none."""
+    place = TopicPartition(PRODUCTS.name, 0)
+    client = KafkaConsumer(bootstrap_servers=bootstrap.split(","), **_security(settings).options())
+    try:
+        return int(client.end_offsets([place])[place]) - 1
     finally:
         client.close()
 

@@ -19,7 +19,7 @@ from streams.ask import Ask
 from streams.delivery import Delivery, Watcher, Wiring
 from streams.pulse import Pulse
 from streams.stages import STAGES, Stage
-from streams.topics import make_topics, topic_ids
+from streams.topics import catalogue_end, make_topics, topic_ids
 from streams.topology import row_of, source_topic
 from streams.watching import StageWatch
 
@@ -48,6 +48,7 @@ def main(stages: Sequence[str], run: str = "", profile: str = "") -> int:
     make_topics(settings, found.kafka, run)
     metrics = Metrics()
     opened = open_worker(settings, found, run, profile or settings.profile, metrics)
+    opened.ask.catalogue_from = catalogue_end(settings, found.kafka)
     watch = {name: StageWatch(StageMetrics(metrics, name)) for name in stages}
     apps = build(
         Plan(stages, run, broker_of(settings, found.kafka, stages, run), watch, table=opened.table), opened.ask

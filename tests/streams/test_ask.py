@@ -8,6 +8,7 @@ from agents.matcher import Search
 from agents.product_encoder import Pair
 from encoders.batcher import BatchPolicy
 from encoders.engines import Unreadable
+from infra.errors import DependencyDown
 from schemas.embedding import Embedding
 from schemas.ids import ProductId, StreamId, StreamMs
 from schemas.observation import Said, Summary, Tokens, Visual
@@ -111,3 +112,18 @@ def test_bytes_come_from_the_event_or_from_their_reference() -> None:
         return (*both, refused)
 
     assert asyncio.run(fetched()) == (b"inline", b"kept", [Reason.EMPTY, Reason.MISSING])
+
+
+def test_nothing_is_matched_with_half_a_catalogue() -> None:
+    async def search(loaded_to: int) -> int:
+        ask = real_ask()
+        ask.catalogue_from = 2
+        ask.vectors.set_revision(loaded_to)
+        try:
+            return (await ask.search(Search(embedding(()), (), 2))).revision
+        finally:
+            await ask.close()
+
+    with pytest.raises(DependencyDown, match="up to 1, not yet up to 2"):
+        asyncio.run(search(1))
+    assert asyncio.run(search(2)) == 2

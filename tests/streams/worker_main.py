@@ -24,7 +24,7 @@ from infra.settings import read_settings
 from streams.ask import Ask
 from streams.delivery import Delivery
 from streams.envelope import Envelope, Record
-from streams.topics import make_topics
+from streams.topics import catalogue_end, make_topics
 from streams.worker import Plan, broker_of, build, run_until_stopped
 from tests.fakes.engines import fake_engines
 
@@ -115,7 +115,7 @@ def main() -> int:
     watch = {name: FaultWatch(name, given.freeze, given.die) for name in stages}
     engines = fake_engines()
     vectors = MilvusVectors(Place(found.milvus, engines.fusion.space, EMBEDDING_DIM, given.run))
-    ask = Ask(engines, ObjectStore(settings.objects), vectors)
+    ask = Ask(engines, ObjectStore(settings.objects), vectors, catalogue_from=catalogue_end(settings, found.kafka))
     return run_until_stopped(build(Plan(stages, given.run, broker, watch, kind), ask))
 
 
