@@ -53,6 +53,7 @@ progress() {
     awk '/^ *(Downloading|Building wheel|Using cached) / && !/metadata/ {print "  " $1, $2, $3, $4; fflush()}
          match($0, /\[[0-9]+\/[0-9]+\]/) {split(substr($0, RSTART + 1, RLENGTH - 2), n, "/"); tenth = int(10 * n[1] / n[2])
              if (tenth != last) {printf "  compiled %d of %d files\n", n[1], n[2]; fflush(); last = tenth}}
+         /^Installing collected packages/ {print "  unpacking what was fetched"; fflush()}
          /^ *(ERROR|error:)/ {print; fflush()}'
 }
 
