@@ -64,7 +64,7 @@ class TorchFusion:
 def token_ids(tokenizer: Tokenizer, text: str, tokens: int) -> NDArray[np.int64]:
     """A text as ids, (tokens,): the sentence's, the words', zeros. A longer text is cut."""
     ids = np.zeros(tokens, np.int64)
-    ids[0] = tokenizer.get_vocab()[SENTENCE]
+    ids[0] = tokenizer.token_to_id(SENTENCE) or 0
     words = tokenizer.encode(text).ids[: tokens - 1]
     ids[1 : 1 + len(words)] = words
     return ids

@@ -94,6 +94,7 @@ class FusionModule(nn.Module):
         half = shape.out_dim // 2
         self.text = tower_of(shape.text)
         self.visual_in = nn.Sequential(nn.LayerNorm(shape.vision_dim), nn.Linear(shape.vision_dim, shape.dim))
+        self.salience = nn.Linear(shape.text_dim, 1)
         self.text_in = nn.Linear(shape.text_dim, shape.dim)
         tokens = 1 + FRAMES_PER_CLIP + shape.text_tokens
         self.places = nn.Parameter(torch.randn(tokens, shape.dim) * 0.02)
@@ -106,9 +107,15 @@ class FusionModule(nn.Module):
         self.weights = nn.Parameter(torch.tensor([[0.3, 1.0, 0.7]]).repeat(len(DOMAINS), 1))
 
     def words(self, ids: Tensor) -> Tensor:
-        """(batch, tokens) ids, 0 for padding → (batch, tokens, text_dim). The first id stands for the sentence."""
-        answer = self.text(input_ids=ids, attention_mask=(ids > 0).long())
-        return cast(Tensor, answer.last_hidden_state)
+        """(batch, tokens) ids, 0 for padding → (batch, tokens, text_dim).
+
+        The first token stands for the sentence: a mean of its words in which each counts by its salience, so that a
+        brand outweighs what every text has. Two texts of the same words are alike from the first step of training.
+        """
+        seen = ids > 0
+        tokens: Tensor = self.text(input_ids=ids, attention_mask=seen.long()).last_hidden_state
+        salience = self.salience(tokens[:, 1:]).masked_fill(~seen[:, 1:, None], -1e4).softmax(1)
+        return torch.cat([(tokens[:, 1:] * salience).sum(1, keepdim=True), tokens[:, 1:]], 1)
 
     def visual_unit(self, visual: Tensor) -> Tensor:
         """What the picture alone says, (batch, out_dim / 2)."""

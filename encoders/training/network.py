@@ -1,4 +1,4 @@
-"""Looks and texts → the demo network, in two stages: ``vision`` trains the tower, ``fusion`` the rest on top of it.
+"""Looks and texts → the demo network, in three stages: ``vision``, ``text`` and, on top of both, ``fusion``.
 
 ``python -m encoders.training.network vision --looks FOLDER --out FOLDER --seconds 1500``. One thread a process; a run
 that was stopped goes on from its checkpoint. The cut-outs come from ``encoders.training.network_looks``.
@@ -48,7 +48,7 @@ DEMO_SHAPE = Shape(
         "model_type": "bert",
         "vocab_size": 1400,
         "hidden_size": 128,
-        "num_hidden_layers": 3,
+        "num_hidden_layers": 1,
         "num_attention_heads": 4,
         "intermediate_size": 384,
         "max_position_embeddings": 33,
@@ -58,6 +58,7 @@ DEMO_SHAPE = Shape(
     vision_dim=256,
     text_dim=128,
     dim=128,
+    layers=1,
 )
 
 
@@ -101,8 +102,24 @@ def train_vision(plan: Plan) -> None:
     run(trainee, groups, lambda: vision_loss(trainee, mixer, sampler.batch(), labels), budget)
 
 
+def train_text(plan: Plan) -> None:
+    """Stage two: the text tower alone, into ``OUT/text.pt``: cheap steps until it reads."""
+    trainee, sampler = fusion_trainee(plan)
+    groups = [(list(trainee.parameters()), 1.0)]
+    run(trainee, groups, lambda: trainee.text_loss(*sampler.batch()), Budget(plan.seconds, 2e-3, plan.out / "text.pt"))
+
+
 def train_fusion(plan: Plan) -> None:
-    """Stage two: text tower and fusion on the trained vision tower, into ``OUT/fusion.pt``."""
+    """Stage three: everything but the vision tower, into ``OUT/fusion.pt``, from stage two's weights."""
+    trainee, sampler = fusion_trainee(plan)
+    trainee.load_state_dict(torch.load(plan.out / "text.pt")["module"])
+    groups = [(list(trainee.parameters()), 1.0)]
+    run(trainee, groups, lambda: trainee.loss(*sampler.batch()), Budget(plan.seconds, 1e-3, plan.out / "fusion.pt"))
+
+
+def fusion_trainee(plan: Plan) -> tuple[FusionTrainee, FusionSampler]:
+    """An untrained fusion, and what it is trained on: the trained tower's features and the texts."""
+    torch.manual_seed(1)
     network = Network(DEMO_SHAPE)
     network.vision.load_state_dict(vision_weights(plan.out))
     listings = make_shops(SHOP_SEED, plan.shops, "train")
@@ -112,10 +129,7 @@ def train_fusion(plan: Plan) -> None:
     ids = np.stack([ids_of(tokenizer, variant) for variant in texts])
     features = features_in(plan, network.vision, "train", int(rows.max()) + 1)
     sampler = FusionSampler(catalogue_of(listings, rows), features, ids, seed=5)
-    torch.manual_seed(1)
-    trainee = FusionTrainee(network.fusion)
-    groups = [(list(trainee.parameters()), 1.0)]
-    run(trainee, groups, lambda: trainee.loss(*sampler.batch()), Budget(plan.seconds, 1e-3, plan.out / "fusion.pt"))
+    return FusionTrainee(network.fusion), sampler
 
 
 def vision_weights(out: Path) -> dict[str, torch.Tensor]:
@@ -167,7 +181,7 @@ def features_in(plan: Plan, vision: VisionNetwork, split: str, looks: int) -> Fe
     return Features({domain: kept[domain.value] for domain in Domain}, kept["empty"])
 
 
-STAGES: dict[str, Callable[[Plan], None]] = {"vision": train_vision, "fusion": train_fusion}
+STAGES: dict[str, Callable[[Plan], None]] = {"vision": train_vision, "text": train_text, "fusion": train_fusion}
 
 
 def main() -> None:

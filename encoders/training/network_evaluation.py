@@ -81,17 +81,17 @@ def hits_at_1(scores: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 def shelf_hits(scores: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.bool_]:
     """The same among sixteen: the product, its three siblings and twelve others."""
-    hits = [scores[row, shelf].argmax() == 0 for row, shelf in enumerate(shelves(len(scores), rng))]
+    hits = [scores[row, shelf].argmax() == SHELF_SIZE - 1 for row, shelf in enumerate(shelves(len(scores), rng))]
     return np.array(hits)
 
 
 def shelves(products: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
-    """For each product a shelf: itself first, its siblings, twelve others."""
+    """For each product a shelf: twelve others, its siblings, and itself last, so that a tie is a miss."""
     found = []
     for product in range(products):
         family = product // SIBLINGS * SIBLINGS + np.arange(SIBLINGS)
         rest = rng.permutation(np.setdiff1d(np.arange(products), family))[: SHELF_SIZE - SIBLINGS]
-        found.append(np.concatenate([[product], family[family != product], rest]))
+        found.append(np.concatenate([rest, family[family != product], [product]]))
     return found
 
 

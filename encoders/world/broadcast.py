@@ -31,14 +31,15 @@ SIDE_PX, PAGE_PX = 320, 256
 PAUSE_S = 0.3
 TOLD_WITHIN_S = 9  # a host who sells one of two that look alike says soon which one it is
 PLAN: tuple[tuple[str, int], ...] = (
-    ("colour", 32), ("size", 26), ("pattern", 8), ("brand", 34), ("none", 14), ("shape", 28), ("off shelf", 26),
+    ("colour", 32), ("size", 26), ("pattern", 8), ("brand", 34), ("none", 14), ("pattern too", 28), ("off shelf", 26),
     ("material", 30), ("colour", 22),
 )  # fmt: skip
-"""What is shown for how many seconds: a family by what its siblings differ in. A repeated word is the same family."""
+"""What is shown for how many seconds: a family by what its siblings differ in, ``too`` the next such family. The same
+words again are the same product again."""
 
 
 SEEN = ("colour", "pattern", "shape")
-OFF_SHELF_AXIS = "pattern"  # seen, so that the product can be told from siblings that are no more on the shelf than it
+OFF_SHELF = "colour too"  # seen, so that the product can be told from siblings that are no more on the shelf than it
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,8 @@ def make_programme(seed: int) -> Programme:
     rng = np.random.default_rng([seed, 1])
     shop = make_shop(seed, FAMILIES, "demo")
     families = [shop[start : start + SIBLINGS] for start in range(0, len(shop), SIBLINGS)]
-    chosen = {axis: next(f for f in families if axis_of(f) == axis) for axis, _ in PLAN if axis_of_plan(axis)}
-    chosen["off shelf"] = [family for family in families if axis_of(family) == OFF_SHELF_AXIS][1]
+    chosen = {words: _family(families, words) for words, _ in PLAN if words not in ("none", "off shelf")}
+    chosen["off shelf"] = _family(families, OFF_SHELF)
     shown = {axis: family[int(rng.integers(SIBLINGS))] for axis, family in chosen.items()}
     shelf = _shelf({axis: family for axis, family in chosen.items() if axis != "off shelf"}, shown, rng)
     starts_s = itertools.accumulate((seconds for _, seconds in PLAN), initial=0)
@@ -85,13 +86,14 @@ def make_programme(seed: int) -> Programme:
     return Programme(shop, shelf, stretches)
 
 
-def axis_of_plan(word: str) -> bool:
-    """Whether a word of the plan names a family by its axis."""
-    return word not in ("none", "off shelf")
+def _family(families: Sequence[Sequence[Listing]], words: str) -> Sequence[Listing]:
+    """The first family whose siblings differ in the attribute that ``words`` begin with, or with ``too`` the second."""
+    axis, *too = words.split()
+    return [family for family in families if axis_of(family) == axis][len(too)]
 
 
 def _shelf(
-    chosen: dict[str, tuple[Listing, ...]], shown: dict[str, Listing], rng: np.random.Generator
+    chosen: dict[str, Sequence[Listing]], shown: dict[str, Listing], rng: np.random.Generator
 ) -> tuple[Listing, ...]:
     """What is shown, then a sibling of each, then more of those that can be told by sight, in a drawn order.
 
@@ -99,7 +101,7 @@ def _shelf(
     """
     siblings = {axis: [item for item in family if item != shown[axis]] for axis, family in chosen.items()}
     first = [family[0] for family in siblings.values()]
-    rest = [item for axis in SEEN for item in siblings[axis][1:]]
+    rest = [item for words, family in siblings.items() if words.split()[0] in SEEN for item in family[1:]]
     full = ([shown[axis] for axis in chosen] + first + rest)[:SHELF_SIZE]
     return tuple(full[index] for index in rng.permutation(len(full)))
 
