@@ -82,7 +82,11 @@ def forget_ids() -> None:
     def judge(self: Watermark, sequence: int, fingerprint: str) -> Verdict:
         return Verdict.FRESH
 
+    def apply(self: Watermark, sequence: int, fingerprint: str) -> None:
+        self.applied = max(self.applied, sequence)
+
     Watermark.judge = judge  # type: ignore[method-assign]  # a control is what removes a rule
+    Watermark.apply = apply  # type: ignore[method-assign]
 
 
 def point(text: str) -> tuple[str, str, int]:
