@@ -15,6 +15,9 @@ from encoders.engines import SAMPLE_RATE_HZ, Floats
 from encoders.settings import ChunkPolicy
 
 SAMPLES_PER_MS = SAMPLE_RATE_HZ // 1000
+_VAD_WINDOW = 512
+"""Silero judges so many samples at a time. Cuts lie on this grid, so that speech which is given again is judged, and
+then heard, as it would have been without the cut."""
 _FRAME = 20 * SAMPLES_PER_MS
 """Loudness is measured in frames of 20 ms."""
 
@@ -44,6 +47,7 @@ def plan(sound: Floats, final: bool, policy: ChunkPolicy) -> Plan:
         if spans and spans[-1].end >= len(sound):
             *spans, last = spans
             spans, committed = _hold_back(sound, spans, last, policy)
+        committed = committed // _VAD_WINDOW * _VAD_WINDOW
     short = [part for span in spans for part in _cut(sound, span, policy)]
     return Plan(tuple(_joined(short, policy.join_ms * SAMPLES_PER_MS)), committed)
 
@@ -61,7 +65,7 @@ def _hold_back(sound: Floats, spans: list[Span], last: Span, policy: ChunkPolicy
     """The piece at the end waits whole, or from its quietest moment on where it is longer than the cap."""
     if last.end - last.start <= policy.cap_ms * SAMPLES_PER_MS:
         return spans, last.start
-    at = quietest(sound, last.end - policy.search_ms * SAMPLES_PER_MS, last.end - _FRAME)
+    at = quietest(sound, last.end - policy.search_ms * SAMPLES_PER_MS, last.end - _FRAME) // _VAD_WINDOW * _VAD_WINDOW
     return [*spans, Span(last.start, at)], at
 
 
