@@ -62,9 +62,15 @@ class TorchFusion:
 
 
 def token_ids(tokenizer: Tokenizer, text: str, tokens: int) -> NDArray[np.int64]:
-    """A text as ids, (tokens,): the sentence's, the words', zeros. A longer text is cut."""
+    """A text as ids, (tokens,): the sentence's, the words', zeros. A longer text is cut.
+
+    Raises ValueError where the tokenizer has no id for the sentence.
+    """
     ids = np.zeros(tokens, np.int64)
-    ids[0] = tokenizer.token_to_id(SENTENCE) or 0
+    sentence = tokenizer.token_to_id(SENTENCE)
+    if sentence is None:
+        raise ValueError(f"the tokenizer has no {SENTENCE}")
+    ids[0] = sentence
     words = tokenizer.encode(text).ids[: tokens - 1]
     ids[1 : 1 + len(words)] = words
     return ids

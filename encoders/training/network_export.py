@@ -70,17 +70,17 @@ def seen(plan: Plan, network: Network, split: Split) -> HeldOut:
     sampler = FusionSampler(catalogue_of(listings, rows), features, ids, seed=6, dropped=False)
     views = sampler.views(np.arange(len(listings)))[0]
     silent = ~views[Domain.LIVE].has[:, 1].numpy()
-    return HeldOut(embedded(network.fusion, views), silent, _empty_rooms(network.fusion, features))
+    return HeldOut(embedded(network.fusion, views), silent, _empty_rooms(network.fusion, features, views[Domain.LIVE]))
 
 
-def _empty_rooms(fusion: FusionModule, features: Features) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    """Rooms where nothing is shown and nothing is heard of a product."""
-    clips = features.empty.float()[: len(features.empty) // FRAMES_PER_CLIP * FRAMES_PER_CLIP]
-    visual = with_clip_token(clips.reshape(-1, FRAMES_PER_CLIP, clips.shape[1]))
-    ids = torch.zeros(len(visual), DEMO_SHAPE.text_tokens, dtype=torch.int64)
-    ids[:, 0] = 2
-    has = torch.tensor([[True, False]]).expand(len(visual), -1)
-    return np.asarray(embedded(fusion, {Domain.LIVE: View(visual, ids, has)}).fused[Domain.LIVE])
+def _empty_rooms(
+    fusion: FusionModule, features: Features, live: View
+) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    """For each product a room after it was put away: nothing is shown, its summary is still the last."""
+    rng = np.random.default_rng(9)
+    picked = rng.integers(len(features.empty), size=(len(live.ids), FRAMES_PER_CLIP))
+    view = View(with_clip_token(features.empty[picked].float()), live.ids, live.has)
+    return np.asarray(embedded(fusion, {Domain.LIVE: view}).fused[Domain.LIVE])
 
 
 def trials_of(held_out: HeldOut, seed: int) -> Trials:

@@ -19,7 +19,7 @@ ROOMS = 1500
 CATALOGUE_FAMILIES, SHELF_FAMILIES = 13, 6
 OFF_SHELF_SHARE, EMPTY_SHARE = 0.12, 0.10
 WRONG_COST = 0.4
-SCORES = np.arange(0.15, 0.75, 0.05)
+SCORES = np.arange(0.4, 0.8, 0.02)
 LEADS = (0.0, 0.005, 0.01, 0.02, 0.04)
 ADVANTAGES = (0.02, 0.05, 0.08, 0.12, 0.16, 0.2, 0.25)
 
@@ -47,7 +47,9 @@ class Gallery:
     pages: NDArray[np.float32]  # (products, 128)
     lives: NDArray[np.float32]  # (products, 128)
     silent: NDArray[np.bool_]  # (products,) whether nothing was heard
-    empty: NDArray[np.float32]  # (views, 128) rooms where nothing is shown, nothing heard
+    empty: NDArray[
+        np.float32
+    ]  # (products, 128) rooms where nothing is shown and the last summary is still of the product
 
 
 def make_trials(gallery: Gallery, rng: np.random.Generator) -> Trials:
@@ -66,10 +68,10 @@ def _room(gallery: Gallery, rng: np.random.Generator) -> tuple[float | bool, ...
     shown = int(rng.integers(SIBLINGS)) if draw > OFF_SHELF_SHARE else int(rng.integers(SIBLINGS)) + 8 * SIBLINGS
     on_shelf[shown] = draw > OFF_SHELF_SHARE
     is_empty = rng.random() < EMPTY_SHARE
-    asked = gallery.empty[rng.integers(len(gallery.empty))] if is_empty else gallery.lives[products[shown]]
+    asked = (gallery.empty if is_empty else gallery.lives)[products[shown]]
     scores = (gallery.pages[products] @ asked).astype(float)
     shelf, off = _best(scores, on_shelf, shown), _best(scores, ~on_shelf, shown)
-    return (*shelf, *off, bool(is_empty or gallery.silent[products[shown]]), not is_empty)
+    return (*shelf, *off, bool(gallery.silent[products[shown]]), not is_empty)
 
 
 def _best(scores: Floats, among: NDArray[np.bool_], shown: int) -> tuple[float, float, bool]:
