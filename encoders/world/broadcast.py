@@ -116,8 +116,8 @@ def make_speech(programme: Programme, seed: int) -> tuple[Sound, list[Sentence]]
         for line in talk_of(programme, stretch, voice, (seed, number)):
             track[line.start : line.start + len(line.sound)] = line.sound
             edges = (line.start, line.start + len(line.sound))
-            times = (edge * 1000 // SAMPLE_RATE_HZ for edge in edges)
-            sentences.append(Sentence(*times, line.words.text))
+            start_ms, end_ms = (edge * 1000 // SAMPLE_RATE_HZ for edge in edges)
+            sentences.append(Sentence(start_ms, end_ms, line.words.text))
     hiss = rng.normal(0, 0.0025, len(track)).astype(np.float32)
     return (0.8 * track / np.abs(track).max() + hiss).clip(-1, 1), sentences
 
