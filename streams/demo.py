@@ -189,7 +189,7 @@ def main(settings: Settings, report: Path | None, pace: str) -> int:
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: everything is stopped first
     show = read_show()
-    with View(stdout_console(), show.titles) as view:
+    with View(stdout_console(), show.names) as view:
         pieces = tuple(remux.segments(str(show.film), SEGMENT_S, view.say))
         demo = Demo(settings, show, view)
         with demo.opened() as hall:

@@ -32,6 +32,12 @@ class Show:
     labels: Labels
 
     @property
+    def names(self) -> dict[ProductId, str]:
+        """Product → its link number, where it is on the shelf, and its title."""
+        links = {product: f"#{link} " for link, product in self.room.shelf.items()}
+        return {product: links.get(product, "") + title for product, title in self.titles.items()}
+
+    @property
     def shelf(self) -> frozenset[ProductId]:
         return frozenset(self.room.shelf.values())
 

@@ -35,7 +35,8 @@ class View:
     """Where the demo is told; used as a context manager."""
 
     console: Console
-    titles: Mapping[ProductId, str]
+    names: Mapping[ProductId, str]
+    """What a product is called where the truth is told."""
     right: int = 0
     counted: int = 0
     _bar: Progress | None = None
@@ -95,7 +96,7 @@ class View:
         mark = {True: RIGHT, False: WRONG, None: UNCOUNTED}[right]
         if isinstance(truth, NoProduct):
             return f"{mark} {'nothing' if truth is NoProduct.NONE_SHOWN else 'a switch'}"
-        return f"{mark} {plain(self.titles.get(truth, truth))}"
+        return f"{mark} {plain(self.names.get(truth, truth))}"
 
     def _row(self, cells: list[Text]) -> None:
         row = Table.grid(padding=(0, 1), expand=True)
