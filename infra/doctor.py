@@ -148,8 +148,11 @@ def _service(name: str, settings: Settings, ask: Callable[[str], str]) -> Row:
     external = settings.kafka if name == "kafka" else settings.milvus
     if not external and not locks.is_held(services.lock_of(settings.data, name)):
         return Row(name, "embedded, not running; vitrine up starts it")
+    address = external or services.address_of(settings.data, name)
+    if not address:
+        return Row(name, "embedded, being started by another process")
     try:
-        return Row(name, ask(external or services.address_of(settings.data, name)))
+        return Row(name, ask(address))
     except InfraError as failure:
         return Row(name, failure.what, False, failure.remedy or "vitrine up")
 
