@@ -12,6 +12,7 @@ import ssl
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import faust
@@ -40,6 +41,8 @@ class Broker:
     """How to reach Kafka, and what to expect of it."""
 
     bootstrap: str
+    scratch: Path
+    """Faust makes a folder for each app here, for tables that it does not have."""
     security: KafkaSecurity = field(default_factory=KafkaSecurity)
     session_timeout_s: float = 10.0
     """After a kill the partitions wait this long for their next owner."""
@@ -112,6 +115,7 @@ class StageApp(Generic[S]):
             "producer_max_request_size": 2 * MAX_MESSAGE_BYTES,
             "stream_buffer_maxsize": 4096,
             "stream_wait_empty": False,
+            "datadir": str(self.broker.scratch / group_id(self.wiring.row.stage, self.wiring.run)),
             "topic_allow_declare": False,
             "topic_disable_leader": True,
             "autodiscover": False,

@@ -110,7 +110,10 @@ def quiet_libraries() -> None:
 def broker_of(settings: Settings, bootstrap: str, stages: Sequence[str], run: str) -> Broker:
     """How these stages reach Kafka; their source topics must exist."""
     sources = sorted({source_topic(row_of(name), run) for name in stages})
-    return Broker(bootstrap, services.security(settings), topic_ids=topic_ids(sources, settings, bootstrap))
+    ids = topic_ids(sources, settings, bootstrap)
+    scratch = settings.data / "faust"
+    scratch.mkdir(parents=True, exist_ok=True)
+    return Broker(bootstrap, scratch, services.security(settings), topic_ids=ids)
 
 
 def _stage_app(plan: Plan, name: str, ask: Ask) -> StageApp[Any]:
