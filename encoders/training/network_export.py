@@ -10,6 +10,7 @@ import argparse
 import json
 import shutil
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from torch import nn
 from encoders.engines import FRAMES_PER_CLIP, Domain
 from encoders.network import FusionModule, Network, with_clip_token
 from encoders.network_store import (
+    CONFIG,
     FUSION,
     TOKENIZER,
     VISION,
@@ -136,6 +138,7 @@ def write_card(plan: Plan, out: Path, measured: dict[str, object]) -> None:
         "tower": TOWER,
         "parameters": {half: _count(getattr(network, half)) for half in ("vision", "fusion")},
         "bytes": {name: (out / name).stat().st_size for name in (VISION, FUSION, TOKENIZER)},
+        "sha256": {name: sha256((out / name).read_bytes()).hexdigest() for name in (CONFIG, VISION, FUSION, TOKENIZER)},
         "seeds": {"train": SHOP_SEED, **SPLIT_SEEDS},
         "training": training,
     }

@@ -130,3 +130,7 @@ def test_the_files_of_a_profile_are_verified_one_by_one(tmp_path: Path) -> None:
 def test_an_answer_that_was_cut_off_is_closed_after_its_last_whole_part(cut: str, whole: str) -> None:
     assert closed(cut, whole=False) == whole
     assert in_form(whole)
+
+
+def test_every_shipped_file_is_what_its_card_says() -> None:
+    assert {checked.state for checked in verify(load_profile("demo"))} == {State.OK}
