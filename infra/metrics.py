@@ -6,6 +6,7 @@ could choose would grow without bound.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -97,6 +98,15 @@ Probe = Callable[[], str]
 """An empty answer is a yes; else what is wrong, in one line."""
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away before its answer is nobody's error; anything else is printed."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]  # typeshed narrows the socket
+
+
 @dataclass(slots=True)
 class ProbeServer:
     """Serves the probes from a thread of its own until :meth:`stop`, so that a busy event loop does not look dead."""
@@ -119,13 +129,12 @@ class ProbeServer:
             "/metrics": lambda: (200, CONTENT_TYPE_LATEST, self.metrics.text()),
         }
         try:
-            self._server = ThreadingHTTPServer((self.host, self.port), _handler(answers))
+            self._server = _Server((self.host, self.port), _handler(answers))
         except OSError as failure:
             raise PortTaken(
                 f"VITRINE_PROBES={self.host}:{self.port}: {failure.strerror}",
                 remedy="choose another address, or port 0 for any free one",
             ) from failure
-        self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, name="probes", daemon=True).start()
         return f"{self.host}:{self._server.server_address[1]}"
 
