@@ -159,13 +159,19 @@ def write_properties(folder: Path, port: int, control: int) -> Path:
     return properties
 
 
+def cluster_id(draw: Callable[[], uuid.UUID]) -> str:
+    """A new id in Kafka's form, base64; one that begins with ``-`` would be read as an option, so another is drawn."""
+    while (identity := urlsafe_b64encode(draw().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return identity
+
+
 def format_once(folder: Path, properties: Path, java: Runtime) -> None:
     """Format the storage unless that has been done. Raises :class:`ServiceFailed`."""
     if (folder / "storage" / "meta.properties").exists():
         return
-    identity = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     words = java.command(
-        "kafka.tools.StorageTool", "format", "-t", identity, "-c", str(properties), "--ignore-formatted"
+        "kafka.tools.StorageTool", "format", "-t", cluster_id(uuid.uuid4), "-c", str(properties), "--ignore-formatted"
     )
     log = folder / "format.log"
     with log.open("wb") as said:
