@@ -77,9 +77,18 @@ def test_a_film_is_pushed_as_a_room_its_segments_and_an_end(settings: Settings, 
     assert all(one.media for one in media)
 
 
+HEEDING_CTRL_C = """
+import signal
+from streams.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+"""The command line in a process that minds SIGINT: a job that a shell started in the background ignores it."""
+
+
 def test_ctrl_c_ends_the_stream_as_interrupted(settings: Settings, shell: Path) -> None:
     words = ["push", str(film(shell, 20)), "--stream", "torn/1", "--segment-s", "2", "--pace", "live"]
-    process = subprocess.Popen([sys.executable, "-m", "streams.cli", *words], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", HEEDING_CTRL_C, *words], stderr=subprocess.PIPE, text=True)
     for _ in range(600):
         if any(isinstance(event, Segment) for event in events(settings, SEGMENTS.name, "torn/1")):
             break
