@@ -2,8 +2,9 @@
 
 from kafka import KafkaConsumer, TopicPartition
 
+from infra import services
 from infra.kafka import admin
-from infra.settings import KafkaSecurity, Settings
+from infra.settings import Settings
 from infra.topics import TopicSpec, ensure_topics
 from streams.topology import MAX_MESSAGE_BYTES, PRODUCTS, Keep, Topic, owned_topics
 
@@ -21,12 +22,12 @@ def make_topics(settings: Settings, bootstrap: str, run: str = "") -> tuple[str,
         TopicDiffers: an existing topic is not as it must be.
     """
     specs = [_spec(name, topic, settings) for name, topic in owned_topics(run).items()]
-    return ensure_topics(specs, bootstrap, _security(settings))
+    return ensure_topics(specs, bootstrap, services.security(settings))
 
 
 def topic_ids(names: list[str], settings: Settings, bootstrap: str) -> dict[str, str]:
     """Kafka's own id of each topic: a topic that was deleted and made anew has another."""
-    client = admin(bootstrap, _security(settings))
+    client = admin(bootstrap, services.security(settings))
     try:
         return {topic["name"]: str(topic["topic_id"]) for topic in client.describe_topics(names)}
     finally:
@@ -36,7 +37,7 @@ def topic_ids(names: list[str], settings: Settings, bootstrap: str) -> dict[str,
 def catalogue_end(settings: Settings, bootstrap: str) -> int:
     """The offset of the last product event that there is now; -1: none."""
     place = TopicPartition(PRODUCTS.name, 0)
-    client = KafkaConsumer(bootstrap_servers=bootstrap.split(","), **_security(settings).options())
+    client = KafkaConsumer(bootstrap_servers=bootstrap.split(","), **services.security(settings).options())
     try:
         return int(client.end_offsets([place])[place]) - 1
     finally:
@@ -51,7 +52,3 @@ def _spec(name: str, topic: Topic, settings: Settings) -> TopicSpec:
     if topic.internal:
         config["segment.bytes"] = str(STATE_SEGMENT_BYTES)
     return TopicSpec(name, 1 if topic.one_partition else settings.partitions, config)
-
-
-def _security(settings: Settings) -> KafkaSecurity:
-    return settings.kafka_security if settings.kafka else KafkaSecurity()
