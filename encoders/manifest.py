@@ -29,7 +29,7 @@ class View(BaseModel):
     media: str | None = None
     """An image (page) or a video; None: the view has no picture."""
     text: str | None = None
-    """What the text tower reads: a page's title; of a video or live clip the summary. None: not known yet; "": empty."""
+    """What the text tower reads: a page's title; of the others the summary. None: not known yet; "": empty."""
     spoken: str | None = None
     """The transcript as it was heard. None: not known yet; "": nothing was heard."""
     split: Split = "test"

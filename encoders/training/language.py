@@ -1,6 +1,6 @@
 """Windows of talk → the demo summarizer: a Llama of 0.9 million parameters, trained on the fly on one thread.
 
-    python -m encoders.training.language --out FOLDER --minutes 20 --seed 1 [--resume]
+    python -m encoders.training.language --out FOLDER --minutes 20 --seed 1 [--resume] [--start FILE]
 
 Every product in the windows has a pseudo-word for a brand, so the model learns to copy names that it never saw. The
 loss counts the answer fully and the prompt a tenth. ``FOLDER`` receives ``checkpoint.pt`` and, at the end,
@@ -9,7 +9,6 @@ loss counts the answer fully and the prompt a tenth. ``FOLDER`` receives ``check
 
 import argparse
 import itertools
-import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,7 +19,18 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from encoders.training.language_gguf import ASSISTANT, BOS, END, SPECIALS, USER, id_of, write_gguf
+from encoders.training.language_gguf import (
+    ASSISTANT,
+    BOS,
+    END,
+    SPECIALS,
+    USER,
+    id_of,
+    read_tokenizer,
+    read_weights,
+    write_gguf,
+)
+from encoders.training.rates import share_of_peak
 from encoders.world.windows import Window, windows
 
 VOCABULARY = 1024
@@ -28,7 +38,6 @@ BATCH = 16
 POOL = 32
 """Batches drawn at once and cut by length, so that little is spent on padding."""
 PEAK_RATE = 2e-3
-WARM_UP_STEPS = 200
 PROMPT_WEIGHT = 0.1
 
 
@@ -40,6 +49,9 @@ class Plan:
     minutes: float
     seed: int
     resume: bool
+    start: Path | None = None
+    """A trained summarizer to go on from; None: from nothing."""
+    peak_rate: float = PEAK_RATE
 
 
 @dataclass(slots=True)
@@ -58,7 +70,9 @@ def train(plan: Plan) -> Path:
     plan.out.mkdir(parents=True, exist_ok=True)
     tokenizer = load_tokenizer(plan)
     model = new_model(tokenizer)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, betas=(0.9, 0.98), weight_decay=0.01)
+    if plan.start:
+        read_weights(plan.start, model)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=plan.peak_rate, betas=(0.9, 0.98), weight_decay=0.01)
     progress = _restored(plan, model, optimizer) if plan.resume else Progress()
     _loop(plan, model, optimizer, tokenizer, progress)
     write_gguf(model, tokenizer, plan.out / "summarizer.gguf")
@@ -68,7 +82,9 @@ def train(plan: Plan) -> Path:
 def load_tokenizer(plan: Plan) -> Tokenizer:
     """The byte-level BPE of ``plan.out``, trained first where there is none; special tokens have the highest ids."""
     path = plan.out / "tokenizer.json"
-    if not path.exists():
+    if not path.exists() and plan.start:
+        read_tokenizer(plan.start).save(str(path))
+    elif not path.exists():
         drawn = itertools.islice(windows(plan.seed + 1, "train"), 12_000)
         new_tokenizer(f" {window.text} {window.answer()}" for window in drawn).save(str(path))
     return Tokenizer.from_file(str(path))
@@ -133,7 +149,7 @@ def _loop(
     budget_s, before_s, began = plan.minutes * 60, progress.seconds, time.monotonic()
     told_s = before_s
     for batch in batches(windows(plan.seed + 1000 * progress.resumed, "train"), tokenizer):
-        rate = learning_rate(progress.step, progress.seconds / budget_s)
+        rate = plan.peak_rate * share_of_peak(progress.step, progress.seconds / budget_s)
         for group in optimizer.param_groups:
             group["lr"] = rate
         loss = step(model, optimizer, batch)
@@ -148,15 +164,6 @@ def _loop(
             _saved(plan, model, optimizer, progress)
         if progress.seconds >= budget_s:
             return
-
-
-def learning_rate(step_number: int, share: float) -> float:
-    """Warm-up by steps, then a cosine over the ``share`` of the time that is spent."""
-    return (
-        PEAK_RATE
-        * min(1.0, (step_number + 1) / WARM_UP_STEPS)
-        * (0.02 + 0.49 * (1 + math.cos(math.pi * min(1.0, share))))
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +231,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--start", type=Path, help="a summarizer (GGUF) to go on from")
+    parser.add_argument("--peak-rate", type=float, default=PEAK_RATE)
     print(train(Plan(**vars(parser.parse_args()))))
 
 

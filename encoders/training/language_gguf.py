@@ -1,4 +1,4 @@
-"""A trained Transformers Llama → one GGUF file that llama.cpp loads: weights in Q8_0, byte-level BPE, chat template.
+"""A trained Transformers Llama ↔ one GGUF file that llama.cpp loads: weights in Q8_0, byte-level BPE, chat template.
 
 The output matrix is left out because it is tied to the embedding. ``q`` and ``k`` are permuted, since llama.cpp rotates
 neighbouring pairs where Transformers rotates halves.
@@ -9,9 +9,10 @@ from pathlib import Path
 
 import gguf
 import numpy as np
-from gguf.quants import quantize
+import torch
+from gguf.quants import dequantize, quantize
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaForCausalLM
 
 Weights = NDArray[np.float32]
@@ -55,6 +56,30 @@ def write_gguf(model: LlamaForCausalLM, tokenizer: Tokenizer, path: Path, quanti
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def read_weights(path: Path, model: LlamaForCausalLM) -> None:
+    """Fills a model of the same shape from a file that ``write_gguf`` wrote. Raises KeyError for another's."""
+    stored = {tensor.name: dequantize(tensor.data, tensor.tensor_type) for tensor in gguf.GGUFReader(path).tensors}
+    heads, state = int(model.config.num_attention_heads), model.state_dict()
+    for name, tensor in state.items():
+        if name != "lm_head.weight":
+            weights = stored[_gguf_name(name)].reshape(tuple(tensor.shape))
+            weights = _unpermuted(weights, heads) if _is_rotated(name) else weights
+            tensor.copy_(torch.from_numpy(np.array(weights, np.float32)))
+    model.load_state_dict(state)
+
+
+def read_tokenizer(path: Path) -> Tokenizer:
+    """The tokenizer that a file of ``write_gguf`` holds."""
+    fields = gguf.GGUFReader(path).fields
+    tokens = fields["tokenizer.ggml.tokens"].contents()
+    pairs = [tuple(row.split(" ")) for row in fields["tokenizer.ggml.merges"].contents()]
+    tokenizer = Tokenizer(models.BPE({token: number for number, token in enumerate(tokens)}, pairs))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(list(SPECIALS))
+    return tokenizer
 
 
 def _write_shape(writer: gguf.GGUFWriter, model: LlamaForCausalLM) -> None:
@@ -102,7 +127,7 @@ def merges(tokenizer: Tokenizer) -> list[str]:
 
 
 def _write_tensor(writer: gguf.GGUFWriter, name: str, weights: Weights, heads: int, quantized: bool) -> None:
-    if name.endswith(("q_proj.weight", "k_proj.weight")):
+    if _is_rotated(name):
         weights = _permuted(weights, heads)
     target = _gguf_name(name)
     if quantized and weights.ndim == 2:
@@ -112,10 +137,20 @@ def _write_tensor(writer: gguf.GGUFWriter, name: str, weights: Weights, heads: i
         writer.add_tensor(target, weights)
 
 
+def _is_rotated(name: str) -> bool:
+    return name.endswith(("q_proj.weight", "k_proj.weight"))
+
+
 def _permuted(weights: Weights, heads: int) -> Weights:
     rows, columns = weights.shape
     halves = weights.reshape(heads, 2, rows // heads // 2, columns)
     return np.ascontiguousarray(halves.swapaxes(1, 2).reshape(rows, columns))
+
+
+def _unpermuted(weights: Weights, heads: int) -> Weights:
+    rows, columns = weights.shape
+    pairs = weights.reshape(heads, rows // heads // 2, 2, columns)
+    return np.ascontiguousarray(pairs.swapaxes(1, 2).reshape(rows, columns))
 
 
 def _gguf_name(name: str) -> str:

@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 from encoders.engines import Domain
 from encoders.fusion import token_ids
 from encoders.network import Network, Shape, VisionNetwork
-from encoders.network_store import TOKENIZER
+from encoders.network_store import TOKENIZER, VISION, load_weights
 from encoders.training.network_frames import Bank, FrameMixer, load_cutouts, make_bank
 from encoders.training.network_fusion import (
     Features,
@@ -28,11 +28,11 @@ from encoders.training.network_fusion import (
     catalogue_of,
     features_of,
 )
-from encoders.training.network_looks import looks_of, make_shops
+from encoders.training.network_looks import looks_of
 from encoders.training.network_run import Budget, run
 from encoders.training.network_texts import Texts, draw_variant, keep_texts, kept_texts, train_tokenizer
 from encoders.training.network_vision import LookSampler, VisionTrainee, channels_last, labels_of, vision_loss
-from encoders.world.shop import SIBLINGS, Listing, Split
+from encoders.world.shop import SIBLINGS, Listing, Split, make_market
 
 SHOP_SEED = 100
 BANK_SIZE = 500
@@ -82,11 +82,13 @@ class Plan:
     seconds: float
     shops: int
     variants: int
+    start: Path | None = None
+    """A network folder whose vision tower is where stage one begins; None: from nothing."""
 
 
 def train_vision(plan: Plan) -> None:
     """Stage one: the vision tower, into ``OUT/vision.pt``."""
-    listings = make_shops(SHOP_SEED, plan.shops, "train")
+    listings = make_market(SHOP_SEED, plan.shops, "train")
     looks, rows = looks_of(listings)
     families = [""] * len(looks)
     for position, row in enumerate(rows):
@@ -95,6 +97,9 @@ def train_vision(plan: Plan) -> None:
     mixer = FrameMixer(cutouts, bank_in(plan.looks, cutouts, 1), seed=2)
     torch.manual_seed(0)
     trainee = VisionTrainee(Network(DEMO_SHAPE).vision, DEMO_SHAPE.vision_dim)
+    if plan.start:
+        load_weights(trainee.vision, plan.start / VISION, "cpu")
+        trainee.train().requires_grad_(True)
     channels_last(trainee)
     sampler, labels = LookSampler(looks, families, 3), labels_of(looks)
     groups = [(list(trainee.parameters()), 1.0)]
@@ -122,7 +127,7 @@ def fusion_trainee(plan: Plan) -> tuple[FusionTrainee, FusionSampler]:
     torch.manual_seed(1)
     network = Network(DEMO_SHAPE)
     network.vision.load_state_dict(vision_weights(plan.out))
-    listings = make_shops(SHOP_SEED, plan.shops, "train")
+    listings = make_market(SHOP_SEED, plan.shops, "train")
     _, rows = looks_of(listings)
     texts = [variant_in(plan.out, listings, "train", number) for number in range(plan.variants)]
     tokenizer = tokenizer_in(plan.out, texts)
@@ -193,9 +198,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--shops", type=int, default=15)
     parser.add_argument("--variants", type=int, default=24, help="sets of brands and texts, for the fusion")
-    options = parser.parse_args()
+    parser.add_argument("--start", type=Path, help="a network folder: its vision tower is where stage one begins")
+    options = vars(parser.parse_args())
     torch.set_num_threads(1)
-    STAGES[options.stage](Plan(options.looks, options.out, options.seconds, options.shops, options.variants))
+    STAGES[options.pop("stage")](Plan(**options))
 
 
 if __name__ == "__main__":

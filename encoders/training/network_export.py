@@ -43,9 +43,9 @@ from encoders.training.network import (
 )
 from encoders.training.network_evaluation import Views, embedded, table
 from encoders.training.network_fusion import Features, FusionSampler, View, catalogue_of
-from encoders.training.network_looks import SIDE_PX, looks_of, make_shops
+from encoders.training.network_looks import SIDE_PX, looks_of
 from encoders.training.network_thresholds import Gallery, Trials, choose, make_trials, value
-from encoders.world.shop import Split
+from encoders.world.shop import Split, make_market
 
 SPACE, TOWER = "vitrine-demo-1", "vitrine-demo-resnet-1"
 SPLIT_SEEDS: dict[Split, int] = {"valid": 8000, "test": 7000}
@@ -64,7 +64,7 @@ class HeldOut:
 
 def seen(plan: Plan, network: Network, split: Split) -> HeldOut:
     """The views of 480 products of a split."""
-    listings = make_shops(SPLIT_SEEDS[split], 1, split)
+    listings = make_market(SPLIT_SEEDS[split], 1, split)
     _, rows = looks_of(listings)
     texts = variant_in(plan.out, listings, split, 0)
     ids = ids_of(tokenizer_in(plan.out, []), texts)[None]

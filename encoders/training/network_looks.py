@@ -16,18 +16,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from encoders.world.pictures import Cutout
-from encoders.world.shop import Listing, Look, Split, make_shop
+from encoders.world.shop import Listing, Look, make_market
 from encoders.world.studio import Studio, page_shot, room_shot
 
 SIDE_PX, CAMERA_PX = 64, 96
 PAGE_SHOTS = 2
 ROOM_SHOTS = {"train": 6, "valid": 12, "test": 12}
-FAMILIES_PER_SHOP = 120  # a shop pairs each kind with one way to differ, so many shops are needed to see all pairs
-
-
-def make_shops(seed: int, shops: int, split: Split) -> tuple[Listing, ...]:
-    """The listings of several shops, one after the other, siblings beside each other."""
-    return tuple(item for number in range(shops) for item in make_shop(seed + number, FAMILIES_PER_SHOP, split))
 
 
 def looks_of(listings: tuple[Listing, ...]) -> tuple[tuple[Look, ...], NDArray[np.int64]]:
@@ -68,7 +62,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     part, parts = (int(word) for word in options.part.split("/"))
-    looks, _ = looks_of(make_shops(options.seed, options.shops, options.split))
+    looks, _ = looks_of(make_market(options.seed, options.shops, options.split))
     numbers = np.arange(options.first, len(looks))[part::parts]
     studio, started_s = Studio(CAMERA_PX), time.monotonic()
     cutouts = []

@@ -1,14 +1,15 @@
 """Spoken corpus → the demo recogniser: a Whisper of 1.2 million parameters, trained on one thread.
 
-    python -m encoders.training.speech --corpus FOLDER --out FOLDER --minutes 50 --seed 1 [--resume]
+    python -m encoders.training.speech --corpus FOLDER --out FOLDER --minutes 50 --seed 1 [--resume] [--start FOLDER]
 
-Reads every part of the corpus that is there, and looks for new parts every ``LOOK_POOLS``. ``--out`` receives
-``checkpoint.pt`` every few minutes and, at the end, ``model/`` as faster-whisper loads it.
+``--start`` begins with the weights of a shipped recogniser instead of from nothing. Every part of the corpus that is
+there is read, and new parts are looked for every ``LOOK_POOLS``. ``--out`` receives ``checkpoint.pt`` every few minutes
+and, at the end, ``model/`` as faster-whisper loads it.
 """
 
 import argparse
 import json
-import math
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,8 +20,10 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from encoders.training.rates import share_of_peak
 from encoders.training.speech_export import export
 from encoders.training.speech_model import CTC_WEIGHT, LETTERS, PADS, SpeechBatch, SpeechTrainee
+from encoders.training.speech_start import weights_of
 from encoders.training.speech_tokens import END, VOCABULARY, load_tokenizer, targets
 
 TIMED_SHARE = 0.2
@@ -32,7 +35,6 @@ BATCH_POSITIONS = 2800
 SHORT_FRAMES, SHORT_SHARE, LONG_FRAMES = 280, 0.5, 420
 """Single sentences come first: for this share of the time only short items are drawn, then up to the longer bound."""
 PEAK_RATE = 2e-3
-WARM_UP_STEPS = 200
 LOOK_POOLS = 15
 SAVE_S = 120.0
 
@@ -46,6 +48,8 @@ class Plan:
     minutes: float
     seed: int
     resume: bool
+    start: Path | None = None
+    peak_rate: float = PEAK_RATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +86,14 @@ def train(plan: Plan) -> Path:
     torch.set_num_threads(1)
     torch.manual_seed(plan.seed)
     plan.out.mkdir(parents=True, exist_ok=True)
+    if plan.start and not (plan.out / "tokenizer.json").exists():
+        shutil.copy(plan.start / "tokenizer.json", plan.out)
     lines = (sentence for item in read_corpus(plan.corpus) for sentence in item.sentences)
     tokenizer = load_tokenizer(plan.out / "tokenizer.json", lines)
     trainee = SpeechTrainee(VOCABULARY)
-    optimizer = torch.optim.AdamW(trainee.parameters(), lr=PEAK_RATE, betas=(0.9, 0.98), weight_decay=0.01)
+    if plan.start:
+        trainee.whisper.load_state_dict(weights_of(plan.start))
+    optimizer = torch.optim.AdamW(trainee.parameters(), lr=plan.peak_rate, betas=(0.9, 0.98), weight_decay=0.01)
     progress = _restored(plan, trainee, optimizer) if plan.resume else Progress()
     _loop(plan, trainee, optimizer, tokenizer, progress)
     return export(trainee, plan.out)
@@ -119,7 +127,7 @@ def _loop(
     told_s = before_s
     for batch in batches(plan, tokenizer, progress):
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(progress.step, progress.seconds / budget_s)
+            group["lr"] = plan.peak_rate * share_of_peak(progress.step, progress.seconds / budget_s)
         progress.recent.append(step(trainee, optimizer, batch))
         progress.step += 1
         progress.seconds = before_s + time.monotonic() - began
@@ -132,12 +140,6 @@ def _loop(
             print(f"{told_s:6.0f}s step {progress.step} words {words:.4f} letters {spelled:.4f}", flush=True)
         if over:
             return
-
-
-def learning_rate(step_number: int, share: float) -> float:
-    """Warm-up by steps, then a cosine over the ``share`` of the time that is spent."""
-    cosine = 0.02 + 0.49 * (1 + math.cos(math.pi * min(1.0, share)))
-    return PEAK_RATE * min(1.0, (step_number + 1) / WARM_UP_STEPS) * cosine
 
 
 def step(trainee: SpeechTrainee, optimizer: torch.optim.Optimizer, batch: SpeechBatch) -> tuple[float, float]:
@@ -155,7 +157,8 @@ def batches(plan: Plan, tokenizer: Tokenizer, progress: Progress) -> Iterator[Sp
     """Batches of like lengths, a few items with timestamps; first the short ones."""
     rng = np.random.default_rng(plan.seed + 1000 * progress.resumed)
     while True:
-        longest = SHORT_FRAMES if progress.seconds < SHORT_SHARE * plan.minutes * 60 else LONG_FRAMES
+        is_early = plan.start is None and progress.seconds < SHORT_SHARE * plan.minutes * 60
+        longest = SHORT_FRAMES if is_early else LONG_FRAMES
         corpus = [item for item in read_corpus(plan.corpus) if len(item.mels) <= longest]
         for _ in range(LOOK_POOLS):
             rows = [corpus[index] for index in rng.choice(len(corpus), min(POOL, len(corpus)), replace=False)]
@@ -204,6 +207,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--start", type=Path, help="the folder of a recogniser to go on from")
+    parser.add_argument("--peak-rate", type=float, default=PEAK_RATE)
     print(train(Plan(**vars(parser.parse_args()))))
 
 

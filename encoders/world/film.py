@@ -16,31 +16,32 @@ from encoders.world.voices import SAMPLE_RATE_HZ, Sound
 
 Frame = NDArray[np.uint8]  # (height, width, 3)
 FRAMES_PER_S = 12
+RATE = Fraction(FRAMES_PER_S)
 KEY_FRAME_EVERY_S = 2
 QUALITY = "27"  # x264's constant rate factor: about 4 MB for four minutes at 320 × 320
 VOICE_BITS_PER_S = 48_000
 VOICE_CHUNK = 1024  # samples of one AAC frame
 
 
-def write(path: Path, frames: Iterable[Frame], sound: Sound) -> None:
-    """Write a film; pictures and sound are interleaved, so that it can be cut anywhere."""
+def write(path: Path, frames: Iterable[Frame], sound: Sound, rate: Fraction = RATE) -> None:
+    """Write a film of ``rate`` pictures a second, interleaved with its sound, so that it can be cut anywhere."""
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
-        _mux(container, iter(frames), sound)
+        _mux(container, iter(frames), sound, rate)
 
 
-def _mux(container: OutputContainer, frames: Iterator[Frame], sound: Sound) -> None:
+def _mux(container: OutputContainer, frames: Iterator[Frame], sound: Sound, rate: Fraction) -> None:
     first = next(frames)
-    video = container.add_stream("libx264", rate=FRAMES_PER_S)
+    video = container.add_stream("libx264", rate=rate)
     video.height, video.width = first.shape[:2]
     video.pix_fmt = "yuv420p"
     video.options = {"crf": QUALITY, "preset": "medium", "threads": "1"}
-    video.gop_size = FRAMES_PER_S * KEY_FRAME_EVERY_S
+    video.gop_size = max(1, round(rate * KEY_FRAME_EVERY_S))
     voice = container.add_stream("aac", rate=SAMPLE_RATE_HZ, layout="mono")
     voice.bit_rate = VOICE_BITS_PER_S
     chunks, spoken = _chunks(sound), 0
     for number, frame in enumerate(itertools.chain([first], frames)):
         container.mux(video.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
-        while spoken * FRAMES_PER_S < (number + 1) * SAMPLE_RATE_HZ and (chunk := next(chunks, None)) is not None:
+        while spoken * rate < (number + 1) * SAMPLE_RATE_HZ and (chunk := next(chunks, None)) is not None:
             container.mux(voice.encode(chunk))
             spoken += VOICE_CHUNK
     for chunk in chunks:

@@ -166,8 +166,10 @@ def _next_line(listing: Listing, facts: list[str], rng: np.random.Generator, num
 
 
 def _facts_in_turn(listing: Listing, rng: np.random.Generator) -> list[str]:
-    facts = ["material", "size", *listing.features, *(["colour"] if rng.random() < 0.4 else [])]
-    facts += ["pattern"] if listing.look.pattern != "plain" and rng.random() < 0.3 else []
+    facts = ["material", "size", *listing.features]
+    if not listing.mute:
+        facts += ["colour"] if rng.random() < 0.4 else []
+        facts += ["pattern"] if listing.look.pattern != "plain" and rng.random() < 0.3 else []
     return [facts[index] for index in rng.permutation(len(facts))]
 
 
@@ -197,7 +199,8 @@ def _phrases(listing: Listing, rng: np.random.Generator) -> Phrases:
     pattern = ("pattern", pick(rng, lexicon.PATTERNS[look.pattern] or ("",)))
     material = ("material", _usual(listing.material, lexicon.MATERIALS[listing.material], rng))
     noun = ("noun", _usual(listing.noun, lexicon.NOUNS[look.kind], rng))
-    name = [brand, *([colour] if rng.random() < 0.2 else []), *([material] if rng.random() < 0.4 else []), noun]
+    tells_colour = rng.random() < 0.2 and not listing.mute
+    name = [brand, *([colour] if tells_colour else []), *([material] if rng.random() < 0.4 else []), noun]
     return {
         "{name}": name,
         "{brand}": [brand],

@@ -1,7 +1,8 @@
-"""Seed → listings: what the shop sells, in families of four siblings that differ by exactly one attribute.
+"""Seed → listings: what the shop sells, in families of four siblings that are easily mistaken for each other.
 
-Three of the six attributes are seen (``colour``, ``pattern``, ``shape``) and three are only heard or read
-(``material``, with one feature that goes with it, ``size``, ``brand``), so neither picture nor speech alone can tell
+A family differs along an axis: one attribute that is seen (``colour``, ``pattern``, ``shape``, or ``model``, which is
+shape and trim together), one that is only heard or read (``material``, with one feature that goes with it, ``size``,
+``brand``), or one of each (``colour size``: two looks, each in two sizes). So neither picture nor speech alone can tell
 every product.
 """
 
@@ -17,6 +18,13 @@ T = TypeVar("T")
 Split = Literal["train", "valid", "test", "demo"]
 SIBLINGS = 4
 AXES: tuple[str, ...] = ("colour", "pattern", "shape", "material", "size", "brand")
+MARKET_AXES: tuple[str, ...] = (
+    "colour", "pattern", "model", "material", "size", "brand", "colour size", "pattern brand", "model material",
+)  # fmt: skip
+"""Of the large shops that the network is trained and measured on: a third of the families are told apart by the picture
+alone, a third by speech alone, a third by both together."""
+FAMILIES_PER_SHOP = 120
+SEEN, HEARD = frozenset(("colour", "pattern", "shape", "model")), frozenset(("material", "size", "brand"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +42,10 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One product as its seller lists it. The words are spoken forms; ``price`` is in whole units of money."""
+    """One product as its seller lists it. The words are spoken forms; ``price`` is in whole units of money.
+
+    Of a ``mute`` listing nobody says the colour or the pattern: only sight tells it from its siblings.
+    """
 
     id: str
     family: str
@@ -46,25 +57,59 @@ class Listing:
     title: str
     price: int
     look: Look
+    mute: bool = False
 
 
-def make_shop(seed: int, families: int, split: Split) -> tuple[Listing, ...]:
+def make_shop(seed: int, families: int, split: Split, axes: Sequence[str] = AXES) -> tuple[Listing, ...]:
     """``families`` × 4 listings, the families in order. Kinds and axes take turns, so a small shop has many of both."""
     rng = np.random.default_rng([seed, *split.encode()])
-    kinds, axes = rng.permutation(lexicon.KINDS), rng.permutation(AXES)
+    kinds, turns = rng.permutation(lexicon.KINDS), rng.permutation(axes)
     shop: list[Listing] = []
     for number in range(families):
-        kind, axis = str(kinds[number % len(kinds)]), str(axes[number % len(axes)])
+        kind, axis = str(kinds[number % len(kinds)]), str(turns[number % len(turns)])
         shop += _family(_founder(rng, kind, f"{split}-{number:04d}", split), axis, rng, split)
     return tuple(shop)
 
 
+def make_market(seed: int, shops: int, split: Split) -> tuple[Listing, ...]:
+    """The listings of many large shops, one after the other, siblings beside each other.
+
+    A shop pairs each kind with few of the axes, so many shops are needed to see all pairs.
+    """
+    listings = (item for number in range(shops) for item in _market_shop(seed + number, split))
+    return tuple(listings)
+
+
+def _market_shop(seed: int, split: Split) -> list[Listing]:
+    shop, listings = make_shop(seed, FAMILIES_PER_SHOP, split, MARKET_AXES), list[Listing]()
+    for start in range(0, len(shop), SIBLINGS):
+        siblings = shop[start : start + SIBLINGS]
+        mute = axis_of(siblings) in SEEN
+        for item in siblings:
+            title = _title(item, False, False) if mute else item.title
+            family = f"{item.family}-{seed}"
+            listings.append(replace(item, id=f"{item.id}-{seed}", family=family, mute=mute, title=title))
+    return listings
+
+
 def axis_of(siblings: Sequence[Listing]) -> str:
-    """The attribute in which the siblings of one family differ."""
-    for axis in AXES:
-        if len({_attribute(listing, axis) for listing in siblings}) > 1:
-            return axis
-    raise ValueError("these listings are all alike")
+    """What the siblings of one family differ in: an axis, the seen one first where there are two.
+
+    Raises ValueError where they are all alike.
+    """
+    differing = {axis for axis in (*AXES, "trim") if len({_attribute(listing, axis) for listing in siblings}) > 1}
+    if {"shape", "trim"} <= differing and "colour" not in differing:
+        differing = differing - {"shape"} | {"model"}
+    found = [axis for axis in ("colour", "pattern", "shape", "model", *AXES[3:]) if axis in differing]
+    if not found:
+        raise ValueError("these listings are all alike")
+    return " ".join(found)
+
+
+def words_of(listing: Listing) -> tuple[str, ...]:
+    """All that speech can tell of a listing; siblings with equal words can only be told apart by sight."""
+    told = (listing.brand, listing.noun, listing.material, listing.size, *listing.features)
+    return told if listing.mute else (*told, listing.look.colour, listing.look.pattern)
 
 
 def far_colours(*colours: str) -> list[str]:
@@ -75,7 +120,7 @@ def far_colours(*colours: str) -> list[str]:
 
 
 def _attribute(listing: Listing, axis: str) -> object:
-    return getattr(listing.look if axis in ("colour", "pattern", "shape") else listing, axis)
+    return getattr(listing.look if axis in ("colour", "pattern", "shape", "trim") else listing, axis)
 
 
 def _founder(rng: np.random.Generator, kind: str, family: str, split: Split) -> Listing:
@@ -104,13 +149,22 @@ def _founder(rng: np.random.Generator, kind: str, family: str, split: Split) -> 
 
 
 def _family(founder: Listing, axis: str, rng: np.random.Generator, split: Split) -> list[Listing]:
-    siblings = _brands(founder, rng, split) if axis == "brand" else _VARY[axis](founder, rng)
+    if " " in axis:
+        seen, heard = (_varied(founder, part, rng, split)[:2] for part in axis.split())
+        siblings = [replace(spoken, look=shown.look) for shown in seen for spoken in heard]
+    else:
+        siblings = _varied(founder, axis, rng, split)
     shows_colour = axis == "colour" or rng.random() < 0.5
     shows_pattern = axis == "pattern" or rng.random() < 0.4
     return [
         replace(sibling, id=f"{founder.family}-{number}", title=_title(sibling, shows_colour, shows_pattern))
         for number, sibling in enumerate(siblings)
     ]
+
+
+def _varied(founder: Listing, axis: str, rng: np.random.Generator, split: Split) -> list[Listing]:
+    """Four siblings that differ along one attribute."""
+    return _brands(founder, rng, split) if axis == "brand" else _VARY[axis](founder, rng)
 
 
 def _title(listing: Listing, shows_colour: bool, shows_pattern: bool) -> str:
@@ -143,6 +197,14 @@ def _patterns(founder: Listing, rng: np.random.Generator) -> list[Listing]:
 def _shapes(founder: Listing, _rng: np.random.Generator) -> list[Listing]:
     turned = ((), (0, 1), (1, 2), (0, 2))  # any two siblings differ by half the range in two of the three proportions
     return [replace(founder, look=replace(founder.look, shape=_turn(founder.look.shape, axes))) for axes in turned]
+
+
+def _models(founder: Listing, rng: np.random.Generator) -> list[Listing]:
+    trims = [pick(rng, far_colours(founder.look.colour))]
+    while len(trims) < SIBLINGS:
+        trims.append(pick(rng, far_colours(*trims) or [name for name in lexicon.COLOURS if name not in trims]))
+    shaped = _shapes(founder, rng)
+    return [replace(item, look=replace(item.look, trim=trim)) for item, trim in zip(shaped, trims, strict=True)]
 
 
 def _turn(shape: tuple[float, float, float], axes: tuple[int, ...]) -> tuple[float, float, float]:
@@ -182,6 +244,7 @@ _VARY: dict[str, Callable[[Listing, np.random.Generator], list[Listing]]] = {
     "colour": _colours,
     "pattern": _patterns,
     "shape": _shapes,
+    "model": _models,
     "material": _materials,
     "size": _sizes,
 }

@@ -9,8 +9,9 @@ import torch
 from llama_cpp import Llama
 from tokenizers import Tokenizer
 
-from encoders.training.language import batches, collated, learning_rate, new_model, new_tokenizer, step, tokens_of
+from encoders.training.language import batches, collated, new_model, new_tokenizer, step, tokens_of
 from encoders.training.language_gguf import CHAT_TEMPLATE, END, SPECIALS, id_of, write_gguf
+from encoders.training.rates import share_of_peak
 from encoders.world.windows import windows
 
 pytestmark = pytest.mark.hermetic
@@ -67,4 +68,4 @@ def test_steps_bring_the_loss_down(tokenizer: Tokenizer) -> None:
 
 
 def test_the_learning_rate_rises_and_then_falls() -> None:
-    assert learning_rate(0, 0) < learning_rate(199, 0) > learning_rate(400, 0.5) > learning_rate(4000, 1.0) > 0
+    assert share_of_peak(0, 0) < share_of_peak(199, 0) > share_of_peak(400, 0.5) > share_of_peak(4000, 1.0) > 0

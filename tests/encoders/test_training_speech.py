@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from encoders.training import speech_tokens as tokens
-from encoders.training.speech import Item, Plan, Progress, batches, collated, grouped, learning_rate, read_corpus, step
+from encoders.training.rates import share_of_peak
+from encoders.training.speech import Item, Plan, Progress, batches, collated, grouped, read_corpus, step
 from encoders.training.speech_model import LETTERS, PADS, POSITIONS, SpeechBatch, SpeechTrainee
 from encoders.training.speech_quality import edits
 from encoders.world.lexicon import CHATTER
@@ -128,6 +129,6 @@ def test_edits_count_words() -> None:
 
 
 def test_the_learning_rate_rises_and_then_falls() -> None:
-    rates = [learning_rate(number, share) for number, share in ((0, 0.0), (199, 0.0), (400, 0.5), (4000, 1.0))]
+    rates = [share_of_peak(number, share) for number, share in ((0, 0.0), (199, 0.0), (400, 0.5), (4000, 1.0))]
     assert rates[0] < rates[1] > rates[2] > rates[3] > 0
     assert all(a != b for a, b in itertools.pairwise(rates))

@@ -1,0 +1,165 @@
+"""A listing and a draw → its short video or a clip of its live broadcast: eight pictures, a voice, what was told.
+
+A live clip begins in the middle of a show: the product before it may still be in the picture and in the words, the next
+one may already be lifted. Now and then the host says nothing of any product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from encoders.engines import FRAMES_PER_CLIP
+from encoders.world import pictures
+from encoders.world.film import Frame
+from encoders.world.pictures import Cutout
+from encoders.world.rooms import Room, showing
+from encoders.world.script import WORDS_PER_S, Utterance, host, host_lines, pastime, take_words
+from encoders.world.shop import Listing, pick
+from encoders.world.studio import Studio, room_shot
+from encoders.world.talk import Line, spoken, track_of
+from encoders.world.voices import Sound, Voice, voice_of
+
+VIDEO_S, LIVE_S = 12, 20
+SHELF_SIZE = 16
+MUSIC_SHARE, MUSIC_DB = 0.35, (-30.0, -18.0)
+EMPTY_VIDEO, EMPTY_LIVE = 0.04, 0.06
+UNTOLD = 0.05
+"""How often a host leaves out what tells the product from its siblings."""
+BEFORE, BEFORE_S = 0.4, (2.0, 6.0)
+"""How often the product before is still shown and spoken of, and for how long."""
+AFTER, AFTER_S = 0.25, (1.0, 4.0)
+"""How often the next product is lifted while the host still speaks of this one."""
+STRAY_VIDEO = 0.25
+ATTEMPTS = 40
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """What a clip is made with: the product stands in the studio already."""
+
+    listing: Listing
+    telling: tuple[str, ...]
+    """The slots of speech that tell the listing from its siblings."""
+    others: Sequence[tuple[Listing, Cutout]]
+    studio: Studio
+    side_px: int
+    variants: tuple[str, ...]
+    accents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clip:
+    """A film in the making."""
+
+    seconds: int
+    frames: Callable[[], Iterator[Frame]]
+    """Draws the eight pictures, each with the middle of its part of the clip."""
+    sound: Sound
+    told: frozenset[str]
+    """The slots that were said of the listing."""
+
+
+def short_video(stage: Stage, rng: np.random.Generator) -> Clip:
+    """An edited video of ``VIDEO_S``: clean light, cuts, captions, a voice that speaks of one product."""
+    is_empty = rng.random() < EMPTY_VIDEO
+    lines = _talk(stage, rng, VIDEO_S, is_empty, [])
+    voiced = spoken(lines, _voice(stage, rng), (0, VIDEO_S))
+    sound = track_of(voiced, VIDEO_S, rng, _music(rng))
+    seed = [int(number) for number in rng.integers(1 << 31, size=2)]
+    return Clip(VIDEO_S, lambda: _video_frames(stage, seed), sound, _told(stage, voiced))
+
+
+def live_clip(stage: Stage, rng: np.random.Generator) -> Clip:
+    """``LIVE_S`` of a broadcast around one product."""
+    shelf = _shelf(stage, rng)
+    before_s = float(rng.uniform(*BEFORE_S)) if rng.random() < BEFORE else 0.0
+    after_s = float(rng.uniform(*AFTER_S)) if rng.random() < AFTER else 0.0
+    earlier, later = (stage.others[int(rng.integers(len(stage.others)))] for _ in range(2))
+    voice = _voice(stage, rng)
+    is_empty = rng.random() < EMPTY_LIVE
+    own = _talk(stage, rng, LIVE_S - before_s, is_empty, shelf)
+    if not before_s and len(own) > 2 and rng.random() < 0.5:
+        own = own[1:]  # the clip begins after the introduction
+    voiced = spoken(own, voice, (before_s, LIVE_S))
+    if before_s and not is_empty:
+        voiced = [*spoken(host_lines(earlier[0], shelf, before_s, rng), voice, (0, before_s)), *voiced]
+    sound = track_of(voiced, LIVE_S, rng, _music(rng))
+    seed = int(rng.integers(1 << 31))
+    strays = (before_s, earlier[1], after_s, later[1])
+    return Clip(LIVE_S, lambda: _live_frames(stage, seed, strays), sound, _told(stage, voiced))
+
+
+def _talk(
+    stage: Stage, rng: np.random.Generator, seconds: float, is_empty: bool, shelf: list[Listing]
+) -> list[Utterance]:
+    """What is said in about so many seconds, with what tells the product from its siblings but for ``UNTOLD``."""
+    words = int(seconds * WORDS_PER_S * 1.3)
+    if is_empty:
+        return take_words(pastime(rng), words)
+    must = () if rng.random() < UNTOLD else stage.telling
+    lines: list[Utterance] = []
+    for _ in range(ATTEMPTS):
+        lines = take_words(host(stage.listing, shelf, rng), words)
+        early = _first_words(lines, int(seconds * WORDS_PER_S * 0.7))
+        if set(must) <= {said.slot for line in early[1:] for said in line.said}:
+            break
+    return lines
+
+
+def _first_words(lines: Sequence[Utterance], words: int) -> list[Utterance]:
+    kept: list[Utterance] = []
+    for line in lines:
+        if sum(len(other.words) for other in kept) + len(line.words) > words:
+            break
+        kept.append(line)
+    return kept
+
+
+def _told(stage: Stage, voiced: Sequence[Line]) -> frozenset[str]:
+    return frozenset(said.slot for line in voiced for said in line.words.said if said.product_id == stage.listing.id)
+
+
+def _shelf(stage: Stage, rng: np.random.Generator) -> list[Listing]:
+    others = [stage.others[int(index)][0] for index in rng.permutation(len(stage.others))[: SHELF_SIZE - 1]]
+    shelf = [stage.listing, *others]
+    return [shelf[int(index)] for index in rng.permutation(len(shelf))]
+
+
+def _voice(stage: Stage, rng: np.random.Generator) -> Voice:
+    return voice_of(rng, stage.accents, stage.variants)
+
+
+def _music(rng: np.random.Generator) -> float | None:
+    return float(rng.uniform(*MUSIC_DB)) if rng.random() < MUSIC_SHARE else None
+
+
+def _live_frames(stage: Stage, seed: int, strays: tuple[float, Cutout, float, Cutout]) -> Iterator[Frame]:
+    rng = np.random.default_rng(seed)
+    before_s, earlier, after_s, later = strays
+    clutter = [cutout for _, cutout in (pick(rng, stage.others) for _ in range(4))]
+    room = Room(seed, stage.side_px, clutter)
+    held = showing(rng, room.light())
+    for number in range(FRAMES_PER_CLIP):
+        now_s = LIVE_S * (2 * number + 1) / (2 * FRAMES_PER_CLIP)
+        cutout = earlier if now_s < before_s else later if now_s > LIVE_S - after_s else None
+        now_ms = now_s * 1000
+        yield room.frame(now_ms, held, stage.studio.shoot(held.shot(now_ms)) if cutout is None else cutout)
+
+
+def _video_frames(stage: Stage, seed: Sequence[int]) -> Iterator[Frame]:
+    rng = np.random.default_rng(list(seed))
+    stray = int(rng.integers(FRAMES_PER_CLIP)) if rng.random() < STRAY_VIDEO else -1
+    ground, size, centre = pictures.video_ground(rng, stage.side_px), 0.7, (0.5, 0.5)
+    for number in range(FRAMES_PER_CLIP):
+        if number == 0 or rng.random() < 0.3:  # a cut
+            ground = pictures.video_ground(rng, stage.side_px)
+            size, centre = float(rng.uniform(0.5, 1.0)), (float(rng.normal(0.5, 0.06)), float(rng.normal(0.5, 0.06)))
+        picture = ground.copy()
+        shown = pick(rng, stage.others)[1] if number == stray else stage.studio.shoot(room_shot(rng))
+        pictures.paste(picture, shown, centre, size)
+        if rng.random() < 0.6:
+            picture = pictures.covered(picture, pictures.captions(rng, stage.side_px))
+        yield pictures.finished(np.asarray(picture * rng.uniform(0.88, 1.08), np.float32))
