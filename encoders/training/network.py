@@ -1,7 +1,9 @@
 """Looks and texts → the demo network, in three stages: ``vision``, ``text`` and, on top of both, ``fusion``.
 
-``python -m encoders.training.network vision --looks FOLDER --out FOLDER --seconds 1500``. One thread a process; a run
-that was stopped goes on from its checkpoint. The cut-outs come from ``encoders.training.network_looks``.
+``python -m encoders.training.network vision --looks FOLDER --out FOLDER --seconds 2700``. One thread a process; a run
+that was stopped goes on from its checkpoint. The cut-outs come from ``encoders.training.network_looks``, the brands as
+they are heard (``OUT/brands.json``) from ``encoders.training.network_brands``. ``--recipe`` names what the network
+reads and sees: each of those it is compared with has the same steps, rates and warm start.
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ from tokenizers import Tokenizer
 
 from encoders.engines import Domain
 from encoders.fusion import token_ids
-from encoders.network import Network, Shape, VisionNetwork
+from encoders.network import Network, VisionNetwork
 from encoders.network_store import TOKENIZER, VISION, load_weights
+from encoders.training.network_brands import read_ear
 from encoders.training.network_frames import Bank, FrameMixer, load_cutouts, make_bank
 from encoders.training.network_fusion import (
     Features,
@@ -29,37 +32,15 @@ from encoders.training.network_fusion import (
     features_of,
 )
 from encoders.training.network_looks import looks_of
+from encoders.training.network_recipes import DEMO_SHAPE, RECIPES
 from encoders.training.network_run import Budget, run
-from encoders.training.network_texts import Texts, draw_variant, keep_texts, kept_texts, train_tokenizer
+from encoders.training.network_texts import Texts, all_of, draw_variant, keep_texts, kept_texts, train_tokenizer
 from encoders.training.network_vision import LookSampler, VisionTrainee, channels_last, labels_of, vision_loss
-from encoders.world.shop import SIBLINGS, Listing, Split, make_market
+from encoders.world.shop import SIBLINGS, make_market
 
 SHOP_SEED = 100
 BANK_SIZE = 500
-DEMO_SHAPE = Shape(
-    vision={
-        "model_type": "resnet",
-        "embedding_size": 32,
-        "hidden_sizes": [32, 64, 128, 256],
-        "depths": [1, 1, 1, 1],
-        "layer_type": "basic",
-    },
-    text={
-        "model_type": "bert",
-        "vocab_size": 1400,
-        "hidden_size": 128,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 4,
-        "intermediate_size": 384,
-        "max_position_embeddings": 33,
-        "hidden_dropout_prob": 0.0,
-        "attention_probs_dropout_prob": 0.0,
-    },
-    vision_dim=256,
-    text_dim=128,
-    dim=128,
-    layers=1,
-)
+TEXT_STEPS, FUSION_STEPS = 600, 1200
 
 
 def bank_in(folder: Path, cutouts: torch.Tensor, seed: int) -> Bank:
@@ -84,6 +65,13 @@ class Plan:
     variants: int
     start: Path | None = None
     """A network folder whose vision tower is where stage one begins; None: from nothing."""
+    recipe: str = "ampere"
+    seed: int = 1
+
+    @property
+    def folder(self) -> Path:
+        """Where the checkpoints of this recipe and seed lie; the vision tower and the texts are shared by all."""
+        return self.out / f"{self.recipe}-{self.seed}"
 
 
 def train_vision(plan: Plan) -> None:
@@ -108,33 +96,56 @@ def train_vision(plan: Plan) -> None:
 
 
 def train_text(plan: Plan) -> None:
-    """Stage two: the text tower alone, into ``OUT/text.pt``: cheap steps until it reads."""
-    trainee, sampler = fusion_trainee(plan)
-    groups = [(list(trainee.parameters()), 1.0)]
-    run(trainee, groups, lambda: trainee.text_loss(*sampler.batch()), Budget(plan.seconds, 2e-3, plan.out / "text.pt"))
+    """Stage two: the text tower alone, cheap steps until it reads; nothing where the recipe reads nothing."""
+    if RECIPES[plan.recipe].senses.reads:
+        trainee, sampler = fusion_trainee(plan)
+        groups = [(list(trainee.parameters()), 1.0)]
+        budget = Budget(plan.seconds, 2e-3, plan.folder / "text.pt", TEXT_STEPS)
+        run(trainee, groups, lambda: trainee.text_loss(*sampler.batch()), budget)
 
 
 def train_fusion(plan: Plan) -> None:
-    """Stage three: everything but the vision tower, into ``OUT/fusion.pt``, from stage two's weights."""
+    """Stage three: everything but the vision tower, from stage two's weights where there are any."""
     trainee, sampler = fusion_trainee(plan)
-    trainee.load_state_dict(torch.load(plan.out / "text.pt")["module"])
+    if (plan.folder / "text.pt").exists():
+        trainee.load_state_dict(torch.load(plan.folder / "text.pt")["module"])
     groups = [(list(trainee.parameters()), 1.0)]
-    run(trainee, groups, lambda: trainee.loss(*sampler.batch()), Budget(plan.seconds, 1e-3, plan.out / "fusion.pt"))
+    budget = Budget(plan.seconds, 1e-3, plan.folder / "fusion.pt", FUSION_STEPS)
+    run(trainee, groups, lambda: trainee.loss(*sampler.batch()), budget)
 
 
 def fusion_trainee(plan: Plan) -> tuple[FusionTrainee, FusionSampler]:
     """An untrained fusion, and what it is trained on: the trained tower's features and the texts."""
-    torch.manual_seed(1)
-    network = Network(DEMO_SHAPE)
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(plan.seed)
+    recipe = RECIPES[plan.recipe]
+    network = Network(recipe.shape())
     network.vision.load_state_dict(vision_weights(plan.out))
     listings = make_market(SHOP_SEED, plan.shops, "train")
     _, rows = looks_of(listings)
-    texts = [variant_in(plan.out, listings, "train", number) for number in range(plan.variants)]
+    texts = texts_in(plan)
     tokenizer = tokenizer_in(plan.out, texts)
-    ids = np.stack([ids_of(tokenizer, variant) for variant in texts])
+    ids = np.stack([ids_of(tokenizer, recipe.columns(variant)) for variant in texts])
     features = features_in(plan, network.vision, "train", int(rows.max()) + 1)
-    sampler = FusionSampler(catalogue_of(listings, rows), features, ids, seed=5)
-    return FusionTrainee(network.fusion), sampler
+    sampler = FusionSampler(catalogue_of(listings, rows), features, ids, plan.seed + 4, recipe.senses)
+    return FusionTrainee(network.fusion, recipe.senses), sampler
+
+
+def make_texts(plan: Plan) -> None:
+    """The texts of the training shop, into ``OUT/texts-NUMBER.json``; those that are there are kept."""
+    texts_in(plan)
+
+
+def texts_in(plan: Plan) -> list[Texts]:
+    """The variants of the training shop's texts, drawn once and kept."""
+    listings, ear = make_market(SHOP_SEED, plan.shops, "train"), read_ear(plan.out / "brands.json")
+    found = []
+    for number in range(plan.variants):
+        path = plan.out / f"texts-{number}.json"
+        if not path.exists():
+            keep_texts(draw_variant(listings, ear, number), path)
+        found.append(kept_texts(path))
+    return found
 
 
 def vision_weights(out: Path) -> dict[str, torch.Tensor]:
@@ -143,34 +154,25 @@ def vision_weights(out: Path) -> dict[str, torch.Tensor]:
     return {name.removeprefix("vision."): value for name, value in weights.items() if name.startswith("vision.")}
 
 
-def fusion_weights(out: Path) -> dict[str, torch.Tensor]:
-    """The fusion's own weights from stage two's checkpoint."""
-    weights = torch.load(out / "fusion.pt")["module"]
+def fusion_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """The fusion's own weights from stage three's checkpoint."""
+    weights = torch.load(folder / "fusion.pt")["module"]
     return {name.removeprefix("fusion."): value for name, value in weights.items() if name.startswith("fusion.")}
-
-
-def variant_in(out: Path, listings: Sequence[Listing], split: Split, number: int) -> Texts:
-    """The texts of a split under one set of brands, drawn once and kept."""
-    path = out / f"texts-{split}-{number}.txt"
-    if not path.exists():
-        keep_texts(draw_variant(listings, split, number), path)
-    return kept_texts(path)
 
 
 def tokenizer_in(out: Path, texts: Sequence[Texts]) -> Tokenizer:
     """The tokenizer of the training texts, made once and kept."""
     path = out / TOKENIZER
     if not path.exists():
-        lines = [line for variant in texts[:3] for sort in (variant.titles, variant.lives) for line in sort if line]
+        lines = [line for variant in texts[:2] for line in all_of(variant)]
         train_tokenizer(lines, int(str(DEMO_SHAPE.text["vocab_size"]))).save(str(path))
     return Tokenizer.from_file(str(path))
 
 
-def ids_of(tokenizer: Tokenizer, texts: Texts) -> NDArray[np.int16]:
-    """One variant's texts as ids, (listings, 3, tokens)."""
-    sorts = [texts.titles, texts.videos, texts.lives]
-    rows = [[token_ids(tokenizer, line, DEMO_SHAPE.text_tokens) for line in sort] for sort in sorts]
-    return np.stack([np.stack(sort) for sort in rows], 1).astype(np.int16)
+def ids_of(tokenizer: Tokenizer, columns: Sequence[Sequence[str]]) -> NDArray[np.int16]:
+    """Texts by domain as ids, (listings, 3, tokens)."""
+    rows = [[token_ids(tokenizer, line, DEMO_SHAPE.text_tokens) for line in column] for column in columns]
+    return np.stack([np.stack(column) for column in rows], 1).astype(np.int16)
 
 
 def features_in(plan: Plan, vision: VisionNetwork, split: str, looks: int) -> Features:
@@ -186,7 +188,9 @@ def features_in(plan: Plan, vision: VisionNetwork, split: str, looks: int) -> Fe
     return Features({domain: kept[domain.value] for domain in Domain}, kept["empty"])
 
 
-STAGES: dict[str, Callable[[Plan], None]] = {"vision": train_vision, "text": train_text, "fusion": train_fusion}
+STAGES: dict[str, Callable[[Plan], None]] = {
+    "vision": train_vision, "texts": make_texts, "text": train_text, "fusion": train_fusion,
+}  # fmt: skip
 
 
 def main() -> None:
@@ -195,9 +199,11 @@ def main() -> None:
     parser.add_argument("stage", choices=tuple(STAGES))
     parser.add_argument("--looks", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seconds", type=float, required=True)
-    parser.add_argument("--shops", type=int, default=15)
-    parser.add_argument("--variants", type=int, default=24, help="sets of brands and texts, for the fusion")
+    parser.add_argument("--seconds", type=float, default=7200.0, help="at most; the later stages end by their steps")
+    parser.add_argument("--shops", type=int, default=30)
+    parser.add_argument("--variants", type=int, default=6, help="sets of brands and texts")
+    parser.add_argument("--recipe", choices=tuple(RECIPES), default="ampere")
+    parser.add_argument("--seed", type=int, default=1, help="of the later stages")
     parser.add_argument("--start", type=Path, help="a network folder: its vision tower is where stage one begins")
     options = vars(parser.parse_args())
     torch.set_num_threads(1)

@@ -20,13 +20,13 @@ from encoders.engines import FRAMES_PER_CLIP, Domain
 from encoders.network import DOMAINS, FusionModule, VisionNetwork, with_clip_token
 from encoders.training.network_frames import FrameMixer
 from encoders.training.network_losses import info_nce
-from encoders.world.shop import SIBLINGS, Listing, axis_of
+from encoders.world.shop import SIBLINGS, Listing, words_of
 
 FAMILIES_PER_BATCH = 14
 KEPT_FRAMES = {Domain.PAGE: 2, Domain.VIDEO: 8, Domain.LIVE: 16}
 MOST_STRAYS = {Domain.PAGE: 0, Domain.VIDEO: 2, Domain.LIVE: 3}  # frames of 8 that show another product or none
 BLIND, MUTE = 0.04, 0.05  # how often a view is given without its picture, or without its text
-MODALITY_WEIGHT, CROSS_WEIGHT = 0.5, 0.15
+FUSED_WEIGHT, MODALITY_WEIGHT, CROSS_WEIGHT = 1.0, 0.5, 0.15
 PAIRS = ((0, 1), (0, 2), (1, 2))
 
 
@@ -63,19 +63,20 @@ def _seen(vision: VisionNetwork, frames: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The training shop as arrays: which look each listing has, and what its siblings differ in."""
+    """The training shop as arrays: equal numbers are equal looks, or equal in all that can be said of them."""
 
     look: NDArray[np.int64]  # (listings,)
-    heard: NDArray[np.bool_]  # (families,) whether siblings differ only in words
+    words: NDArray[np.int64]  # (listings,)
     kind: NDArray[np.int64]  # (families,)
 
 
 def catalogue_of(listings: Sequence[Listing], looks: NDArray[np.int64]) -> Catalogue:
     """The arrays of a shop whose siblings stand beside each other."""
     families = [listings[start : start + SIBLINGS] for start in range(0, len(listings), SIBLINGS)]
-    heard = np.array([axis_of(family) in ("material", "size", "brand") for family in families])
+    numbers: dict[tuple[str, ...], int] = {}
+    words = np.array([numbers.setdefault(words_of(item), len(numbers)) for item in listings])
     _, kind = np.unique([family[0].look.kind for family in families], return_inverse=True)
-    return Catalogue(looks, heard, kind)
+    return Catalogue(looks, words, kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +88,22 @@ class View:
     has: Tensor  # (batch, 2) picture, text
 
 
+@dataclass(frozen=True, slots=True)
+class Senses:
+    """What a network is given of each view, and by how many of the twelve terms it is trained: 3, 6 or 12."""
+
+    sees: bool = True
+    reads: bool = True
+    terms: int = 12
+
+
 class FusionTrainee(nn.Module):
     """The fusion with the heads that only its training needs."""
 
-    def __init__(self, fusion: FusionModule) -> None:
+    def __init__(self, fusion: FusionModule, senses: Senses | None = None) -> None:
         super().__init__()
         self.fusion = fusion
+        self.senses = senses or Senses()
         half = fusion.shape.out_dim // 2
         self.visual_cross = nn.Linear(fusion.shape.vision_dim, half)
         self.text_cross = nn.Linear(fusion.shape.text_dim, half)
@@ -104,26 +115,57 @@ class FusionTrainee(nn.Module):
         return torch.stack([info_nce(text[i], text[j], same_text, said[i] & said[j]) for i, j in PAIRS]).sum()
 
     def loss(self, views: dict[Domain, View], same_look: Tensor, same_text: Tensor) -> Tensor:
-        """The twelve terms. ``same_…`` (batch, batch) mark siblings that share a look, or what is said."""
-        words = {domain: self.fusion.words(view.ids) for domain, view in views.items()}
-        fused, visual, text = [], [], []
+        """The weighed terms. ``same_…`` (batch, batch) mark listings that share a look, or what is said."""
+        sides = [self._side(domain, view) for domain, view in views.items()]
         loss = torch.zeros(())
-        for domain, view in views.items():
-            fused.append(self.fusion.fuse(domain, view.visual, words[domain], view.has, view.ids > 0))
-            visual.append(self.fusion.visual_unit(view.visual))
-            text.append(self.fusion.text_unit(words[domain]))
-            pair = (self.visual_cross(view.visual[:, 0]), self.text_cross(words[domain][:, 0]))
-            seen, said = (F.normalize(part, dim=-1) for part in pair)
-            loss = loss + CROSS_WEIGHT * info_nce(seen, said, same_look | same_text, view.has[:, 1])
-        has = [view.has for view in views.values()]
         for i, j in PAIRS:
-            both_said = has[i][:, None, 1] & has[j][None, :, 1]
-            both_seen = has[i][:, None, 0] & has[j][None, :, 0]
-            alike = (same_look & ~both_said) | (same_text & ~both_seen)
-            loss = loss + info_nce(fused[i], fused[j], alike)
-            loss = loss + MODALITY_WEIGHT * info_nce(visual[i], visual[j], same_look)
-            loss = loss + MODALITY_WEIGHT * info_nce(text[i], text[j], same_text, has[i][:, 1] & has[j][:, 1])
+            loss = loss + FUSED_WEIGHT * _fused_term(sides[i], sides[j], same_look, same_text)
+        if self.senses.terms >= 12:
+            loss = loss + MODALITY_WEIGHT * self._modality_terms(sides, same_look, same_text)
+        if self.senses.terms >= 6 and self.senses.sees and self.senses.reads:
+            for side in sides:
+                seen, said = (F.normalize(part, dim=-1) for part in side.cross)
+                loss = loss + CROSS_WEIGHT * info_nce(seen, said, same_look | same_text, side.has[:, 1])
         return loss
+
+    def _side(self, domain: Domain, view: View) -> Side:
+        words = self.fusion.words(view.ids)
+        fused = self.fusion.fuse(domain, view.visual, words, view.has, view.ids > 0)
+        cross = (self.visual_cross(view.visual[:, 0]), self.text_cross(words[:, 0]))
+        return Side(fused, self.fusion.visual_unit(view.visual), self.fusion.text_unit(words), cross, view.has)
+
+    def _modality_terms(self, sides: Sequence[Side], same_look: Tensor, same_text: Tensor) -> Tensor:
+        loss = torch.zeros(())
+        for i, j in PAIRS:
+            if self.senses.sees:
+                loss = loss + info_nce(sides[i].visual, sides[j].visual, same_look)
+            if self.senses.reads:
+                said = sides[i].has[:, 1] & sides[j].has[:, 1]
+                loss = loss + info_nce(sides[i].text, sides[j].text, same_text, said)
+        return loss
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What one domain's side of a batch has become."""
+
+    fused: Tensor
+    visual: Tensor
+    text: Tensor
+    cross: tuple[Tensor, Tensor]
+    has: Tensor
+
+
+def _fused_term(left: Side, right: Side, same_look: Tensor, same_text: Tensor) -> Tensor:
+    both_said = left.has[:, None, 1] & right.has[None, :, 1]
+    both_seen = left.has[:, None, 0] & right.has[None, :, 0]
+    return info_nce(left.fused, right.fused, (same_look & ~both_said) | (same_text & ~both_seen))
+
+
+def _alike(numbers: NDArray[np.int64]) -> Tensor:
+    """Which pairs of different listings have equal numbers, (batch, batch)."""
+    column = torch.from_numpy(numbers)
+    return (column[:, None] == column[None]) & ~torch.eye(len(numbers), dtype=torch.bool)
 
 
 def cropped(ids: Tensor) -> Tensor:
@@ -135,13 +177,13 @@ class FusionSampler:
     """Draws batches of whole families, two of each kind, with fresh clips and texts."""
 
     def __init__(
-        self, catalogue: Catalogue, features: Features, ids: NDArray[np.int16], seed: int, dropped: bool = True
+        self, catalogue: Catalogue, features: Features, ids: NDArray[np.int16], seed: int, senses: Senses | None = None
     ) -> None:
         """``ids`` (variants, listings, 3, tokens): the texts in the order of the domains.
 
-        With ``dropped`` some views lose their picture or their text, as in training.
+        Some views lose their picture or their text, so that the network learns to do without.
         """
-        self._dropped = dropped
+        self._senses = senses or Senses()
         self._catalogue = catalogue
         self._features = features
         self._ids = ids
@@ -160,10 +202,7 @@ class FusionSampler:
         for place, domain in enumerate(DOMAINS):
             ids = cropped(torch.from_numpy(self._ids[variant, listings, place].astype(np.int64)))
             views[domain] = View(self._clips(domain, looks), ids, self._has(ids))
-        families = torch.from_numpy(listings // SIBLINGS)
-        same_family = (families[:, None] == families[None]) & ~torch.eye(len(listings), dtype=torch.bool)
-        heard = torch.from_numpy(self._catalogue.heard[listings // SIBLINGS])[:, None]
-        return views, same_family & heard, same_family & ~heard
+        return views, _alike(looks), _alike(self._catalogue.words[listings])
 
     def _families(self) -> NDArray[np.int64]:
         kinds = self._rng.permutation(int(self._catalogue.kind.max()) + 1)[: FAMILIES_PER_BATCH // 2]
@@ -172,10 +211,10 @@ class FusionSampler:
 
     def _has(self, ids: Tensor) -> Tensor:
         said = (ids[:, 1:] > 0).any(1)
-        seen = torch.ones_like(said)
-        if self._dropped:
-            said &= torch.from_numpy(self._rng.random(len(ids)) > MUTE)
-            seen = torch.from_numpy(self._rng.random(len(ids)) > BLIND) | ~said
+        if not (self._senses.sees and self._senses.reads):
+            return torch.stack([torch.full_like(said, self._senses.sees), said & self._senses.reads], 1)
+        said &= torch.from_numpy(self._rng.random(len(ids)) > MUTE)
+        seen = torch.from_numpy(self._rng.random(len(ids)) > BLIND) | ~said
         return torch.stack([seen, said], 1)
 
     def _clips(self, domain: Domain, looks: NDArray[np.int64]) -> Tensor:

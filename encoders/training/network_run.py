@@ -26,6 +26,12 @@ class Budget:
     seconds: float
     peak_rate: float
     checkpoint: Path
+    steps: int | None = None
+    """The end where it comes before the seconds do: what is to be compared is trained for the same number of steps."""
+
+    def share(self, steps: int, spent_s: float) -> float:
+        """How much of the budget is spent, from 0 to 1."""
+        return min(1.0, max(spent_s / self.seconds, steps / self.steps if self.steps else 0.0))
 
 
 Groups = list[tuple[list[nn.Parameter], float]]
@@ -39,7 +45,7 @@ def run(module: nn.Module, groups: Groups, step: Callable[[], Tensor], budget: B
     optimiser = torch.optim.AdamW([{"params": p, "lr": budget.peak_rate} for p, _ in groups], weight_decay=0.02)
     steps, spent_s = _resumed(module, optimiser, budget.checkpoint)
     last, saved, losses = time.monotonic(), time.monotonic(), []
-    while spent_s < budget.seconds:
+    while budget.share(steps, spent_s) < 1:
         _set_rates(optimiser, groups, budget, steps, spent_s)
         loss = step()
         optimiser.zero_grad(set_to_none=True)
@@ -52,8 +58,9 @@ def run(module: nn.Module, groups: Groups, step: Callable[[], Tensor], budget: B
         spent_s, last = spent_s + now - last, now
         if steps % REPORT_EVERY == 0:
             recent = np.mean(losses[-REPORT_EVERY:])
-            sys.stderr.write(f"step {steps}, {spent_s:.0f}/{budget.seconds:.0f} s, loss {recent:.3f}\n")
-        if now - saved > SAVE_EVERY_S or spent_s >= budget.seconds:
+            share = budget.share(steps, spent_s)
+            sys.stderr.write(f"step {steps}, {spent_s:.0f} s, {share:.0%} of the budget, loss {recent:.3f}\n")
+        if now - saved > SAVE_EVERY_S or budget.share(steps, spent_s) >= 1:
             saved = now
             _save(module, optimiser, budget.checkpoint, (steps, spent_s))
     return steps
@@ -61,7 +68,7 @@ def run(module: nn.Module, groups: Groups, step: Callable[[], Tensor], budget: B
 
 def _set_rates(optimiser: torch.optim.Optimizer, groups: Groups, budget: Budget, steps: int, spent_s: float) -> None:
     warm = min(1.0, (steps + 1) / WARM_UP_STEPS)
-    fall = 0.5 + 0.5 * math.cos(math.pi * min(1.0, spent_s / budget.seconds))
+    fall = 0.5 + 0.5 * math.cos(math.pi * budget.share(steps, spent_s))
     for group, (_, share) in zip(optimiser.param_groups, groups, strict=True):
         group["lr"] = budget.peak_rate * share * (warm * fall + 1e-3)
 

@@ -1,41 +1,33 @@
-"""Listings → what the text tower reads of them: the seller's title, and summaries of what a host was heard to say.
+"""Listings → what the text tower reads of them: the seller's title, and what a host was heard to say of the product.
 
-The texts are drawn before the fusion is trained. Each variant gives every family new brands: a brand in the demo was
-never heard in training, so the tower has to learn how brands are spelt and misspelt, not which there are.
+The texts are drawn before the fusion is trained. Each variant gives every family new brands: a brand of the test was
+never heard in training, so the tower has to learn how brands are spelt and misspelt, not which there are. How a brand
+is misspelt is the recogniser's own doing (`BrandEar`); a summary is made of the same heard words as its transcript.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from encoders.fusion import SENTENCE
-from encoders.world import lexicon
-from encoders.world.script import Summary, host, summary_of, take_words
-from encoders.world.shop import SIBLINGS, Listing, Split
-from encoders.world.windows import MOST_WORDS, mishear
+from encoders.training.network_brands import BrandEar
+from encoders.world.clips import LIVE_S, VIDEO_S, Subject, Talk, first_words, live_talk, video_talk
+from encoders.world.market import telling_of
+from encoders.world.script import WORDS_PER_S, Summary, Utterance, summary_of
+from encoders.world.shop import SIBLINGS, Listing, pick
+from encoders.world.windows import Noise, misheard
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
-SHELF_SIZE = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Hearing:
-    """How often a summary is empty, is still about another product, or has a word wrong."""
-
-    empty: float
-    stale: float
-    brand: float = 0.10
-    word: float = 0.02
-    lost: float = 0.04
-
-
-VIDEO = Hearing(empty=0.08, stale=0.0, brand=0.06, word=0.01)
-LIVE = Hearing(empty=0.12, stale=0.03)
+OTHERS = 24
+HEARING = Noise(attribute=0.02, other=0.03, lost=0.01)
+LOST_FEATURE, STALE = 0.06, 0.02
+"""How often a summary leaves a feature out, or is still of the product before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +37,8 @@ class Texts:
     titles: tuple[str, ...]
     videos: tuple[str, ...]
     lives: tuple[str, ...]
+    spoken_videos: tuple[str, ...]
+    spoken_lives: tuple[str, ...]
 
 
 def text_of(summary: Summary | None) -> str:
@@ -52,49 +46,61 @@ def text_of(summary: Summary | None) -> str:
     return f"{summary.name}; {', '.join(summary.features)}" if summary else ""
 
 
-def rebranded(family: Sequence[Listing], split: Split, rng: np.random.Generator) -> list[Listing]:
+def rebranded(family: Sequence[Listing], ear: BrandEar, rng: np.random.Generator) -> list[Listing]:
     """The siblings under new brands: as many as before, shared by the same siblings."""
-    fresh = {listing.brand: lexicon.brand(rng, split) for listing in family}
+    fresh: dict[str, str] = {}
+    for listing in family:
+        while listing.brand not in fresh:
+            brand = pick(rng, ear.brands)
+            fresh |= {listing.brand: brand} if brand not in fresh.values() else {}
     return [
         replace(item, brand=fresh[item.brand], title=item.title.replace(item.brand, fresh[item.brand], 1))
         for item in family
     ]
 
 
-def draw_texts(listings: Sequence[Listing], rng: np.random.Generator) -> Texts:
-    """One title, one video summary and one live summary of each listing."""
-    titles, videos, lives = list[str](), list[str](), list[str]()
-    for listing in listings:
-        shelf = [listings[int(rng.integers(len(listings)))] for _ in range(SHELF_SIZE)]
-        titles.append(listing.title)
-        videos.append(_heard(listing, [], rng, VIDEO))
-        lives.append(_heard(listing, shelf, rng, LIVE))
-    return Texts(tuple(titles), tuple(videos), tuple(lives))
+def draw_texts(listings: Sequence[Listing], ear: BrandEar, rng: np.random.Generator) -> Texts:
+    """One title, one video and one live clip of each listing; siblings stand beside each other."""
+    rows: list[tuple[str, ...]] = []
+    for start in range(0, len(listings), SIBLINGS):
+        siblings = listings[start : start + SIBLINGS]
+        telling = telling_of(siblings)
+        for listing in siblings:
+            strangers = [pick(rng, listings) for _ in range(OTHERS)]
+            others = tuple(other for other in strangers if other.family != listing.family)
+            subject = Subject(listing, telling, others)
+            video, spoken_video = _heard(video_talk(subject, rng), VIDEO_S, ear, rng)
+            live, spoken_live = _heard(live_talk(subject, rng), LIVE_S, ear, rng)
+            rows.append((listing.title, video, live, spoken_video, spoken_live))
+    return Texts(*(tuple(column) for column in zip(*rows, strict=True)))
 
 
-def _heard(listing: Listing, shelf: list[Listing], rng: np.random.Generator, hearing: Hearing) -> str:
-    draw = rng.random()
-    if draw < hearing.empty:
-        return ""
-    subject = shelf[0] if shelf and draw < hearing.empty + hearing.stale else listing
-    lines = take_words(host(subject, shelf, rng), int(rng.integers(14, MOST_WORDS)))
-    kept = lines[int(rng.integers(0, max(1, len(lines) // 3))) :]
-    summary = summary_of(kept)
-    return text_of(_misheard(summary, subject.brand, rng, hearing)) if summary else ""
+def _heard(talk: Talk, seconds: int, ear: BrandEar, rng: np.random.Generator) -> tuple[str, str]:
+    """The summary and the transcript of a clip."""
+    before = first_words(talk.before, int(talk.before_s * WORDS_PER_S))
+    own = first_words(talk.own, int((seconds - talk.before_s) * WORDS_PER_S))
+    memory: dict[str, list[str]] = {}
+
+    def spell(brand: str, dice: np.random.Generator) -> list[str]:
+        """A voice says a name alike each time, so mostly it is also written alike."""
+        if brand not in memory or dice.random() < 0.2:
+            memory[brand] = ear.hear(brand, dice)
+        return memory[brand]
+
+    earlier, later = ([misheard(line, rng, HEARING, spell) for line in lines] for lines in (before, own))
+    is_stale = bool(earlier) and rng.random() < STALE
+    summary = summary_of(earlier if is_stale else [*earlier, *later])
+    return text_of(_shortened(summary, rng)), _joined([*earlier, *later])
 
 
-def _misheard(summary: Summary, brand: str, rng: np.random.Generator, hearing: Hearing) -> Summary:
-    name = " ".join(_words(summary.name, brand, rng, hearing))
-    features = [" ".join(_words(feature, brand, rng, hearing)) for feature in summary.features]
-    return Summary(name or summary.name, tuple(feature for feature in features if feature))
+def _shortened(summary: Summary | None, rng: np.random.Generator) -> Summary | None:
+    if summary is None:
+        return None
+    return replace(summary, features=tuple(name for name in summary.features if rng.random() > LOST_FEATURE))
 
 
-def _words(phrase: str, brand: str, rng: np.random.Generator, hearing: Hearing) -> Iterator[str]:
-    for word in phrase.split():
-        if rng.random() < hearing.lost:
-            continue
-        wrong = rng.random() < (hearing.brand if word == brand else hearing.word)
-        yield from mishear(word, rng) if wrong else [word]
+def _joined(lines: Sequence[Utterance]) -> str:
+    return " ".join(line.text for line in lines)
 
 
 def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
@@ -108,21 +114,27 @@ def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
     return tokenizer
 
 
-def draw_variant(listings: Sequence[Listing], split: Split, seed: int) -> Texts:
+def draw_variant(listings: Sequence[Listing], ear: BrandEar, seed: int) -> Texts:
     """The texts of a shop under new brands."""
-    rng = np.random.default_rng([seed, *split.encode(), 3])
+    rng = np.random.default_rng([seed, 3])
     families = [listings[start : start + SIBLINGS] for start in range(0, len(listings), SIBLINGS)]
-    renamed = [item for family in families for item in rebranded(family, split, rng)]
-    return draw_texts(renamed, rng)
+    renamed = [item for family in families for item in rebranded(family, ear, rng)]
+    return draw_texts(renamed, ear, rng)
 
 
 def keep_texts(texts: Texts, path: Path) -> None:
-    """Write texts to a file, a line each, the three sorts after each other."""
-    path.write_text("\n".join((*texts.titles, *texts.videos, *texts.lives)))
+    """Write texts to a JSON file."""
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(asdict(texts)))
+    part.replace(path)
 
 
 def kept_texts(path: Path) -> Texts:
     """Read what ``keep_texts`` wrote."""
-    lines = path.read_text().split("\n")
-    third = len(lines) // 3
-    return Texts(*(tuple(lines[part * third : (part + 1) * third]) for part in range(3)))
+    return Texts(**{name: tuple(column) for name, column in json.loads(path.read_text()).items()})
+
+
+def all_of(texts: Texts) -> Iterator[str]:
+    """Every text that is not empty."""
+    for column in (texts.titles, texts.videos, texts.lives, texts.spoken_videos, texts.spoken_lives):
+        yield from (text for text in column if text)

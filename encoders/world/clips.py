@@ -36,14 +36,34 @@ STRAY_VIDEO = 0.25
 ATTEMPTS = 40
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Stage:
-    """What a clip is made with: the product stands in the studio already."""
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The product that a clip is about, and what else is sold in the same place."""
 
     listing: Listing
     telling: tuple[str, ...]
     """The slots of speech that tell the listing from its siblings."""
-    others: Sequence[tuple[Listing, Cutout]]
+    others: tuple[Listing, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """Sentences of a clip, more of each part than fit into it."""
+
+    before: tuple[Utterance, ...]
+    """Of the product ``earlier``, for ``before_s``."""
+    own: tuple[Utterance, ...]
+    before_s: float
+    earlier: Listing
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """What a clip is filmed with: the subject stands in the studio already."""
+
+    subject: Subject
+    cutouts: Sequence[Cutout]
+    """A picture of each of the subject's ``others``."""
     studio: Studio
     side_px: int
     variants: tuple[str, ...]
@@ -64,9 +84,8 @@ class Clip:
 
 def short_video(stage: Stage, rng: np.random.Generator) -> Clip:
     """An edited video of ``VIDEO_S``: clean light, cuts, captions, a voice that speaks of one product."""
-    is_empty = rng.random() < EMPTY_VIDEO
-    lines = _talk(stage, rng, VIDEO_S, is_empty, [])
-    voiced = spoken(lines, _voice(stage, rng), (0, VIDEO_S))
+    talk = video_talk(stage.subject, rng)
+    voiced = spoken(talk.own, _voice(stage, rng), (0, VIDEO_S))
     sound = track_of(voiced, VIDEO_S, rng, _music(rng))
     seed = [int(number) for number in rng.integers(1 << 31, size=2)]
     return Clip(VIDEO_S, lambda: _video_frames(stage, seed), sound, _told(stage, voiced))
@@ -74,42 +93,53 @@ def short_video(stage: Stage, rng: np.random.Generator) -> Clip:
 
 def live_clip(stage: Stage, rng: np.random.Generator) -> Clip:
     """``LIVE_S`` of a broadcast around one product."""
-    shelf = _shelf(stage, rng)
-    before_s = float(rng.uniform(*BEFORE_S)) if rng.random() < BEFORE else 0.0
-    after_s = float(rng.uniform(*AFTER_S)) if rng.random() < AFTER else 0.0
-    earlier, later = (stage.others[int(rng.integers(len(stage.others)))] for _ in range(2))
-    voice = _voice(stage, rng)
-    is_empty = rng.random() < EMPTY_LIVE
-    own = _talk(stage, rng, LIVE_S - before_s, is_empty, shelf)
-    if not before_s and len(own) > 2 and rng.random() < 0.5:
-        own = own[1:]  # the clip begins after the introduction
-    voiced = spoken(own, voice, (before_s, LIVE_S))
-    if before_s and not is_empty:
-        voiced = [*spoken(host_lines(earlier[0], shelf, before_s, rng), voice, (0, before_s)), *voiced]
+    talk, voice = live_talk(stage.subject, rng), _voice(stage, rng)
+    voiced = spoken(talk.before, voice, (0, talk.before_s)) + spoken(talk.own, voice, (talk.before_s, LIVE_S))
     sound = track_of(voiced, LIVE_S, rng, _music(rng))
     seed = int(rng.integers(1 << 31))
-    strays = (before_s, earlier[1], after_s, later[1])
+    after_s = float(rng.uniform(*AFTER_S)) if rng.random() < AFTER else 0.0
+    strays = (talk.before_s, _cutout_of(stage, talk.earlier), after_s, pick(rng, stage.cutouts))
     return Clip(LIVE_S, lambda: _live_frames(stage, seed, strays), sound, _told(stage, voiced))
 
 
-def _talk(
-    stage: Stage, rng: np.random.Generator, seconds: float, is_empty: bool, shelf: list[Listing]
+def video_talk(subject: Subject, rng: np.random.Generator) -> Talk:
+    """What is said in a short video of the subject."""
+    is_empty = rng.random() < EMPTY_VIDEO
+    return Talk((), tuple(_about(subject, rng, VIDEO_S, is_empty, [])), 0.0, pick(rng, subject.others))
+
+
+def live_talk(subject: Subject, rng: np.random.Generator) -> Talk:
+    """What is said in a clip of a broadcast around the subject."""
+    shelf = _shelf(subject, rng)
+    earlier = pick(rng, subject.others)
+    before_s = float(rng.uniform(*BEFORE_S)) if rng.random() < BEFORE else 0.0
+    is_empty = rng.random() < EMPTY_LIVE
+    own = _about(subject, rng, LIVE_S - before_s, is_empty, shelf)
+    if not before_s and rng.random() < 0.5:
+        own = own[1:]  # the clip begins after the introduction
+    before = host_lines(earlier, shelf, before_s, rng) if before_s and not is_empty else []
+    return Talk(tuple(before), tuple(own), before_s, earlier)
+
+
+def _about(
+    subject: Subject, rng: np.random.Generator, seconds: float, is_empty: bool, shelf: list[Listing]
 ) -> list[Utterance]:
-    """What is said in about so many seconds, with what tells the product from its siblings but for ``UNTOLD``."""
+    """More than is said in so many seconds, with what tells the product from its siblings early but for ``UNTOLD``."""
     words = int(seconds * WORDS_PER_S * 1.3)
     if is_empty:
         return take_words(pastime(rng), words)
-    must = () if rng.random() < UNTOLD else stage.telling
+    must = () if rng.random() < UNTOLD else subject.telling
     lines: list[Utterance] = []
     for _ in range(ATTEMPTS):
-        lines = take_words(host(stage.listing, shelf, rng), words)
-        early = _first_words(lines, int(seconds * WORDS_PER_S * 0.7))
+        lines = take_words(host(subject.listing, shelf, rng), words)
+        early = first_words(lines, int(seconds * WORDS_PER_S * 0.7))
         if set(must) <= {said.slot for line in early[1:] for said in line.said}:
             break
     return lines
 
 
-def _first_words(lines: Sequence[Utterance], words: int) -> list[Utterance]:
+def first_words(lines: Sequence[Utterance], words: int) -> list[Utterance]:
+    """The first utterances of ``lines`` that together have at most ``words`` words."""
     kept: list[Utterance] = []
     for line in lines:
         if sum(len(other.words) for other in kept) + len(line.words) > words:
@@ -119,12 +149,17 @@ def _first_words(lines: Sequence[Utterance], words: int) -> list[Utterance]:
 
 
 def _told(stage: Stage, voiced: Sequence[Line]) -> frozenset[str]:
-    return frozenset(said.slot for line in voiced for said in line.words.said if said.product_id == stage.listing.id)
+    own = stage.subject.listing.id
+    return frozenset(said.slot for line in voiced for said in line.words.said if said.product_id == own)
 
 
-def _shelf(stage: Stage, rng: np.random.Generator) -> list[Listing]:
-    others = [stage.others[int(index)][0] for index in rng.permutation(len(stage.others))[: SHELF_SIZE - 1]]
-    shelf = [stage.listing, *others]
+def _cutout_of(stage: Stage, listing: Listing) -> Cutout:
+    return stage.cutouts[stage.subject.others.index(listing)]
+
+
+def _shelf(subject: Subject, rng: np.random.Generator) -> list[Listing]:
+    others = [subject.others[int(index)] for index in rng.permutation(len(subject.others))[: SHELF_SIZE - 1]]
+    shelf = [subject.listing, *others]
     return [shelf[int(index)] for index in rng.permutation(len(shelf))]
 
 
@@ -139,7 +174,7 @@ def _music(rng: np.random.Generator) -> float | None:
 def _live_frames(stage: Stage, seed: int, strays: tuple[float, Cutout, float, Cutout]) -> Iterator[Frame]:
     rng = np.random.default_rng(seed)
     before_s, earlier, after_s, later = strays
-    clutter = [cutout for _, cutout in (pick(rng, stage.others) for _ in range(4))]
+    clutter = [pick(rng, stage.cutouts) for _ in range(4)]
     room = Room(seed, stage.side_px, clutter)
     held = showing(rng, room.light())
     for number in range(FRAMES_PER_CLIP):
@@ -158,7 +193,7 @@ def _video_frames(stage: Stage, seed: Sequence[int]) -> Iterator[Frame]:
             ground = pictures.video_ground(rng, stage.side_px)
             size, centre = float(rng.uniform(0.5, 1.0)), (float(rng.normal(0.5, 0.06)), float(rng.normal(0.5, 0.06)))
         picture = ground.copy()
-        shown = pick(rng, stage.others)[1] if number == stray else stage.studio.shoot(room_shot(rng))
+        shown = pick(rng, stage.cutouts) if number == stray else stage.studio.shoot(room_shot(rng))
         pictures.paste(picture, shown, centre, size)
         if rng.random() < 0.6:
             picture = pictures.covered(picture, pictures.captions(rng, stage.side_px))

@@ -23,7 +23,7 @@ from encoders.engines import FRAMES_PER_CLIP, Domain
 from encoders.manifest import Split as ManifestSplit
 from encoders.manifest import View, write_manifest
 from encoders.world import film, pictures
-from encoders.world.clips import Clip, Stage, live_clip, short_video
+from encoders.world.clips import Clip, Stage, Subject, live_clip, short_video
 from encoders.world.pictures import Cutout
 from encoders.world.shop import HEARD, SEEN, SIBLINGS, Listing, axis_of, make_market
 from encoders.world.studio import Studio, page_shot, room_shot
@@ -68,6 +68,11 @@ def difference_of(siblings: Sequence[Listing]) -> str:
     return "both" if axes & SEEN and axes & HEARD else "picture" if axes & SEEN else "speech"
 
 
+def telling_of(siblings: Sequence[Listing]) -> tuple[str, ...]:
+    """The slots of speech that tell the products of a family apart."""
+    return tuple(axis for axis in axis_of(siblings).split() if axis in HEARD)
+
+
 def chosen_families(split: ManifestSplit, share: float, seed: int) -> list[int]:
     """The numbers of a seeded share of a split's families, in order; at least two, so that there are rivals."""
     families = len(listings_of(split)) // SIBLINGS
@@ -90,11 +95,11 @@ class MarketMaker:
     def family(self, number: int) -> Iterator[tuple[View, dict[str, str]]]:
         """The views of one family, each with what was shown and said of its product; files that exist are kept."""
         siblings = self._listings[number * SIBLINGS : (number + 1) * SIBLINGS]
-        axes, difference = axis_of(siblings), difference_of(siblings)
+        telling, difference = telling_of(siblings), difference_of(siblings)
         for place, listing in enumerate(siblings):
             rng = np.random.default_rng([SPLITS[self._split].seed, number, place, 13])
             self._studio.put(listing.look)
-            stage = self._stage(listing, tuple(axis for axis in axes.split() if axis in HEARD))
+            stage = self._stage(listing, telling)
             for domain, media, text, facts in self._views(listing, stage, rng):
                 view = View.model_validate(
                     {
@@ -149,8 +154,10 @@ class MarketMaker:
 
     def _stage(self, listing: Listing, telling: tuple[str, ...]) -> Stage:
         others = [(other, cutout) for other, cutout in self._clutter if other.family != listing.family]
+        subject = Subject(listing, telling, tuple(other for other, _ in others))
         plan = SPLITS[self._split]
-        return Stage(listing, telling, others, self._studio, SIDE_PX, plan.variants, plan.accents)
+        cutouts = [cutout for _, cutout in others]
+        return Stage(subject, cutouts, self._studio, SIDE_PX, plan.variants, plan.accents)
 
     def _room_cutout(self, index: int, rng: np.random.Generator) -> Cutout:
         self._studio.put(self._listings[int(index)].look)

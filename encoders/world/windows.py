@@ -4,7 +4,7 @@ A window may begin in the middle of a sentence, hold the end of one product and 
 any. Words are misheard before the target is taken, so the target copies what was heard.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,6 +28,8 @@ from encoders.world.shop import Listing, Split, make_shop, pick
 
 MOST_WORDS = 95
 """Words that a fast host says in 30 s."""
+Speller = Callable[[str, np.random.Generator], list[str]]
+"""A brand → the words that are written for it."""
 _SOUND_ALIKES = dict(zip("bpdtfvgkszmnlraeiou", "pbtdvfkgzsnmrleiaoe", strict=True))
 
 
@@ -67,7 +69,7 @@ def _window(shop: tuple[Listing, ...], rng: np.random.Generator, noise: Noise) -
         return Window(_babble(rng), None)
     most = int(rng.integers(8, MOST_WORDS + 1))
     speech = _idle(shop, rng, most) if draw < 0.17 else _busy(shop, rng, most)
-    heard = [_misheard(line, rng, noise) for line in _last_words(speech, most)]
+    heard = [misheard(line, rng, noise) for line in _last_words(speech, most)]
     return Window(" ".join(line.text for line in heard), summary_of(heard))
 
 
@@ -122,14 +124,18 @@ def _without_first(line: Utterance, count: int) -> Utterance:
     return Utterance(line.words[count:], tuple(part for part in said if part.start >= 0))
 
 
-def _misheard(line: Utterance, rng: np.random.Generator, noise: Noise) -> Utterance:
+def misheard(line: Utterance, rng: np.random.Generator, noise: Noise, spell: Speller | None = None) -> Utterance:
+    """The sentence as a recogniser may write it; ``spell`` says how it writes brands, by letters alone if None."""
     slots = {index: said.slot for said in line.said for index in range(said.start, said.stop)}
     words, place = list[str](), [0]
     for index, word in enumerate(line.words):
         slot = slots.get(index)
         share = noise.other if slot is None else noise.brand if slot == "brand" else noise.attribute
         if slot is not None or rng.random() >= noise.lost:
-            words += mishear(word, rng) if rng.random() < share else [word]
+            if spell and word not in lexicon.WORDS:
+                words += spell(word, rng)
+            else:
+                words += mishear(word, rng) if rng.random() < share else [word]
         place.append(len(words))
     return Utterance(tuple(words), tuple(Said(s.slot, place[s.start], place[s.stop], s.product_id) for s in line.said))
 

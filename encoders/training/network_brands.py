@@ -1,0 +1,104 @@
+"""Brands spoken by training voices → how the shipped recogniser writes them: the noise that the text tower must read.
+
+``python -m encoders.training.network_brands --out FILE --brands 2500 --ways 3``. A made-up name is spelled by ear, and
+which letters are mistaken for which is the recogniser's own affair; so it is asked, instead of being guessed at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from encoders.profiles import load_profile, path_of
+from encoders.speech import load_speech
+from encoders.training.speech_corpus import noised, spoken
+from encoders.world import lexicon
+from encoders.world.shop import Split, pick
+from encoders.world.voices import voice_of
+from encoders.world.windows import mishear
+
+LETTERS_OFF = 0.1
+CARRIERS: tuple[tuple[str, str], ...] = (
+    ("it is the", "everyone"), ("we call it the", "lamp"), ("what about this mug from", ""), ("so here is the", "bag"),
+    ("get your", "shoe here"), ("the", "one is my favourite watch"), ("now we have the", "steel kettle"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class BrandEar:
+    """Brands, and the words that were written for each of them; several ways of one brand stand beside each other."""
+
+    brands: tuple[str, ...]
+    written: Mapping[str, Sequence[str]]
+
+    def hear(self, brand: str, rng: np.random.Generator) -> list[str]:
+        """The words that are written for a brand: one that was heard, else one a letter off now and then."""
+        ways = self.written.get(brand)
+        if ways:
+            return pick(rng, ways).split()
+        return mishear(brand, rng) if rng.random() < LETTERS_OFF else [brand]
+
+
+def letters_ear(split: Split, count: int, seed: int) -> BrandEar:
+    """Brands that nobody has heard yet."""
+    rng = np.random.default_rng([seed, 14])
+    return BrandEar(tuple(lexicon.brand(rng, split) for _ in range(count)), {})
+
+
+def read_ear(path: Path) -> BrandEar:
+    """What ``main`` wrote."""
+    written = json.loads(path.read_text())
+    return BrandEar(tuple(written), written)
+
+
+def between(words: Sequence[str], before: str, after: str) -> str | None:
+    """What stands between the carrier's words, where those were heard right; None where they were not."""
+    left, right = before.split(), after.split()
+    whole = left == list(words[: len(left)]) and right == list(words[len(words) - len(right) :])
+    heard = words[len(left) : len(words) - len(right)]
+    return " ".join(heard) if whole and 0 < len(heard) <= 3 else None
+
+
+def ears(brands: Sequence[str], ways: int, seed: int) -> dict[str, list[str]]:
+    """Each brand as it was written, so many times, each time by another voice in another sentence."""
+    profile, rng = load_profile("demo"), np.random.default_rng([seed, 15])
+    engine = load_speech(path_of(profile, "speech"), settings=profile.speech.settings)
+    found: dict[str, list[str]] = {}
+    for done, brand in enumerate(brands, 1):
+        for before, after in (pick(rng, CARRIERS) for _ in range(ways)):
+            item = noised(spoken([f"{before} {brand} {after}".strip()], voice_of(rng), rng), rng)
+            pcm = (item.sound * 32767).astype("<i2").tobytes()
+            heard = between([word.text for word in engine.hear(pcm, "en", final=True).words], before, after)
+            found.setdefault(brand, []).extend([heard] if heard else [])
+        if done % 100 == 0:
+            sys.stderr.write(f"{done}/{len(brands)} brands\n")
+    return {brand: heard for brand, heard in found.items() if heard}
+
+
+def exact_share(written: Mapping[str, Sequence[str]]) -> float:
+    """How often a brand is written as it is spelled."""
+    pairs = [(brand, way) for brand, ways in written.items() for way in ways]
+    return sum(brand == way for brand, way in pairs) / max(1, len(pairs))
+
+
+def main() -> None:
+    """Hear brands and write how they were written."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--brands", type=int, default=2500)
+    parser.add_argument("--ways", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    written = ears(letters_ear("train", options.brands, options.seed).brands, options.ways, options.seed)
+    options.out.write_text(json.dumps(written))
+    print(f"{len(written)} brands, {exact_share(written):.2f} of the ways exact")
+
+
+if __name__ == "__main__":
+    main()
