@@ -14,12 +14,9 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from agents.catalog_encoder import Replace, View, ViewRow
-from agents.cues import joiner_of
 from agents.frame_encoder import Seen
 from agents.matcher import Found, Row, Search
 from agents.product_encoder import Fused, Pair
-from agents.summarizer import WindowPolicy
-from agents.summary_form import parse, supported
 from agents.transcriber import Hear
 from encoders.batcher import BatchPolicy, MicroBatcher
 from encoders.engines import Domain, Floats, Frames, FusionInput, Heard, Unreadable
@@ -35,9 +32,7 @@ from schemas.product import Picture, Product
 from schemas.reasons import Reason
 from schemas.reference import Reference
 from schemas.segment import Segment
-
-MOST_WORDS = WindowPolicy().max_words
-"""Of a video: as many as a live window has."""
+from streams.said import question
 
 STORES = ("vectors", "objects")
 
@@ -210,8 +205,8 @@ class Ask:
         except Unreadable:
             return Said()
         heard = await self._call("speech", lambda: self.engines.speech.hear(pcm, None, True), len(pcm))
-        speech = joiner_of(heard.language).join(word.text for word in heard.words[:MOST_WORDS])
-        return supported(parse(await self.complete(speech)) or Said(), speech) if speech else Said()
+        due = question(heard, Domain.VIDEO)
+        return due.settle(await self.complete(due.window)) if due else Said()
 
     async def _embed(self, view: FusionInput) -> Fused:
         floats = await self._ask(self._fusion, view)

@@ -1,0 +1,72 @@
+"""speech of one piece of media → what it says of a product: what is asked about, and what of the answer is believed.
+
+A short video of the catalogue goes through here while the flow runs, and every view of a manifest while it is prepared,
+so that the text tower reads in training what it will read in production. A live clip is read by the summarizer itself,
+as one long segment: its last seconds, from where the host last turned to another product.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agents.cues import joiner_of
+from agents.summarizer import Summarize, Summarizer, WindowPolicy
+from agents.summary_form import parse, supported
+from encoders.engines import Domain, Heard
+from schemas.ids import StreamId, StreamMs
+from schemas.observation import Said, Summary
+from schemas.transcript import Transcript, Word
+
+MOST_WORDS = WindowPolicy().max_words
+"""Of any media: as many as a live window has."""
+_CLIP = StreamId("clip")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the language model is to be asked, and what follows from its answer."""
+
+    window: str
+    settle: Callable[[str], Said]
+
+
+def spoken(heard: Heard) -> str:
+    """All that was heard, as one line."""
+    return joiner_of(heard.language).join(word.text for word in heard.words)
+
+
+def question(heard: Heard, domain: Domain) -> Question | None:
+    """What to ask about a whole piece of media; None where nothing was said."""
+    if not heard.words:
+        return None
+    if domain is Domain.LIVE:
+        return _of_clip(heard)
+    window = joiner_of(heard.language).join(word.text for word in heard.words[:MOST_WORDS])
+    return Question(window, lambda answer: supported(parse(answer) or Said(), window))
+
+
+def _of_clip(heard: Heard) -> Question | None:
+    summarizer = Summarizer(_CLIP)
+    due = summarizer.admit(_transcript(heard))
+    if not isinstance(due, Summarize):
+        return None
+
+    def settle(answer: str) -> Said:
+        (summary,) = summarizer.settle(due, answer).events
+        return summary.said if isinstance(summary, Summary) else Said()
+
+    return Question(due.prompt(), settle)
+
+
+def _transcript(heard: Heard) -> Transcript:
+    words = tuple(
+        Word(text=word.text, start_ms=StreamMs(word.start_ms), end_ms=StreamMs(word.end_ms), confidence=word.confidence)
+        for word in heard.words
+    )
+    return Transcript(
+        stream_id=_CLIP,
+        sequence=0,
+        start_ms=StreamMs(0),
+        end_ms=StreamMs(heard.committed_ms),
+        language=heard.language,
+        words=words,
+    )
