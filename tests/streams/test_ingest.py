@@ -26,6 +26,7 @@ from streams.envelope import Envelope
 from streams.topics import make_topics
 from streams.topology import EMBEDDINGS, MATCHES, PRODUCTS, SEGMENTS
 from tests.encoders.samples import Recipe, make_media
+from tests.streams.heeding import HEEDING_CTRL_C
 from tests.streams.test_catalogue import JPEG
 from tests.streams.test_watch import MATCH
 
@@ -75,15 +76,6 @@ def test_a_film_is_pushed_as_a_room_its_segments_and_an_end(settings: Settings, 
     assert [one.sequence for one in media] == [0, 1, 2]
     assert [round(one.start_ms / 2000) for one in media] == [0, 1, 2]
     assert all(one.media for one in media)
-
-
-HEEDING_CTRL_C = """
-import signal
-from streams.cli import main
-signal.signal(signal.SIGINT, signal.default_int_handler)
-main()
-"""
-"""The command line in a process that minds SIGINT: a job that a shell started in the background ignores it."""
 
 
 def test_ctrl_c_ends_the_stream_as_interrupted(settings: Settings, shell: Path) -> None:
