@@ -14,3 +14,19 @@ class LoadedEngines:
     language: LanguageModel
     vision: VisionTower
     fusion: FusionNetwork
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """What the answers of three models follow from, as text: equal text, equal answers (see `encoders/identity.py`)."""
+
+    speech: str
+    language: str
+    vision: str
+
+
+def use_one_thread() -> None:
+    """Let torch compute on one thread: several such processes do more than one process with several threads."""
+    import torch  # here: it takes seconds, and few who name the engines compute with it
+
+    torch.set_num_threads(1)

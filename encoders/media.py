@@ -117,7 +117,7 @@ class PyAvDecoder:
         length = max(packet.pts + (packet.duration or 0) for packet in found if packet.pts is not None) - begin
         if length * ms_per_tick > self._limits.duration_ms:
             raise Unreadable(Reason.UNDECODABLE, f"the pictures last longer than {self._limits.duration_ms} ms")
-        targets = [begin + length * (2 * i + 1) // (2 * FRAMES_PER_CLIP) for i in range(FRAMES_PER_CLIP)]
+        targets = [begin + offset for offset in central(length)]
         shots: list[_Shot] = []
         for group in _groups(found, targets):
             shots += self._shown_at(pictures(found[group.first : group.end], decoder), group.targets)
@@ -152,6 +152,16 @@ class PyAvDecoder:
         width, height = max(1, round(frame.width * shrink)), max(1, round(frame.height * shrink))
         pixels = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation=Interpolation.AREA)
         return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)), np.uint8)
+
+
+def clip_of(stills: Sequence[Frames]) -> Frames:
+    """Still pictures, (1, height, width, 3) each, as one clip (stills, …), all as large as the first."""
+    return np.concatenate([_resized(still[0], stills[0].shape[1:])[np.newaxis] for still in stills])
+
+
+def central(length: int, parts: int = FRAMES_PER_CLIP) -> list[int]:
+    """Which of `length` things in a row stand at the centres of equal parts; some twice where there are fewer."""
+    return [length * (2 * part + 1) // (2 * parts) for part in range(parts)]
 
 
 def contact_sheet(clip: Clip) -> bytes:

@@ -1,0 +1,49 @@
+"""a profile → what its answers follow from, as text: equal text, equal answers.
+
+A change of one model, or of one of its settings, changes the identity of that part and of no other: so what was made
+with the others can be kept. The fusion is no part of the tower's identity, though both lie in one folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from hashlib import file_digest
+from pathlib import Path
+
+from encoders.loaded import Identities
+from encoders.media import MediaLimits
+from encoders.network_store import CONFIG, VISION
+from encoders.profiles import CARDS, path_of
+from encoders.settings import Profile
+
+
+def identities_of(profile: Profile) -> Identities:
+    """Reads every byte of the models. Raises `MissingModel`."""
+    return Identities(
+        speech=_identity(_files(path_of(profile, "speech")), profile.speech.settings.model_dump(mode="json")),
+        language=_identity(_files(path_of(profile, "language")), profile.language.settings.model_dump(mode="json")),
+        vision=_tower_identity(path_of(profile, "network")),
+    )
+
+
+def _tower_identity(folder: Path) -> str:
+    files = [folder / VISION] if (folder / VISION).is_file() else _files(folder)
+    told = json.loads((folder / CONFIG).read_text(encoding="utf-8")) if (folder / CONFIG).is_file() else {}
+    tower = {"tower": told.get("tower"), "pixels": told.get("pixels"), "vision": told.get("shape", {}).get("vision")}
+    return _identity(files, tower | {"media": asdict(MediaLimits())})
+
+
+def _identity(files: Iterable[Path], settings: dict[str, object]) -> str:
+    sums = {}
+    for file in files:
+        with file.open("rb") as opened:
+            sums[file.name] = file_digest(opened, "sha256").hexdigest()
+    return json.dumps({"files": sums, "settings": settings}, sort_keys=True)
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    return sorted(file for file in path.rglob("*") if file.is_file() and file.name not in CARDS)

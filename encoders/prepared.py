@@ -1,0 +1,67 @@
+"""A folder ↔ `Prepared`: views as the network reads them, each with its text and its visual tokens.
+
+The folder holds ``manifest.jsonl`` (media paths relative to it), ``tokens.npy`` (float16, a row a view in the same
+order, mapped and not loaded) and ``prepared.json`` (which tower made the tokens), which is written last: a folder
+without it is unfinished. A view without a picture has a row of zeros; `View.seen` tells it from one that is black.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.manifest import View, read_manifest, write_manifest
+
+MANIFEST, TOKENS, HEADER = "manifest.jsonl", "tokens.npy", "prepared.json"
+
+Halves = NDArray[np.float16]
+
+
+class PreparedError(ValueError):
+    """A folder that is not a prepared manifest, or that is damaged: says which file and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Views with everything that training and evaluation read of them."""
+
+    views: tuple[View, ...]
+    """Each with a `text`; "" where nothing is said."""
+    tokens: Halves  # (views, 9, dim): the clip's token and those of its 8 frames
+    tower: str
+    """The name of the vision tower that made the tokens."""
+
+    def __post_init__(self) -> None:
+        if self.tokens.ndim != 3 or len(self.tokens) != len(self.views):
+            raise PreparedError(f"tokens of shape {self.tokens.shape} for {len(self.views)} views")
+        for view in self.views:
+            if view.text is None:
+                raise PreparedError(f"view {view.view_id!r} has no text; `vitrine prepare` makes it")
+
+
+def read_prepared(folder: Path) -> Prepared:
+    """What `write_prepared` wrote. Raises `PreparedError`, `ManifestError`."""
+    try:
+        header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
+    except FileNotFoundError as missing:
+        raise PreparedError(f"{folder} is no prepared manifest: it has no {HEADER}; run `vitrine prepare`") from missing
+    tokens = np.load(folder / TOKENS, mmap_mode="r")
+    return Prepared(read_manifest(folder / MANIFEST), tokens, str(header["tower"]))
+
+
+def write_prepared(prepared: Prepared, folder: Path) -> None:
+    """Write the folder, or replace what was there; until the last step a reader finds it unfinished, never mixed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / HEADER).unlink(missing_ok=True)
+    part = folder / f"{TOKENS}.part"
+    with part.open("wb") as file:
+        np.save(file, np.asarray(prepared.tokens, np.float16))
+    part.replace(folder / TOKENS)
+    write_manifest(prepared.views, folder / MANIFEST)
+    header = {"tower": prepared.tower, "views": len(prepared.views), "shape": list(prepared.tokens.shape[1:])}
+    part.write_text(json.dumps(header) + "\n", encoding="utf-8")
+    part.replace(folder / HEADER)
