@@ -7,6 +7,7 @@ media paths are relative to the manifest's folder.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,6 +77,14 @@ def write_manifest(views: Iterable[View], path: Path) -> None:
         parquet.write_table(pa.Table.from_pylist([view.model_dump(mode="json") for view in views], _columns()), path)
         return
     path.write_text("".join(f"{_line(view)}\n" for view in views), encoding="utf-8")
+
+
+def moved(view: View, before: Path, after: Path) -> View:
+    """The view with its media paths, which were relative to one folder, relative to another."""
+    names = [os.path.relpath(before / name, after) for name in (view.media, *view.frames) if name is not None]
+    if view.media is not None:
+        return view.model_copy(update={"media": names[0]})
+    return view.model_copy(update={"frames": tuple(names)})
 
 
 def _line(view: View) -> str:

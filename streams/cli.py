@@ -25,6 +25,7 @@ COMMANDS = {
     "why": ("why", "Tell how a match came about."),
     "status": ("status", "Say for each room and stage how far it is."),
     "topology": ("topology", "Print the flow as text, Mermaid or AsyncAPI."),
+    "manifest": ("manifest", "Write the manifest of a published data set."),
     "prepare": ("prepare", "Make the transcripts, texts and visual tokens of a manifest of views."),
     "models": ("models", "List the model profiles, or verify their files."),
 }

@@ -25,7 +25,7 @@ import numpy as np
 
 from encoders.engines import FRAMES_PER_CLIP
 from encoders.loaded import LoadedEngines, use_one_thread
-from encoders.manifest import View
+from encoders.manifest import View, moved
 from encoders.prepared import Prepared, write_prepared
 from encoders.profiles import load_engines
 from encoders.settings import Profile
@@ -154,16 +154,8 @@ def _with_tokens(ready: Sequence[Ready], preparer: Preparer, out: Path) -> Prepa
     for row, seen in enumerate(found):
         if seen:
             tokens[row] = seen.rows
-    views = tuple(_moved(outcome.view, preparer.folder, out) for outcome in ready)
+    views = tuple(moved(outcome.view, preparer.folder, out) for outcome in ready)
     return Prepared(views, tokens, first.tower)
-
-
-def _moved(view: View, before: Path, after: Path) -> View:
-    """The view with its media paths relative to another folder."""
-    names = [os.path.relpath(before / name, after) for name in (view.media, *view.frames) if name is not None]
-    if view.media is not None:
-        return view.model_copy(update={"media": names[0]})
-    return view.model_copy(update={"frames": tuple(names)})
 
 
 def _problem(outcome: Ready | LeftOut) -> str:

@@ -1,0 +1,1 @@
+"""Published data sets as they lie on disk → views of a manifest."""
