@@ -75,7 +75,7 @@ def telling_of(siblings: Sequence[Listing]) -> tuple[str, ...]:
 
 def chosen_families(split: ManifestSplit, share: float, seed: int) -> list[int]:
     """The numbers of a seeded share of a split's families, in order; at least two, so that there are rivals."""
-    families = len(listings_of(split)) // SIBLINGS
+    families = SPLITS[split].shops * SPLITS[split].families
     count = max(2, round(families * share))
     return sorted(int(number) for number in np.random.default_rng([seed, 11]).permutation(families)[:count])
 

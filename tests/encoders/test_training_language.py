@@ -10,7 +10,15 @@ from llama_cpp import Llama
 from tokenizers import Tokenizer
 
 from encoders.training.language import batches, collated, new_model, new_tokenizer, step, tokens_of
-from encoders.training.language_gguf import CHAT_TEMPLATE, END, SPECIALS, id_of, write_gguf
+from encoders.training.language_gguf import (
+    CHAT_TEMPLATE,
+    END,
+    SPECIALS,
+    id_of,
+    read_tokenizer,
+    read_weights,
+    write_gguf,
+)
 from encoders.training.rates import share_of_peak
 from encoders.world.windows import windows
 
@@ -69,3 +77,15 @@ def test_steps_bring_the_loss_down(tokenizer: Tokenizer) -> None:
 
 def test_the_learning_rate_rises_and_then_falls() -> None:
     assert share_of_peak(0, 0) < share_of_peak(199, 0) > share_of_peak(400, 0.5) > share_of_peak(4000, 1.0) > 0
+
+
+def test_a_shipped_file_can_be_trained_on(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    model, again = new_model(tokenizer), new_model(tokenizer)
+    write_gguf(model, tokenizer, tmp_path / "shipped.gguf", quantized=False)
+    read_weights(tmp_path / "shipped.gguf", again)
+    assert all(torch.equal(one, two) for one, two in zip(model.parameters(), again.parameters(), strict=True))
+    known = read_tokenizer(tmp_path / "shipped.gguf")
+    for window in itertools.islice(windows(8, "valid"), 20):
+        assert known.encode(window.text).ids == tokenizer.encode(window.text).ids
+    assert known.encode(END).ids == [id_of(tokenizer, END)]
