@@ -40,7 +40,7 @@ from encoders.world.shop import SIBLINGS, make_market
 
 SHOP_SEED = 100
 BANK_SIZE = 500
-TEXT_STEPS, FUSION_STEPS = 600, 1200
+TEXT_STEPS, FUSION_STEPS = 600, 900
 
 
 def bank_in(folder: Path, cutouts: torch.Tensor, seed: int) -> Bank:

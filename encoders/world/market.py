@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -137,7 +138,7 @@ class MarketMaker:
 
     def _facts(self, listing: Listing, title: set[str] | None, clip: Clip | None) -> dict[str, str]:
         """Slot → value, of all that the view shows and says of the listing."""
-        facts = {"look": repr(listing.look)}
+        facts = {"look": f"{zlib.crc32(repr(listing.look).encode()):08x}"}
         values = {
             "brand": listing.brand,
             "noun": listing.noun,

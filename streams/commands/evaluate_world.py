@@ -1,0 +1,82 @@
+"""``vitrine evaluate world``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from streams.commands.words import say
+from streams.plain import plain
+
+if TYPE_CHECKING:
+    from encoders.manifest import View
+    from streams.world_evaluation import Spoken
+
+
+@click.command()
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=".vitrine/evaluation",
+              show_default=True, help="Folder for the files, the tokens and the result (about 1 GB).")  # fmt: skip
+@click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default="processors",
+              help="Processes.")  # fmt: skip
+@click.option("--chain-share", type=click.FloatRange(0, 1), default=0.05, show_default=True,
+              help="Of the test families, drawn by --seed: their sound is heard and summarised anew.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Draws the share.")
+@click.option("--chain-only", is_flag=True, help="Only hear the share anew.")
+def command(out: Path, jobs: int, chain_share: float, seed: int, chain_only: bool) -> None:
+    """Make the committed comparison of AMPere with its rivals again, on the synthetic world.
+
+    Draws and speaks the held-out products, looks at them with the shipped tower, puts every committed network to every
+    task and compares the result with the committed one. The texts of the videos and clips are committed; those of a
+    share are made anew by the whole chain. Stopped, the same command goes on.
+
+    \b
+    Example: vitrine evaluate world --out .vitrine/evaluation
+    """
+    from streams import world_evaluation as world
+
+    texts = world.committed_texts(world.COMMITTED / world.TEXTS)
+    if not chain_only:
+        _compared(out, jobs, texts)
+    if chain_share:
+        folder = out / f"chain-{chain_share}-{seed}"
+        manifest = world.make_files("test", folder, jobs, (chain_share, seed))
+        prepared = _prepared(manifest, folder / "prepared", jobs)
+        again = world.repeated(prepared, texts)
+        click.echo(
+            f"heard anew: {again.views} videos and clips; {again.transcripts} transcripts and {again.texts} texts "
+            "are to the letter those that are committed"
+        )
+
+
+def _compared(out: Path, jobs: int, texts: dict[str, Spoken]) -> None:
+    from rich.console import Console
+
+    from streams import evaluating
+    from streams import world_evaluation as world
+
+    folders = []
+    for split in world.HELD_OUT:
+        say(f"drawing and speaking the {split} products")
+        manifest = world.fill_texts(world.make_files(split, out / split, jobs), texts)
+        _prepared(manifest, out / f"{split}-prepared", jobs)
+        folders.append(out / f"{split}-prepared")
+    evaluating.main(evaluating.Asked(folders, world.COMMITTED, out, 0), Console())
+    for name, gap in world.differences(out / world.RESULT, world.COMMITTED / world.RESULT).items():
+        click.echo(
+            f"{name}: R@1 within {gap:.3f} of the committed" + ("" if gap <= world.TOLERANCE else "  <- differs")
+        )
+    click.echo(f"the committed result: {plain(str(world.COMMITTED / world.RESULT))}")
+
+
+def _prepared(manifest: Path, out: Path, jobs: int) -> tuple[View, ...]:
+    """The views of a manifest as the command `vitrine prepare` makes them with the shipped models."""
+    from encoders.prepared import read_prepared
+
+    words = [sys.executable, "-m", "streams.cli", "prepare", "--profile", "demo", "--jobs", str(jobs)]
+    subprocess.run([*words, "--manifest", str(manifest), "--out", str(out)], check=True)
+    return read_prepared(out).views

@@ -1,0 +1,109 @@
+"""The committed comparison, made again: the world's files, their tokens, every row's answers.
+
+The texts of the held-out videos and live clips are what the real chain once made of their sound, and are committed, so
+that the comparison needs no hours of listening. Whether they are true is shown on a seeded share, which is heard anew.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from encoders.manifest import View, read_manifest, write_manifest
+from infra.errors import InfraError
+
+COMMITTED = Path(__file__).parents[1] / "encoders" / "models" / "evaluation"
+TEXTS, RESULT = "texts.jsonl", "evaluation.json"
+HELD_OUT: tuple[Literal["valid", "test"], ...] = ("valid", "test")
+TOLERANCE = 0.01
+"""Another machine's float32 may turn a few close answers of a thousand."""
+
+
+class WorldNotMade(InfraError):
+    """The files of the synthetic world could not be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What the chain made of one view's sound."""
+
+    spoken: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """How many views of the share gave the committed transcript and text again."""
+
+    views: int
+    transcripts: int
+    texts: int
+
+
+def make_files(split: str, out: Path, jobs: int, share: tuple[float, int] = (1.0, 0)) -> Path:
+    """The media and the manifest of a split, unless they are there. Raises `WorldNotMade`."""
+    manifest = out / "manifest.jsonl"
+    if manifest.exists():
+        return manifest
+    words = [sys.executable, "-m", "encoders.world.market", "--split", split, "--out", str(out)]
+    words += ["--share", str(share[0]), "--seed", str(share[1])]
+    started = [subprocess.Popen([*words, "--part", f"{part}/{jobs}"]) for part in range(jobs)]
+    try:
+        failed = [one.wait() for one in started]
+    finally:
+        for one in started:
+            one.kill()
+            one.wait()
+    if any(failed):
+        raise WorldNotMade(
+            f"the files of the split {split!r} could not be made",
+            remedy="make setup-dev installs what draws and speaks",
+        )
+    return manifest
+
+
+def committed_texts(path: Path) -> dict[str, Spoken]:
+    """The committed texts by view."""
+    lines = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+    return {line["view_id"]: Spoken(line["spoken"], line["text"]) for line in lines}
+
+
+def with_texts(views: Sequence[View], texts: dict[str, Spoken]) -> tuple[View, ...]:
+    """The views with what was heard of them; pages have their titles already."""
+    found = []
+    for view in views:
+        known = texts.get(view.view_id)
+        found.append(view.model_copy(update={"spoken": known.spoken, "text": known.text}) if known else view)
+    return tuple(found)
+
+
+def fill_texts(manifest: Path, texts: dict[str, Spoken]) -> Path:
+    """A manifest beside the other, with the committed texts in it."""
+    filled = manifest.with_name("manifest-with-texts.jsonl")
+    write_manifest(with_texts(read_manifest(manifest), texts), filled)
+    return filled
+
+
+def repeated(views: Sequence[View], texts: dict[str, Spoken]) -> Repeated:
+    """Compare views that were heard anew with what is committed of them."""
+    both = [(view, texts[view.view_id]) for view in views if view.view_id in texts]
+    return Repeated(
+        len(both),
+        sum(view.spoken == known.spoken for view, known in both),
+        sum(view.text == known.text for view, known in both),
+    )
+
+
+def differences(result: Path, committed: Path) -> dict[str, float]:
+    """By row, how far R@1 is from the committed one where it is farthest."""
+    ours, theirs = (json.loads(path.read_text(encoding="utf-8"))["rows"] for path in (result, committed))
+    return {
+        name: max(abs(ours[name][way]["r1"] - theirs[name][way]["r1"]) for way in theirs[name])
+        for name in theirs
+        if name in ours
+    }
