@@ -1,8 +1,8 @@
 """A seed → a broadcast with its truth: the film, the shop it sells from, the room's shelf, what is shown and said when.
 
-``python -m encoders.world.broadcast --seed 7 --out infra/demo``. The host shows six products of a shelf of sixteen, one
-for eight seconds and one twice; then one that is in the catalogue but not on the shelf; and for a while none. Siblings
-of what is shown lie on the shelf too, so a kind alone never tells the product.
+``python -m encoders.world.broadcast --seed 7 --out infra/demo`` makes the shipped one; with ``--drawn`` the seed also
+draws what is shown in which order and for how long (`encoders/world/plans.py`). Siblings of what is shown lie on the
+shelf too, so a kind alone never tells the product.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from PIL import Image
 
 from encoders.world import film, pictures
 from encoders.world.pictures import Cutout
+from encoders.world.plans import OFF_SHELF, SHIPPED, SIBLING, Act, Talk, drawn
 from encoders.world.rooms import Room, Showing, showing
 from encoders.world.script import Utterance, host, pastime
 from encoders.world.shop import SIBLINGS, Listing, axis_of, make_shop
@@ -30,25 +31,21 @@ SHELF_SIZE = 16
 SIDE_PX, PAGE_PX = 320, 256
 PAUSE_S = 0.3
 TOLD_WITHIN_S = 9  # a host who sells one of two that look alike says soon which one it is
-PLAN: tuple[tuple[str, int], ...] = (
-    ("colour", 32), ("size", 26), ("pattern", 8), ("brand", 34), ("none", 14), ("pattern too", 28), ("off shelf", 26),
-    ("material", 30), ("colour", 22),
-)  # fmt: skip
-"""What is shown for how many seconds: a family by what its siblings differ in, ``too`` the next such family. The same
-words again are the same product again."""
-
 
 SEEN = ("colour", "pattern", "shape")
-OFF_SHELF = "colour too"  # seen, so that the product can be told from siblings that are no more on the shelf than it
+BEYOND = "colour too"  # seen, so that the product can be told from siblings that are no more on the shelf than it
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """One product is on show, or none."""
+    """One product is on show, or none; and what is said meanwhile."""
 
     start_ms: int
     end_ms: int
     listing: Listing | None
+    spoken_of: Listing | None = None
+    """Where none is shown: the product that the host still talks of."""
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +66,32 @@ class Programme:
     stretches: tuple[Stretch, ...]
 
 
-def make_programme(seed: int) -> Programme:
+def make_programme(seed: int, plan: Sequence[Act] = SHIPPED) -> Programme:
     """Choose the shop, the shelf and what is shown when."""
     rng = np.random.default_rng([seed, 1])
     shop = make_shop(seed, FAMILIES, "demo")
     families = [shop[start : start + SIBLINGS] for start in range(0, len(shop), SIBLINGS)]
-    chosen = {words: _family(families, words) for words, _ in PLAN if words not in ("none", "off shelf")}
-    chosen["off shelf"] = _family(families, OFF_SHELF)
-    shown = {axis: family[int(rng.integers(SIBLINGS))] for axis, family in chosen.items()}
-    shelf = _shelf({axis: family for axis, family in chosen.items() if axis != "off shelf"}, shown, rng)
-    starts_s = itertools.accumulate((seconds for _, seconds in PLAN), initial=0)
-    stretches = tuple(
-        Stretch(start * 1000, (start + seconds) * 1000, shown.get(axis))
-        for start, (axis, seconds) in zip(starts_s, PLAN, strict=False)
-    )
-    return Programme(shop, shelf, stretches)
+    chosen = {act.family: _family(families, act.family) for act in plan if act.words not in ("", OFF_SHELF)}
+    chosen[OFF_SHELF] = _family(families, BEYOND)
+    shown = {words: family[int(rng.integers(SIBLINGS))] for words, family in chosen.items()}
+    siblings = {act.words: _other(chosen[act.family], shown[act.family]) for act in plan if SIBLING in act.words}
+    shelf = _shelf({words: family for words, family in chosen.items() if words != OFF_SHELF}, shown, rng)
+    return Programme(shop, shelf, tuple(_stretches(plan, shown | siblings)))
+
+
+def _stretches(plan: Sequence[Act], shown: dict[str, Listing]) -> Iterator[Stretch]:
+    """Each act in its time, ``shown`` by its words."""
+    now_ms, last = 0, None
+    for act in plan:
+        end_ms, listing = now_ms + act.seconds * 1000, shown.get(act.words)
+        spoken_of = last if not listing and act.talk is Talk.PRODUCT else None
+        yield Stretch(now_ms, end_ms, listing, spoken_of, act.talk is Talk.SILENCE)
+        now_ms, last = end_ms, listing or last
+
+
+def _other(family: Sequence[Listing], listing: Listing) -> Listing:
+    """The first sibling, which lies on the shelf whenever its family does."""
+    return next(other for other in family if other != listing)
 
 
 def _family(families: Sequence[Sequence[Listing]], words: str) -> Sequence[Listing]:
@@ -133,9 +141,12 @@ class Line:
 
 def talk_of(programme: Programme, stretch: Stretch, voice: Voice, seed: tuple[int, int]) -> list[Line]:
     """What the host says in a stretch: the first talk that tells early what only words can tell."""
+    if stretch.silent:
+        return []
+    about = stretch.listing or stretch.spoken_of
     for attempt in itertools.count():
         rng = np.random.default_rng([*seed, attempt, 5])
-        talk = host(stretch.listing, programme.shelf, rng) if stretch.listing else pastime(rng)
+        talk = host(about, programme.shelf, rng) if about else pastime(rng)
         lines = list(_in_time(talk, stretch, voice))
         if stretch.listing is None or _tells(lines, stretch, _telling(programme.shop, stretch.listing)):
             return lines
@@ -242,15 +253,15 @@ def labels_of(programme: Programme, sentences: Sequence[Sentence]) -> dict[str, 
     return {"shown": shown, "spoken": spoken}
 
 
-def make_broadcast(seed: int, out: Path) -> None:
-    """Write the whole demo into ``out``."""
+def make_broadcast(seed: int, out: Path, plan: Sequence[Act] = SHIPPED) -> None:
+    """Write a whole broadcast into ``out``, as `streams/demo_show.py` reads it; the film last."""
     out.mkdir(parents=True, exist_ok=True)
-    programme, studio = make_programme(seed), Studio(SIDE_PX)
+    programme, studio = make_programme(seed, plan), Studio(SIDE_PX)
     sound, sentences = make_speech(programme, seed)
-    film.write(out / "broadcast.mp4", make_frames(programme, studio, seed), sound)
     write_catalogue(programme.shop, studio, out, seed)
     (out / "room.json").write_text(json.dumps(room_of(programme), indent=2) + "\n")
     (out / "labels.json").write_text(json.dumps(labels_of(programme, sentences), indent=1) + "\n")
+    film.write(out / "broadcast.mp4", make_frames(programme, studio, seed), sound)
 
 
 def main() -> None:
@@ -258,8 +269,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--drawn", action="store_true", help="the seed draws the plan too")
     options = parser.parse_args()
-    make_broadcast(options.seed, options.out)
+    make_broadcast(options.seed, options.out, drawn(options.seed) if options.drawn else SHIPPED)
 
 
 if __name__ == "__main__":
