@@ -7,6 +7,9 @@ order, ties by product id, and a product counts by its best row. Then one of thr
     off_shelf   a product that is not on the shelf is close enough, and clearly closer than the whole shelf
     abstained   anything else, with its `Doubt`; a match is never forced
 
+A host goes on talking of a product that has left the picture, and the last summary outlives it. So a product that
+speech tells is named only if the picture alone is like it too: of two halves that agree the sum may be believed.
+
 A room without a shelf, or no room at all, has the whole catalogue on its shelf: nothing can be off it.
 """
 
@@ -37,6 +40,8 @@ class MatchPolicy:
     """The best product is before the next one by at least this."""
     off_shelf_advantage: float = 0.08
     """An off-shelf product is before the best of the shelf by at least this."""
+    seen_min_score: float = -1.0
+    """A product is at least this close to the picture alone, where there is a picture beside the words; -1: any is."""
     link_bonus: float = 0.15
     """Added to the product whose link number was said last; its score alone must still reach the minimum."""
     rows: int = 20
@@ -111,7 +116,7 @@ class Matcher:
     def settle(self, due: Search, found: Found) -> Outcome:
         """Settle: the match."""
         links = self._links()
-        candidates = rank(due.embedding.vector, (*found.shelf, *found.rows), links)
+        candidates = rank(due.embedding, (*found.shelf, *found.rows), links)
         said = due.embedding.said.links
         room = self.broadcast.room
         named = room.shelf.get(said[-1]) if room and said else None
@@ -166,25 +171,39 @@ class Matcher:
         )
 
 
-def rank(vector: tuple[float, ...], rows: tuple[Row, ...], links: dict[ProductId, int]) -> tuple[Candidate, ...]:
+def rank(embedding: Embedding, rows: tuple[Row, ...], links: dict[ProductId, int]) -> tuple[Candidate, ...]:
     """Each product once, by its best row, the best product first; ties by product id, then by row."""
     scored = sorted(
-        ((fsum(a * b for a, b in zip(vector, row.vector, strict=True)), row) for row in rows),
+        ((_dot(embedding.vector, row), row) for row in rows),
         key=lambda pair: (-pair[0], pair[1].product_id, pair[1].row),
     )
+    seen = _seen_scores(embedding.seen, rows)
     best: dict[ProductId, Candidate] = {}
     for score, row in scored:
         if row.product_id not in best:
-            link = links.get(row.product_id)
             best[row.product_id] = Candidate(
                 product_id=row.product_id,
                 title=row.title,
                 score=score,
-                link=link,
+                seen_score=seen.get(row.product_id),
+                link=links.get(row.product_id),
                 row=row.row,
                 restricted=row.restricted,
             )
     return tuple(best.values())
+
+
+def _seen_scores(seen: tuple[float, ...], rows: tuple[Row, ...]) -> dict[ProductId, float]:
+    """Product → how close its best row is to the picture alone; empty without a vector of it."""
+    best: dict[ProductId, float] = {}
+    for row in rows if seen else ():
+        score = _dot(seen, row)
+        best[row.product_id] = max(score, best.get(row.product_id, score))
+    return best
+
+
+def _dot(vector: tuple[float, ...], row: Row) -> float:
+    return fsum(a * b for a, b in zip(vector, row.vector, strict=True))
 
 
 def decide(
@@ -201,8 +220,8 @@ def decide(
 
     def answer(decision: Decision, of: list[Candidate]) -> Verdicts:
         margin = lead(of)
-        if margin is not None and margin < policy.margin:
-            return Verdicts(Decision.ABSTAINED, tuple(ranked), margin, Doubt.TOO_CLOSE)
+        if doubt := _doubt(of[0], margin, policy):
+            return Verdicts(Decision.ABSTAINED, tuple(ranked), margin, doubt)
         return Verdicts(decision, (of[0], *(c for c in ranked if c is not of[0])), margin)
 
     ranked = sorted(candidates, key=lambda c: (-weight(c), c.product_id))
@@ -220,6 +239,15 @@ def decide(
     if on and on[0].score >= close_enough:
         return answer(Decision.MATCHED, on)
     return Verdicts(Decision.ABSTAINED, tuple(ranked), lead(ranked), Doubt.NOTHING_CLOSE)
+
+
+def _doubt(best: Candidate, margin: float | None, policy: MatchPolicy) -> Doubt | None:
+    """Why the best product, though it is close enough, may not be named; None: it may."""
+    if margin is not None and margin < policy.margin:
+        return Doubt.TOO_CLOSE
+    if best.seen_score is not None and best.seen_score < policy.seen_min_score:
+        return Doubt.NOT_SEEN
+    return None
 
 
 def _unknown(due: Search, found: Found) -> list[ProductId]:

@@ -97,6 +97,8 @@ class Fused:
 
     space: str = ""
     vector: tuple[float, ...] = ()
+    seen: tuple[float, ...] = ()
+    """The vector of the picture alone, where the pair has both halves."""
 
 
 Asked = Park | Fetch | Fuse | Store
@@ -263,6 +265,7 @@ def _embedding(pair: Pair, fused: Fused) -> Embedding:
         end_ms=visual.end_ms,
         space=fused.space,
         vector=fused.vector,
+        seen=fused.seen,
         said=summary.said,
         said_age_ms=summary.age_ms,
         said_at=summary.made_at,

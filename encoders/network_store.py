@@ -40,6 +40,8 @@ class Thresholds:
     silent_min_score: float
     margin: float
     off_shelf_advantage: float
+    seen_min_score: float = -1.0
+    """The least likeness to the picture alone of a product that speech tells; -1: any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ class Doubt(StrEnum):
     """The two best products cannot be told apart."""
     NO_EVIDENCE = "NoEvidence"
     """There was no picture, and nothing was said of a product."""
+    NOT_SEEN = "NotSeen"
+    """Speech tells a product that the picture does not show."""
     EMPTY_CATALOGUE = "EmptyCatalogue"
     """There is nothing to compare with."""
 
@@ -38,6 +40,8 @@ class Candidate(Value):
     title: str
     score: float
     """Dot product of unit vectors, -1 to 1."""
+    seen_score: float | None = None
+    """The same for the picture alone; None where the score rests on one half only."""
     link: int | None
     """Its number on the room's shelf; None: not on it."""
     row: str

@@ -8,7 +8,7 @@ letter), and `DependencyDown` or `Overloaded`, when it is not (the delivery laye
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -123,12 +123,19 @@ class Ask:
         return Tokens.model_validate_json(await self.bytes_of(b"", reference))
 
     async def fuse(self, pair: Pair) -> Fused:
-        """The pair's embedding. Raises `Unreadable` for tokens of a tower that the network does not read."""
+        """The pair's embedding, and that of its picture alone where words were added to it.
+
+        Raises `Unreadable` for tokens of a tower that the network does not read.
+        """
         if pair.tokens and pair.visual.tower != self.engines.fusion.tower:
             detail = f"tokens of {pair.visual.tower!r}; the network reads {self.engines.fusion.tower!r}"
             raise Unreadable(Reason.FOREIGN, detail)
         visual = _unpacked(pair.tokens) if pair.tokens else None
-        return await self._embed(FusionInput(Domain.LIVE, visual, pair.text))
+        whole = self._embed(FusionInput(Domain.LIVE, visual, pair.text))
+        if visual is None or pair.text is None:
+            return await whole
+        fused, seen = await asyncio.gather(whole, self._embed(FusionInput(Domain.LIVE, visual, None)))
+        return replace(fused, seen=seen.vector)
 
     async def remember(self, embedding: Embedding) -> None:
         """Upsert a live row; an embedding without a vector has none."""

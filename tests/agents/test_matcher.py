@@ -21,14 +21,17 @@ pytestmark = pytest.mark.hermetic
 
 MUG = Said(product_name="mug")
 POLICY = MatchPolicy(
-    min_score=0.5, silent_min_score=0.7, margin=0.05, off_shelf_advantage=0.1, link_bonus=0.15, rows=4, runners_up=2
-)
+    min_score=0.5, silent_min_score=0.7, margin=0.05, off_shelf_advantage=0.1, seen_min_score=0.6, link_bonus=0.15,
+    rows=4, runners_up=2,
+)  # fmt: skip
 
 
-def embedding(said: Said = MUG, vector: tuple[float, ...] = (1.0, 0.0), sequence: int = 0) -> Embedding:
+def embedding(
+    said: Said = MUG, vector: tuple[float, ...] = (1.0, 0.0), sequence: int = 0, seen: tuple[float, ...] = ()
+) -> Embedding:
     return Embedding(
         stream_id=STREAM, sequence=sequence, start_ms=StreamMs(0), end_ms=StreamMs(4_000), space="s", vector=vector,
-        said=said, said_age_ms=0, said_at=0, heard="a mug", frames_ms=(), evidence=None,
+        seen=seen, said=said, said_age_ms=0, said_at=0, heard="a mug", frames_ms=(), evidence=None,
     )  # fmt: skip
 
 
@@ -37,13 +40,13 @@ def row(product: str, score: float, view: str = "page") -> Row:
     return Row(f"{product}/{view}", ProductId(product), f"the {product}", (score, sqrt(1 - score * score)))
 
 
-def matched(rows: list[Row], shelf: str = "ab", said: Said = MUG) -> Match:
+def matched(rows: list[Row], shelf: str = "ab", said: Said = MUG, seen: tuple[float, ...] = ()) -> Match:
     """The match in a room with the products `shelf` at the links 1, 2, …; "": no room."""
     step = Matcher(STREAM, POLICY)
     if shelf:
         numbered = {link: ProductId(product) for link, product in enumerate(shelf, 1)}
         step.admit(RoomChanged(stream_id=STREAM, room=Room(revision=3, shelf=numbered)))
-    due = step.admit(embedding(said))
+    due = step.admit(embedding(said, seen=seen))
     assert isinstance(due, Search)
     (match,) = step.settle(due, Found((), tuple(rows), 17)).events
     assert isinstance(match, Match)
@@ -92,6 +95,31 @@ def test_without_a_room_the_whole_catalogue_counts_as_its_shelf() -> None:
 def test_a_picture_alone_has_to_be_closer() -> None:
     assert matched([row("a", 0.6)], said=Said()).doubt is Doubt.NOTHING_CLOSE
     assert matched([row("a", 0.8)], said=Said()).decision is Decision.MATCHED
+
+
+def test_a_product_that_is_told_but_not_seen_is_not_named() -> None:
+    rows = [row("a", 0.8), row("b", 0.6)]
+    away = matched(rows, seen=(0.6, -0.8))  # 0.8 · 0.6 - 0.6 · 0.8
+    assert (away.decision, away.doubt) == (Decision.ABSTAINED, Doubt.NOT_SEEN)
+    assert away.runners_up[0].seen_score == pytest.approx(0.0)
+    agreed = matched(rows, seen=(0.1, 1.0))
+    assert (agreed.decision, agreed.shown[0].product_id) == (Decision.MATCHED, "a")
+    assert agreed.shown[0].seen_score == pytest.approx(0.68)
+    assert matched(rows).shown[0].seen_score is None  # one half alone has nothing to agree with
+
+
+def test_any_row_of_a_product_may_agree_with_the_picture() -> None:
+    match = matched([row("a", 0.8), row("a", 0.28, "video/0")], seen=(0.0, 1.0))
+    assert (match.shown[0].row, match.shown[0].seen_score) == ("a/page", pytest.approx(0.96))
+
+
+@given(st.floats(-1, 1), st.floats(-1, 1))
+def test_seeing_never_changes_which_product_is_named_only_whether(first: float, second: float) -> None:
+    rows = [row("a", 0.8), row("b", 0.6), row("x", 0.7)]
+    blind, match = matched(rows), matched(rows, seen=(first, second))
+    assert match.shown == () or match.shown[0].product_id == blind.shown[0].product_id
+    agrees = fsum((rows[0].vector[0] * first, rows[0].vector[1] * second)) >= POLICY.seen_min_score
+    assert (match.doubt is Doubt.NOT_SEEN) is not agrees
 
 
 def test_the_link_number_said_last_decides_between_neighbours_but_never_alone() -> None:
@@ -185,7 +213,8 @@ rows_ = st.lists(
 def test_scores_are_the_exact_best_of_each_product_in_any_order(
     vector: tuple[float, ...], rows: list[Row], random: object
 ) -> None:
-    ranked = rank(vector, tuple(rows), {})
+    asked = embedding(vector=vector, seen=vector[::-1])
+    ranked = rank(asked, tuple(rows), {})
     best = {each.product_id: -2.0 for each in rows}
     for each in rows:
         best[each.product_id] = max(
@@ -194,4 +223,4 @@ def test_scores_are_the_exact_best_of_each_product_in_any_order(
     assert {each.product_id: each.score for each in ranked} == best
     assert [(-each.score, each.product_id) for each in ranked] == sorted((-s, p) for p, s in best.items())
     random.shuffle(rows)  # type: ignore[attr-defined]
-    assert rank(vector, (*rows, *rows), {}) == ranked
+    assert rank(asked, (*rows, *rows), {}) == ranked

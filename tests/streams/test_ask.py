@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from agents.matcher import Search
-from agents.product_encoder import Pair
+from agents.product_encoder import Fused, Pair
 from encoders.batcher import BatchPolicy
 from encoders.engines import Unreadable
 from infra.errors import DependencyDown
@@ -78,6 +78,22 @@ def test_a_search_asks_the_shelf_and_the_whole_catalogue() -> None:
         return [row.row for row in found.shelf], [row.row for row in found.rows]
 
     assert asyncio.run(rows()) == (["p-oak-stool/page"], ["p-red-mug/page"])
+
+
+def test_a_pair_of_both_halves_has_a_vector_of_its_picture_alone_too() -> None:
+    async def fused() -> list[Fused]:
+        ask = real_ask()
+        seen = visual((await ask.look(segment(0, fake_media("", "red mug")))).tokens)
+        mute = seen.model_copy(update={"tokens": None})
+        told = silence().model_copy(update={"said": Said(product_name="red mug")})
+        pairs = (Pair(seen, told), Pair(seen, silence()), Pair(mute, told))
+        answers = [await ask.fuse(pair) for pair in pairs]
+        await ask.close()
+        return answers
+
+    both, picture, words = asyncio.run(fused())
+    assert both.seen == picture.vector != both.vector
+    assert picture.seen == words.seen == ()
 
 
 def test_a_vector_of_another_space_and_tokens_of_another_tower_are_refused() -> None:
