@@ -2,10 +2,12 @@
 
 The file is JSON, times in milliseconds of the stream:
 
-    {"shown": [{"start_ms": 0, "end_ms": 24000, "product_id": "p-17"}, {"start_ms": 24000, "end_ms": 36000}],
+    {"shown": [{"start_ms": 0, "end_ms": 24000, "product_id": "p-17", "family": "shavers"},
+               {"start_ms": 24000, "end_ms": 36000}],
      "spoken": [{"start_ms": 350, "end_ms": 2900, "text": "here is the feike shaver"}]}
 
-A stretch without a product, or without a stretch at all, shows none.
+A stretch without a product, or without a stretch at all, shows none. Products of one family are alike but for one
+thing; it may be left out.
 """
 
 from collections import Counter
@@ -43,6 +45,7 @@ class Stretch(_Timed):
     """One product is on show, or none."""
 
     product_id: ProductId | None = None
+    family: str | None = None
 
 
 class Spoken(_Timed):

@@ -71,6 +71,15 @@ class Records:
         found = self.answers.get(pushed.segment_id)
         return found.match if found else None
 
+    def terminals(self, pushed: Pushed) -> int:
+        """How many terminal records a segment has."""
+        return (pushed.segment_id in self.answers) + (pushed.segment_id in self.letters)
+
+    @property
+    def unaccounted(self) -> int:
+        """Segments that have not exactly one terminal record."""
+        return sum(self.terminals(pushed) != 1 for pushed in self.pushed)
+
 
 @dataclass(frozen=True, slots=True)
 class Switch:
@@ -134,24 +143,24 @@ def score(records: Records, labels: Labels, shelf: Collection[ProductId]) -> Sco
     latencies = [a.latency_ms for pushed in records.pushed if (a := records.answers.get(pushed.segment_id))]
     return Score(
         segments=len(records.pushed),
-        terminal_records=sum(_terminals(pushed, records) for pushed in records.pushed),
-        unaccounted=sum(_terminals(pushed, records) != 1 for pushed in records.pushed),
+        terminal_records=sum(map(records.terminals, records.pushed)),
+        unaccounted=records.unaccounted,
         matched=decisions.count(Decision.MATCHED),
         off_shelf=decisions.count(Decision.OFF_SHELF),
         abstained=decisions.count(Decision.ABSTAINED),
         dead_letters=len(records.letters),
         labelled=len(shows),
-        r_at_1=_rate(is_right(match, truth) is True for match, truth in shows),
-        abstain_recall=_rate(is_right(match, NoProduct.NONE_SHOWN) is True for match in nothing),
-        off_shelf_recall=_rate(
+        r_at_1=share(is_right(match, truth) is True for match, truth in shows),
+        abstain_recall=share(is_right(match, NoProduct.NONE_SHOWN) is True for match in nothing),
+        off_shelf_recall=share(
             is_right(match, truth) is True and match is not None and match.decision is Decision.OFF_SHELF
             for match, truth in beyond
         ),
-        wer=word_error_rate(labels.reference, records.heard),
+        wer=rate_of(*word_errors(labels.reference, records.heard)),
         p50_ms=percentile(latencies, 0.5),
         p95_ms=percentile(latencies, 0.95),
         switches=tuple(_switch(s, s.product_id, records) for s in labels.shown if s.product_id is not None),
-        flicker=_flicker(records, labels),
+        flicker=mean(changes_of_answer(records, labels)),
     )
 
 
@@ -174,14 +183,29 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
-def word_error_rate(said: str, heard: str) -> float | None:
-    """(wrong + missing + added words) / words said; None where nothing was said."""
-    reference = " ".join(words(said))
+def word_errors(said: str, heard: str) -> tuple[int, int]:
+    """Wrong, missing and added words; and words said."""
+    reference, hypothesis = words(said), words(heard)
     if not reference:
-        return None
-    counts = jiwer.process_words(reference, " ".join(words(heard)))
-    wrong: int = counts.substitutions + counts.deletions + counts.insertions
-    return wrong / len(reference.split())
+        return len(hypothesis), 0
+    counts = jiwer.process_words(" ".join(reference), " ".join(hypothesis))
+    return counts.substitutions + counts.deletions + counts.insertions, len(reference)
+
+
+def rate_of(part: int, whole: int) -> float | None:
+    """Part of a whole; None where there is no whole."""
+    return part / whole if whole else None
+
+
+def share(outcomes: Iterable[bool]) -> float | None:
+    """How many of the outcomes are good; None where there is none."""
+    listed = list(outcomes)
+    return rate_of(sum(listed), len(listed))
+
+
+def mean(values: Sequence[int]) -> float | None:
+    """None where there are no values."""
+    return rate_of(sum(values), len(values))
 
 
 def percentile(values: Sequence[int], share: float) -> int | None:
@@ -189,27 +213,23 @@ def percentile(values: Sequence[int], share: float) -> int | None:
     return sorted(values)[max(1, ceil(share * len(values))) - 1] if values else None
 
 
-def _terminals(pushed: Pushed, records: Records) -> int:
-    return (pushed.segment_id in records.answers) + (pushed.segment_id in records.letters)
-
-
-def _rate(outcomes: Iterable[bool]) -> float | None:
-    listed = list(outcomes)
-    return sum(listed) / len(listed) if listed else None
-
-
-def _switch(stretch: Stretch, product: ProductId, records: Records) -> Switch:
+def first_right(stretch: Stretch, records: Records) -> Pushed | None:
+    """The first segment of a stretch that names its product."""
     during = (p for p in records.pushed if p.start_ms < stretch.end_ms and p.end_ms > stretch.start_ms)
-    right = (p.end_ms - stretch.start_ms for p in during if named(records.answer(p)) == product)
-    return Switch(product, stretch.start_ms, min(right, default=None))
+    right = (p for p in during if named(records.answer(p)) == stretch.product_id)
+    return min(right, key=lambda pushed: pushed.end_ms, default=None)
 
 
-def _flicker(records: Records, labels: Labels) -> float | None:
-    """Answers are compared within a stretch, over the segments that lie wholly in it."""
+def changes_of_answer(records: Records, labels: Labels) -> tuple[int, ...]:
+    """How often the answer changes in each stretch of a product, over the segments that lie wholly in it."""
     answers: dict[Stretch, list[ProductId | None]] = defaultdict(list)
     for stretch in labels.shown:
         for pushed in records.pushed:
             if stretch.product_id and stretch.start_ms <= pushed.start_ms and pushed.end_ms <= stretch.end_ms:
                 answers[stretch].append(named(records.answer(pushed)))
-    changes = [sum(a != b for a, b in pairwise(said)) for said in answers.values()]
-    return sum(changes) / len(changes) if changes else None
+    return tuple(sum(a != b for a, b in pairwise(said)) for said in answers.values())
+
+
+def _switch(stretch: Stretch, product: ProductId, records: Records) -> Switch:
+    right = first_right(stretch, records)
+    return Switch(product, stretch.start_ms, right.end_ms - stretch.start_ms if right else None)

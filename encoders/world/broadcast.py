@@ -247,6 +247,7 @@ def labels_of(programme: Programme, sentences: Sequence[Sentence]) -> dict[str, 
     """The truth as the demo's report reads it."""
     shown = [
         {"start_ms": s.start_ms, "end_ms": s.end_ms, "product_id": s.listing.id if s.listing else None}
+        | ({"family": s.listing.family} if s.listing else {})
         for s in programme.stretches
     ]
     spoken = [{"start_ms": s.start_ms, "end_ms": s.end_ms, "text": s.text} for s in sentences]

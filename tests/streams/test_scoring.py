@@ -10,7 +10,7 @@ from schemas.ids import ProductId, StreamId, StreamMs, segment_id
 from schemas.match import Candidate, Decision, Match
 from schemas.observation import Said
 from streams.labels import BadLabels, Labels, NoProduct, Spoken, Stretch, read_labels
-from streams.scoring import Answer, Letter, Pushed, Records, TwoAnswers, percentile, score, settle, word_error_rate
+from streams.scoring import Answer, Letter, Pushed, Records, TwoAnswers, percentile, rate_of, score, settle, word_errors
 
 pytestmark = pytest.mark.hermetic
 
@@ -159,7 +159,7 @@ def test_two_different_matches_of_one_segment_are_an_error() -> None:
     ],
 )
 def test_word_errors_are_counted_for_each_word_said(said: str, heard: str, rate: float | None) -> None:
-    assert word_error_rate(said, heard) == rate
+    assert rate_of(*word_errors(said, heard)) == rate
 
 
 SOME_WORDS = st.lists(st.sampled_from(["kettle", "lamp", "black", "a"]), max_size=8).map(" ".join)
@@ -167,7 +167,7 @@ SOME_WORDS = st.lists(st.sampled_from(["kettle", "lamp", "black", "a"]), max_siz
 
 @given(SOME_WORDS, SOME_WORDS)
 def test_word_errors_are_none_only_for_equal_words_and_lie_within_the_lengths(said: str, heard: str) -> None:
-    rate = word_error_rate(said, heard)
+    rate = rate_of(*word_errors(said, heard))
     if not said:
         assert rate is None
         return
