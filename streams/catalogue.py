@@ -52,10 +52,12 @@ def object_store(settings: Settings) -> ObjectStore:
     return ObjectStore(f"{settings.objects}/catalogue")
 
 
-def load(file: Path, to: Publisher, store: Store, *, keep_going: bool) -> tuple[int, list[Refusal]]:
+def load(
+    file: Path, to: Publisher, store: Store, *, keep_going: bool, videos: bool = True
+) -> tuple[int, list[Refusal]]:
     """Publish the products of a JSON Lines file; how many were, and the lines that were refused.
 
-    Without `keep_going` nothing behind the first refused line is loaded.
+    Without `keep_going` nothing behind the first refused line is loaded; without `videos` the products have none.
     """
     loaded, refused = 0, []
     for outcome in read(file):
@@ -64,7 +66,8 @@ def load(file: Path, to: Publisher, store: Store, *, keep_going: bool) -> tuple[
             if not keep_going:
                 break
         else:
-            to.send(Envelope(_fitted(outcome, store), SOURCE, datetime.now(UTC)), PRODUCTS.name)
+            product = outcome if videos else outcome.model_copy(update={"videos": ()})
+            to.send(Envelope(_fitted(product, store), SOURCE, datetime.now(UTC)), PRODUCTS.name)
             loaded += 1
     to.settle()
     return loaded, refused

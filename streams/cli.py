@@ -17,6 +17,7 @@ COMMANDS = {
     "down": ("down", "Stop the embedded Kafka and Milvus; their data stay."),
     "doctor": ("doctor", "Say what is installed and reachable, and the remedy for what is not."),
     "demo": ("demo", "Play the demo broadcast and score its matches."),
+    "evaluate": ("evaluate", "Tell how good the matches are."),
     "push": ("push", "Push a broadcast: a file, a folder of segments, or an HLS URL."),
     "catalog": ("catalog", "Load products into the catalogue, or delete one."),
     "room": ("room", "Change the room of a running broadcast."),

@@ -6,7 +6,7 @@ Everything that is started here is stopped here, however it ends, and ends with 
 import shlex
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from pathlib import Path
 from infra import children, services, workers
 from infra.errors import NotRunning
 from infra.settings import Settings
+from schemas.ids import ProductId, StreamId
 from streams import catalogue, probing, producer, push, reading
 from streams.demo_follow import Following, Pace, Pacing
 from streams.demo_report import Report, Times
@@ -22,7 +23,7 @@ from streams.demo_show import SEGMENT_S, DemoFailed, Show, pushed_as, read_show
 from streams.demo_tally import Tally, heard
 from streams.demo_view import View, stdout_console
 from streams.plain import plain
-from streams.scoring import TwoAnswers, score
+from streams.scoring import Records, TwoAnswers, score
 from streams.searchable import products_to_go
 from streams.topics import make_topics
 from streams.topology import DEADLETTERS, MATCHES, TRANSCRIPTS
@@ -50,6 +51,22 @@ class Hall:
         return probing.totals(probing.metrics(self.probes), LANE_SECONDS, "model")
 
 
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """One broadcast from its first segment to its last record."""
+
+    stream_id: StreamId
+    pace: push.Pace
+    """The one at which it ended."""
+    records: Records
+    lane_seconds: Mapping[str, float]
+    """How long each model, and each store, was at work for it."""
+    first_s: float | None
+    """When the first segment was answered (monotonic)."""
+    flow_s: float
+    """From the first segment pushed to the last terminal record."""
+
+
 @dataclass(slots=True)
 class Demo:
     """From nothing to the score of a broadcast. Every method raises `infra.errors.InfraError`: what, log and remedy."""
@@ -74,26 +91,48 @@ class Demo:
             self.times = replace(self.times, searchable_s=self._elapsed_s())
             yield hall
 
+    def change(self, show: Show, hall: Hall) -> None:
+        """Go on with another show: its catalogue takes the place of the last one's."""
+        gone = self.show.titles.keys() - show.titles.keys()
+        self.show = show
+        self.view.turn_to(show.names)
+        self._load(sorted(gone))
+        self._wait("the catalogue is embedded", SEARCHABLE_WITHIN_S, hall, lambda: self._to_go(hall.reader))
+
     def perform(self, hall: Hall, pieces: Sequence[push.Piece], pace: Pace) -> Report:
         """Push the pieces as a new stream, show what comes of them, and score it."""
+        played = self.play(hall, pieces, pace)
+        return Report(
+            played.stream_id,
+            played.pace,
+            score(played.records, self.show.labels, self.show.shelf),
+            sum(pushed.end_ms - pushed.start_ms for pushed in played.records.pushed) / 1000,
+            played.lane_seconds,
+            replace(
+                self.times,
+                first_match_s=played.first_s - self.begun_s if played.first_s else None,
+                flow_s=played.flow_s,
+            ),
+        )
+
+    def play(self, hall: Hall, pieces: Sequence[push.Piece], pace: Pace) -> Performance:
+        """Push the pieces as a new stream and show what comes of them."""
         begun_ms, worked = round(time.time() * 1000), hall.lane_seconds()
         following, pacing = self._play(hall, pieces, pace)
         tally = following.tally
         words = heard(list(hall.reader.read(hall.reader.stretches(TRANSCRIPTS.name, begun_ms))), tally.stream_id)
         try:
-            told = score(tally.records(words), self.show.labels, self.show.shelf)
+            records = tally.records(words)
         except TwoAnswers as broken:
             remedy = "report it: equal input must give equal answers"
             raise DemoFailed(str(broken), log=hall.log, remedy=remedy) from broken
-        first_s = following.first_s - self.begun_s if following.first_s else None
-        flow_s = following.last_s - following.begun_s if following.last_s else 0.0
-        return Report(
+        return Performance(
             tally.stream_id,
             pacing.pace_now,
-            told,
-            sum(pushed.end_ms - pushed.start_ms for pushed in tally.pushed) / 1000,
+            records,
             {model: seconds - worked.get(model, 0.0) for model, seconds in hall.lane_seconds().items()},
-            replace(self.times, first_match_s=first_s, flow_s=flow_s),
+            following.first_s,
+            following.last_s - following.begun_s if following.last_s else 0.0,
         )
 
     @contextmanager
@@ -118,10 +157,14 @@ class Demo:
             self.view.status("stopping the worker")
             child.stop()
 
-    def _load(self) -> None:
+    def _load(self, gone: Sequence[ProductId] = ()) -> None:
+        """The show's catalogue, and those products deleted that are not in it."""
         self.view.say(f"loading {len(self.show.titles)} products into the catalogue")
+        store = catalogue.object_store(self.settings)
         with producer.connect(self.settings, self.view.say) as to_kafka:
-            catalogue.load(self.show.catalogue, to_kafka, catalogue.object_store(self.settings), keep_going=False)
+            catalogue.load(self.show.catalogue, to_kafka, store, keep_going=False, videos=self.show.videos)
+            for product in gone:
+                catalogue.delete(product, to_kafka)
 
     def _wait(self, during: str, within_s: float, hall: Hall, missing: Callable[[], str]) -> None:
         """Until nothing is missing. Raises `DemoFailed` when it takes too long or the worker ends."""

@@ -30,6 +30,10 @@ class Show:
     titles: Mapping[ProductId, str]
     room: Room
     labels: Labels
+    has_videos: bool = False
+    """Some product has a short video."""
+    videos: bool = True
+    """They are loaded too."""
 
     @property
     def names(self) -> dict[ProductId, str]:
@@ -47,11 +51,13 @@ def read_show(folder: Path = SHIPPED) -> Show:
     film = folder / "broadcast.mp4"
     if not film.is_file():
         raise DemoFailed(f"{film} is missing", remedy="install Vitrine again, or make it: encoders/world/broadcast.py")
-    lines = catalogue.read(folder / "catalogue.jsonl")
-    titles = {line.product_id: line.title for line in map(_must_be_a_product, lines)}
+    products = list(map(_must_be_a_product, catalogue.read(folder / "catalogue.jsonl")))
+    titles = {product.product_id: product.title for product in products}
     room = rooms.check(rooms.read_room(folder / "room.json"), titles)
     room.refuse_unknown()
-    return Show(film, folder / "catalogue.jsonl", titles, room.room, read_labels(folder / "labels.json"))
+    labels = read_labels(folder / "labels.json")
+    has_videos = any(product.videos for product in products)
+    return Show(film, folder / "catalogue.jsonl", titles, room.room, labels, has_videos)
 
 
 def pushed_as(stream_id: StreamId, pieces: Sequence[push.Piece]) -> tuple[Pushed, ...]:

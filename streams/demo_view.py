@@ -63,6 +63,10 @@ class View:
         if self._bar:
             self._bar.update(self._bar.task_ids[0], description=escape(plain(line)))
 
+    def turn_to(self, names: Mapping[ProductId, str]) -> None:
+        """Another show begins."""
+        self.names, self.right, self.counted = names, 0, 0
+
     def heading(self) -> None:
         """The columns' names."""
         self._row([Text(title, style="bold") for title, _, _ in COLUMNS])

@@ -10,26 +10,29 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from encoders.engines import FRAMES_PER_CLIP
 from encoders.world import film, pictures
+from encoders.world.clips import VIDEO_S, Stage, Subject, short_video
 from encoders.world.pictures import Cutout
 from encoders.world.plans import OFF_SHELF, SHIPPED, SIBLING, Act, Talk, drawn
 from encoders.world.rooms import Room, Showing, showing
-from encoders.world.script import Utterance, host, pastime
+from encoders.world.script import host, pastime
 from encoders.world.shop import SIBLINGS, Listing, axis_of, make_shop
 from encoders.world.studio import Studio, page_shot, room_shot
-from encoders.world.voices import HELD_OUT_VARIANTS, SAMPLE_RATE_HZ, Sound, Voice, speak
+from encoders.world.talk import Line, spoken
+from encoders.world.voices import ACCENTS, HELD_OUT_VARIANTS, SAMPLE_RATE_HZ, Sound, Voice
 
 FAMILIES = 13
 SHELF_SIZE = 16
 SIDE_PX, PAGE_PX = 320, 256
-PAUSE_S = 0.3
 TOLD_WITHIN_S = 9  # a host who sells one of two that look alike says soon which one it is
 
 SEEN = ("colour", "pattern", "shape")
@@ -64,6 +67,17 @@ class Programme:
     shop: tuple[Listing, ...]
     shelf: tuple[Listing, ...]  # in the order of the link numbers, from 1
     stretches: tuple[Stretch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be made, and where."""
+
+    seed: int
+    out: Path
+    plan: Sequence[Act] = SHIPPED
+    videos: bool = False
+    """The products on the shelf have a short video each."""
 
 
 def make_programme(seed: int, plan: Sequence[Act] = SHIPPED) -> Programme:
@@ -130,15 +144,6 @@ def make_speech(programme: Programme, seed: int) -> tuple[Sound, list[Sentence]]
     return (0.8 * track / np.abs(track).max() + hiss).clip(-1, 1), sentences
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Line:
-    """One spoken sentence and the sample it begins at."""
-
-    start: int
-    sound: Sound
-    words: Utterance
-
-
 def talk_of(programme: Programme, stretch: Stretch, voice: Voice, seed: tuple[int, int]) -> list[Line]:
     """What the host says in a stretch: the first talk that tells early what only words can tell."""
     if stretch.silent:
@@ -147,7 +152,7 @@ def talk_of(programme: Programme, stretch: Stretch, voice: Voice, seed: tuple[in
     for attempt in itertools.count():
         rng = np.random.default_rng([*seed, attempt, 5])
         talk = host(about, programme.shelf, rng) if about else pastime(rng)
-        lines = list(_in_time(talk, stretch, voice))
+        lines = spoken(talk, voice, (stretch.start_ms / 1000, stretch.end_ms / 1000))
         if stretch.listing is None or _tells(lines, stretch, _telling(programme.shop, stretch.listing)):
             return lines
     raise AssertionError("unreachable: the attempts never end")
@@ -165,23 +170,10 @@ def _tells(lines: Sequence[Line], stretch: Stretch, slot: str | None) -> bool:
     return slot is None or any(said.slot == slot for line in early for said in line.words.said)
 
 
-def _in_time(talk: Iterator[Utterance], stretch: Stretch, voice: Voice) -> Iterator[Line]:
-    """The sentences that fit into the stretch."""
-    pause = int(PAUSE_S * SAMPLE_RATE_HZ)
-    now, end = (edge * SAMPLE_RATE_HZ // 1000 for edge in (stretch.start_ms, stretch.end_ms))
-    now += pause // 2
-    for line in talk:
-        sound = speak(line.text, voice)
-        if now + len(sound) > end:
-            return
-        yield Line(now, sound, line)
-        now += len(sound) + pause
-
-
 def make_frames(programme: Programme, studio: Studio, seed: int) -> Iterator[film.Frame]:
     """The film's pictures in order, ``film.FRAMES_PER_S`` a second."""
     rng = np.random.default_rng([seed, 3])
-    room = Room(seed, SIDE_PX, _clutter(programme, studio, rng))
+    room = Room(seed, SIDE_PX, [cutout for _, cutout in _clutter(programme, studio, rng)])
     for stretch in programme.stretches:
         held = showing(rng, room.light())
         if stretch.listing:
@@ -196,7 +188,7 @@ def _held(studio: Studio, stretch: Stretch, held: Showing, now_ms: float) -> Cut
     return studio.shoot(held.shot(now_ms)) if stretch.listing else None
 
 
-def _clutter(programme: Programme, studio: Studio, rng: np.random.Generator) -> list[Cutout]:
+def _clutter(programme: Programme, studio: Studio, rng: np.random.Generator) -> list[tuple[Listing, Cutout]]:
     """Goods that stand about in the room: products of the shop that are neither shown nor on the shelf."""
     families = {listing.family for listing in programme.shelf}
     families |= {stretch.listing.family for stretch in programme.stretches if stretch.listing}
@@ -204,21 +196,39 @@ def _clutter(programme: Programme, studio: Studio, rng: np.random.Generator) -> 
     cutouts = []
     for listing in others[::2][:6]:
         studio.put(listing.look)
-        cutouts.append(studio.shoot(room_shot(rng)))
+        cutouts.append((listing, studio.shoot(room_shot(rng))))
     return cutouts
 
 
-def write_catalogue(shop: Sequence[Listing], studio: Studio, out: Path, seed: int) -> None:
-    """``catalogue.jsonl`` and one page image of each product."""
-    (out / "images").mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng([seed, 4])
+def write_catalogue(programme: Programme, studio: Studio, order: Order) -> None:
+    """``catalogue.jsonl``, one page image of each product, and where wanted a short video of each on the shelf."""
+    (order.out / "images").mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng([order.seed, 4])
+    videos = write_videos(programme, studio, order) if order.videos else {}
     lines = []
-    for listing in shop:
+    for listing in programme.shop:
         studio.put(listing.look)
         image = pictures.page_picture(studio.shoot(page_shot(rng)), rng, PAGE_PX)
-        Image.fromarray(image).save(out / "images" / f"{listing.id}.jpg", quality=88)
-        lines.append(json.dumps(catalogue_line(listing, restricted=listing is shop[-1])))
-    (out / "catalogue.jsonl").write_text("\n".join(lines) + "\n")
+        Image.fromarray(image).save(order.out / "images" / f"{listing.id}.jpg", quality=88)
+        line = catalogue_line(listing, restricted=listing is programme.shop[-1]) | videos.get(listing.id, {})
+        lines.append(json.dumps(line))
+    (order.out / "catalogue.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def write_videos(programme: Programme, studio: Studio, order: Order) -> dict[str, dict[str, object]]:
+    """A short video of each product on the shelf, in voices that its seller chose; product → its part of a line."""
+    (order.out / "videos").mkdir(parents=True, exist_ok=True)
+    others = _clutter(programme, studio, np.random.default_rng([order.seed, 7]))
+    rate, places = Fraction(FRAMES_PER_CLIP, VIDEO_S), {}
+    for number, listing in enumerate(programme.shelf):
+        telling = _telling(programme.shop, listing)
+        subject = Subject(listing, (telling,) if telling else (), tuple(other for other, _ in others))
+        stage = Stage(subject, [cutout for _, cutout in others], studio, SIDE_PX, HELD_OUT_VARIANTS, ACCENTS)
+        studio.put(listing.look)
+        clip = short_video(stage, np.random.default_rng([order.seed, 8, number]))
+        film.write(order.out / "videos" / f"{listing.id}.mp4", clip.frames(), clip.sound, rate)
+        places[listing.id] = dict[str, object](videos=[f"videos/{listing.id}.mp4"])
+    return places
 
 
 def catalogue_line(listing: Listing, restricted: bool) -> dict[str, object]:
@@ -254,15 +264,22 @@ def labels_of(programme: Programme, sentences: Sequence[Sentence]) -> dict[str, 
     return {"shown": shown, "spoken": spoken}
 
 
-def make_broadcast(seed: int, out: Path, plan: Sequence[Act] = SHIPPED) -> None:
-    """Write a whole broadcast into ``out``, as `streams/demo_show.py` reads it; the film last."""
-    out.mkdir(parents=True, exist_ok=True)
-    programme, studio = make_programme(seed, plan), Studio(SIDE_PX)
-    sound, sentences = make_speech(programme, seed)
-    write_catalogue(programme.shop, studio, out, seed)
-    (out / "room.json").write_text(json.dumps(room_of(programme), indent=2) + "\n")
-    (out / "labels.json").write_text(json.dumps(labels_of(programme, sentences), indent=1) + "\n")
-    film.write(out / "broadcast.mp4", make_frames(programme, studio, seed), sound)
+def make_broadcast(order: Order, told: Callable[[float], None] = lambda _: None) -> None:
+    """Write a whole broadcast, as `streams/demo_show.py` reads it; `told` hears which share of the film is drawn."""
+    order.out.mkdir(parents=True, exist_ok=True)
+    programme, studio = make_programme(order.seed, order.plan), Studio(SIDE_PX)
+    sound, sentences = make_speech(programme, order.seed)
+    write_catalogue(programme, studio, order)
+    (order.out / "room.json").write_text(json.dumps(room_of(programme), indent=2) + "\n")
+    (order.out / "labels.json").write_text(json.dumps(labels_of(programme, sentences), indent=1) + "\n")
+    frames = _counted(make_frames(programme, studio, order.seed), len(sound) / SAMPLE_RATE_HZ, told)
+    film.write(order.out / "broadcast.mp4", frames, sound)
+
+
+def _counted(frames: Iterator[film.Frame], seconds: float, told: Callable[[float], None]) -> Iterator[film.Frame]:
+    for number, frame in enumerate(frames):
+        yield frame
+        told((number + 1) / (seconds * film.FRAMES_PER_S))
 
 
 def main() -> None:
@@ -271,8 +288,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--drawn", action="store_true", help="the seed draws the plan too")
-    options = parser.parse_args()
-    make_broadcast(options.seed, options.out, drawn(options.seed) if options.drawn else SHIPPED)
+    parser.add_argument("--videos", action="store_true", help="products on the shelf have a short video")
+    given = parser.parse_args()
+    plan = drawn(given.seed) if given.drawn else SHIPPED
+    make_broadcast(Order(given.seed, given.out, plan, given.videos))
 
 
 if __name__ == "__main__":
