@@ -24,7 +24,7 @@ from schemas.embedding import Embedding
 from schemas.ids import EventId, ProductId, StreamId, event_id, fingerprint, segment_id
 from schemas.match import Candidate, Decision, Doubt, Match
 from schemas.reasons import Reason
-from schemas.room import Control
+from schemas.room import Control, Room
 from schemas.segment import Segment
 
 
@@ -111,18 +111,13 @@ class Matcher:
             return dropped(Reason.DUPLICATE if verdict is Verdict.DUPLICATE else Reason.CONFLICT)
         if self.broadcast.ended:
             return dropped(Reason.ENDED)
-        return Search(event, tuple(sorted(set(self._links()))), self.policy.rows)
+        return Search(event, tuple(sorted(links_of(self.broadcast.room))), self.policy.rows)
 
     def settle(self, due: Search, found: Found) -> Outcome:
         """Settle: the match."""
-        links = self._links()
+        links = links_of(self.broadcast.room)
         candidates = rank(due.embedding, (*found.shelf, *found.rows), links)
-        said = due.embedding.said.links
-        room = self.broadcast.room
-        named = room.shelf.get(said[-1]) if room and said else None
-        decided = decide(candidates, self.policy, shelved=bool(links), silent=due.embedding.said.empty, named=named)
-        if not due.embedding.vector:
-            decided = Verdicts(Decision.ABSTAINED, (), None, Doubt.NO_EVIDENCE)
+        decided = verdict(due.embedding, candidates, self.broadcast.room, self.policy)
         self.seen.apply(due.embedding.sequence, fingerprint(due.embedding.value()))
         outcome = used(self._match(due.embedding, decided, found.revision))
         if unknown := _unknown(due, found):
@@ -138,11 +133,6 @@ class Matcher:
     def close(self) -> Outcome:
         """Nothing is held, so there is nothing to say."""
         return used()
-
-    def _links(self) -> dict[ProductId, int]:
-        """Product → its link number, the lowest where it has several."""
-        shelf = self.broadcast.room.shelf if self.broadcast.room else {}
-        return {product: link for link, product in sorted(shelf.items(), reverse=True)}
 
     def _match(self, embedding: Embedding, decided: Verdicts, revision: int) -> Match:
         shown = decided.ranked[:1] if decided.decision is not Decision.ABSTAINED else ()
@@ -169,6 +159,12 @@ class Matcher:
             catalogue_revision=revision,
             made_from=_lineage(embedding),
         )
+
+
+def links_of(room: Room | None) -> dict[ProductId, int]:
+    """Product → its link number, the lowest where it has several."""
+    shelf = room.shelf if room else {}
+    return {product: link for link, product in sorted(shelf.items(), reverse=True)}
 
 
 def rank(embedding: Embedding, rows: tuple[Row, ...], links: dict[ProductId, int]) -> tuple[Candidate, ...]:
@@ -204,6 +200,17 @@ def _seen_scores(seen: tuple[float, ...], rows: tuple[Row, ...]) -> dict[Product
 
 def _dot(vector: tuple[float, ...], row: Row) -> float:
     return fsum(a * b for a, b in zip(vector, row.vector, strict=True))
+
+
+def verdict(
+    embedding: Embedding, candidates: tuple[Candidate, ...], room: Room | None, policy: MatchPolicy
+) -> Verdicts:
+    """The answer for an embedding in a room, whose catalogue holds these ranked candidates."""
+    if not embedding.vector:
+        return Verdicts(Decision.ABSTAINED, (), None, Doubt.NO_EVIDENCE)
+    said = embedding.said
+    named = room.shelf.get(said.links[-1]) if room and said.links else None
+    return decide(candidates, policy, shelved=bool(room and room.shelf), silent=said.empty, named=named)
 
 
 def decide(

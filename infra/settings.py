@@ -34,6 +34,7 @@ SETTINGS: dict[str, str] = {
     "VITRINE_MILVUS_PORT": "port of the embedded Milvus Lite; 0: a free one is chosen and kept",
     "VITRINE_MILVUS_TOKEN": "token for the Milvus server (user:password)",
     "VITRINE_MODELS": "folder of model files for profiles that are not shipped",
+    "VITRINE_THRESHOLDS": "folder of the thresholds that vitrine calibrate keeps (default: <VITRINE_DATA>/thresholds)",
     "VITRINE_PROFILE": "name of the model profile",
     "VITRINE_DEVICE": "cpu or cuda",
     "VITRINE_OBJECTS": "where objects are written: a folder or an fsspec URI such as s3://bucket/prefix",
@@ -88,6 +89,7 @@ class Settings:
     milvus_port: int = 0
     milvus_token: str = field(default="", repr=False)
     models: Path | None = None
+    thresholds: Path | None = None
     profile: str = "demo"
     device: str = "cpu"
     probes_host: str = "127.0.0.1"
@@ -115,6 +117,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         milvus_port=read("VITRINE_MILVUS_PORT", "0", _port),
         milvus_token=read("VITRINE_MILVUS_TOKEN", "", str),
         models=read("VITRINE_MODELS", "", _existing_folder),
+        thresholds=read("VITRINE_THRESHOLDS", str(data / "thresholds"), _folder),
         profile=read("VITRINE_PROFILE", "demo", str),
         device=read("VITRINE_DEVICE", "cpu", _one_of("cpu", "cuda")),
         probes_host=host,

@@ -39,6 +39,7 @@ def told(settings: Settings) -> dict[str, str]:
         "VITRINE_DEVICE": settings.device,
         "VITRINE_PARTITIONS": str(settings.partitions),
         "VITRINE_RETENTION_DAYS": str(settings.retention_days),
+        **({"VITRINE_THRESHOLDS": str(settings.thresholds)} if settings.thresholds else {}),
         **({"VITRINE_MODELS": str(settings.models)} if settings.models else {}),
     }
     inherited = {name: os.environ.get(name, "") for name in FILES}

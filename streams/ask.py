@@ -255,7 +255,7 @@ class Ask:
             groups.setdefault((near.rows, near.shelf), []).append(at)
         for (rows, shelf), members in groups.items():
             found = self.vectors.search([questions[at].vector for at in members], rows, shelf)
-            answers.update({at: tuple(map(_row, each)) for at, each in zip(members, found, strict=True)})
+            answers.update({at: tuple(map(proposed, each)) for at, each in zip(members, found, strict=True)})
         return [answers[at] for at in range(len(questions))]
 
 
@@ -268,7 +268,8 @@ def _catalogue_row(product: Product, row: ViewRow) -> CatalogueRow:
     return CatalogueRow(row.row, product.product_id, row.kind, product.title, row.vector, product.restricted)
 
 
-def _row(row: CatalogueRow) -> Row:
+def proposed(row: CatalogueRow) -> Row:
+    """A row of the store as the matcher scores it."""
     return Row(row.row, ProductId(row.product_id), row.title, row.vector, row.restricted)
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from agents.matcher import Matcher, MatchPolicy
 from encoders.batcher import BatchPolicy
 from encoders.engines import EMBEDDING_DIM
-from encoders.network_store import read_config
+from encoders.network_store import thresholds_of
 from encoders.profiles import load_engines, load_profile, path_of
 from encoders.settings import Profile
 from infra.metrics import Metrics
@@ -43,10 +44,10 @@ def open_worker(settings: Settings, found: Services, run: str, profile_name: str
         {"vision": BatchPolicy(profile.batches.vision), "fusion": BatchPolicy(profile.batches.fusion)},
         lambda lane, seconds, _questions: metrics.model_s.labels(lane).observe(seconds),
     )
-    return Opened(ask, stages_for(profile))
+    return Opened(ask, stages_for(profile, settings.thresholds))
 
 
-def stages_for(profile: Profile) -> Mapping[str, Stage[Any]]:
-    """The stages with the thresholds that belong to the profile's network."""
-    policy = MatchPolicy(**asdict(read_config(path_of(profile, "network")).thresholds))
+def stages_for(profile: Profile, kept: Path | None = None) -> Mapping[str, Stage[Any]]:
+    """The stages with the thresholds that belong to the profile's network, or were calibrated for its space."""
+    policy = MatchPolicy(**asdict(thresholds_of(path_of(profile, "network"), kept)))
     return STAGES | {"matcher": replace(STAGES["matcher"], begin=lambda key: Matcher(StreamId(key), policy))}

@@ -1,0 +1,181 @@
+"""Thresholds from labelled segments: counted as the matcher decides, chosen within their bound, kept with the space."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.matcher import Matcher, MatchPolicy
+from encoders.network_store import Thresholds, keep_thresholds, store_thresholds, thresholds_of
+from encoders.profiles import SHIPPED
+from schemas.ids import ProductId, StreamMs
+from schemas.match import Candidate, Decision, Match
+from schemas.room import Room, RoomChanged
+from streams.calibrate_run import NothingRecorded, Recorded, Space, gathered
+from streams.calibration import Sample, TooFewLabels, Worth, choose, worth
+from streams.labels import Labels, NoProduct, Stretch
+from tests.agents.playing import SEGMENT_MS, STREAM, Flow, fake_ask, flow, segment, with_catalogue
+from tests.agents.test_matcher import embedding
+from tests.fakes.engines import fake_media
+
+pytestmark = pytest.mark.hermetic
+
+A, B = ProductId("a"), ProductId("b")
+ROOM = Room(revision=1, shelf={1: A, 2: B})
+WIDE = Thresholds(min_score=0.3, silent_min_score=0.3, margin=0.0, off_shelf_advantage=0.08)
+
+
+def sample(truth: ProductId | None, score: float, seen: float, best: ProductId = A) -> Sample:
+    """The best product with its score, and its score by the picture alone; the other one is far."""
+    ranked = tuple(
+        Candidate(product_id=product, title=product, score=first, seen_score=second, link=link, row=f"{product}/page")
+        for product, first, second, link in ((best, score, seen, 1), (B if best == A else A, 0.1, 0.1, 2))
+    )
+    return Sample(embedding(), ranked, ROOM, NoProduct.NONE_SHOWN if truth is None else truth)
+
+
+SHOWN = [sample(A, 0.5 + 0.004 * n, 0.62 + 0.003 * n) for n in range(30)]
+LEFT = [sample(None, 0.6 + 0.01 * n, 0.3 + 0.02 * n) for n in range(8)]  # words alone tell it, up to 0.44 by sight
+
+
+def test_numbers_are_found_that_tell_what_is_shown_from_what_is_only_told() -> None:
+    chosen = choose([*SHOWN, *LEFT], WIDE, 0.95)
+    assert chosen.worth_before == Worth(30, 30, 8, 0, 0)
+    assert chosen.worth_after == Worth(30, 30, 8, 8, 8)
+    assert 0.44 < chosen.after.seen_min_score <= 0.62
+    assert chosen.after.off_shelf_advantage == WIDE.off_shelf_advantage  # nothing told about it
+
+
+def test_the_precision_of_abstaining_comes_before_what_is_answered_rightly() -> None:
+    """Three products score below every empty segment: not naming the empty ones would leave those unnamed as well."""
+    weak = [sample(A, 0.4, 0.4) for _ in range(3)]
+    strong = [sample(A, 0.79, 0.79) for _ in range(27)]
+    empty = [sample(None, 0.6, 0.6) for _ in range(8)]
+    lax, strict = (choose([*weak, *strong, *empty], WIDE, precision) for precision in (0.5, 0.95))
+    assert lax.worth_after == Worth(30, 27, 8, 11, 8)
+    assert strict.worth_after.abstained == 0
+    assert strict.worth_after.meets(0.95)
+
+
+def test_what_cannot_be_bettered_stays() -> None:
+    good = Thresholds(0.31, 0.31, 0.0, 0.08, 0.55)
+    chosen = choose([*SHOWN, *LEFT], good, 0.95)
+    assert chosen.after == good
+
+
+@pytest.mark.parametrize(("shown", "empty"), [(29, 8), (30, 7), (0, 0)])
+def test_too_few_labels_are_refused_with_their_numbers(shown: int, empty: int) -> None:
+    with pytest.raises(TooFewLabels, match=f"{shown} labelled segments show a product and {empty} show none"):
+        choose([*SHOWN[:shown], *LEFT[:empty]], WIDE, 0.95)
+
+
+scores = st.floats(0, 1)
+samples_ = st.lists(
+    st.builds(sample, st.sampled_from([A, B, None]), scores, scores, st.sampled_from([A, B])), min_size=3, max_size=12
+)
+thresholds_ = st.builds(Thresholds, scores, scores, st.floats(0, 0.1), st.floats(0, 0.3), st.floats(-1, 1))
+
+
+@given(samples_, thresholds_)
+def test_what_thresholds_are_worth_is_what_slow_counting_finds(samples: list[Sample], at: Thresholds) -> None:
+    told = worth(samples, at)
+    named = []
+    for one in samples:
+        best = one.candidates[0] if one.candidates[0].score >= one.candidates[1].score else one.candidates[1]
+        near, seen = best.score >= at.min_score, best.seen_score or 0.0
+        lead = abs(one.candidates[0].score - one.candidates[1].score)
+        named.append(best.product_id if near and seen >= at.seen_min_score and lead >= at.margin else None)
+    pairs = list(zip(named, samples, strict=True))
+    assert told.shown + told.empty == len(samples)
+    assert told.abstained == named.count(None)
+    assert told.shown_rightly == sum(name == one.truth for name, one in pairs)
+    assert told.abstained_rightly == sum(name is None and not one.shows for name, one in pairs)
+
+
+# ---------------------------------------------------------------- segments as the matcher got them
+
+
+def played() -> tuple[Flow, Labels, MatchPolicy]:
+    """A mug, a table where nothing is shown, and a mug that is only told."""
+    media = [fake_media("here is red mug now", "red mug"), fake_media("", "a table"), fake_media("", "blue mug")]
+    shelf = {1: ProductId("p-red-mug"), 2: ProductId("p-blue-mug")}
+    room = RoomChanged(stream_id=STREAM, room=Room(revision=1, shelf=shelf))
+    made = flow([room, *(segment(at, each) for at, each in enumerate(media))], ASK)
+    shown = (
+        Stretch(start_ms=StreamMs(0), end_ms=StreamMs(SEGMENT_MS), product_id=shelf[1]),
+        Stretch(start_ms=StreamMs(2 * SEGMENT_MS), end_ms=StreamMs(3 * SEGMENT_MS), product_id=shelf[2]),
+    )
+    return made, Labels(shown=shown), Matcher(STREAM).policy
+
+
+ASK = with_catalogue(fake_ask(), ("red mug", "blue mug", "oak stool"))
+
+
+def test_recorded_segments_are_decided_as_the_matcher_decided_them() -> None:
+    made, labels, policy = played()
+    matches = [event for event in made.events("matcher") if isinstance(event, Match)]
+    events = [*made.events("product_encoder"), *made.events("product_encoder")]  # redelivered
+    found = list(gathered(events, Recorded(STREAM, labels), ASK.vectors, "fake-space"))
+    assert [one.truth for one in found] == ["p-red-mug", NoProduct.NONE_SHOWN, "p-blue-mug"]
+    for one, match in zip(found, matches, strict=True):
+        assert one.candidates[0].score == (match.shown or match.runners_up)[0].score
+    at = Thresholds(policy.min_score, policy.silent_min_score, policy.margin, policy.off_shelf_advantage)
+    told = worth(found, at)
+    assert told.abstained == sum(match.decision is Decision.ABSTAINED for match in matches)
+
+
+def test_a_stream_that_is_not_there_or_in_another_space_is_told() -> None:
+    made, labels, _ = played()
+    events = made.events("product_encoder")
+    with pytest.raises(NothingRecorded, match="no embedding of stream"):
+        list(gathered([], Recorded(STREAM, labels), ASK.vectors, "fake-space"))
+    with pytest.raises(NothingRecorded, match="embedded in 'fake-space', not in 'another'"):
+        list(gathered(events, Recorded(STREAM, labels), ASK.vectors, "another"))
+
+
+# ---------------------------------------------------------------- where they are kept
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A network's folder with a card, without weights."""
+    for name in ("config.json", "card.json"):
+        (tmp_path / name).write_bytes((SHIPPED / "network" / name).read_bytes())
+    return tmp_path
+
+
+NEW = Thresholds(0.5, 0.6, 0.01, 0.1, 0.62)
+
+
+def test_thresholds_of_a_folder_of_ones_own_go_into_it_and_its_card_knows(folder: Path) -> None:
+    from hashlib import sha256
+
+    before = json.loads((folder / "config.json").read_text())
+    written = Space("s", folder, shipped=False, kept=folder / "kept").store(NEW, None)
+    assert thresholds_of(folder) == NEW
+    after = json.loads(written.read_text())
+    assert {**before, "thresholds": after["thresholds"]} == after
+    assert json.loads((folder / "card.json").read_text())["sha256"]["config.json"] == sha256(
+        written.read_bytes()
+    ).hexdigest()  # fmt: skip
+
+
+def test_a_shipped_network_stays_as_it_is_and_its_space_is_kept_elsewhere(folder: Path) -> None:
+    kept = folder / "kept"
+    untouched = (folder / "config.json").read_bytes()
+    space = Space(json.loads(untouched)["space"], folder, shipped=True, kept=kept)
+    before = space.thresholds
+    assert space.store(NEW, None).parent == kept
+    assert (folder / "config.json").read_bytes() == untouched
+    assert (thresholds_of(folder), space.thresholds) == (before, NEW)
+    keep_thresholds(NEW, "another/space", kept)
+    assert store_thresholds(before, folder) == folder / "config.json"
+
+
+def test_thresholds_written_before_one_was_known_are_read(folder: Path) -> None:
+    told = json.loads((folder / "config.json").read_text())
+    told["thresholds"].pop("seen_min_score", None)
+    (folder / "config.json").write_text(json.dumps(told))
+    assert thresholds_of(folder).seen_min_score == -1.0
