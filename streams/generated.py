@@ -21,8 +21,7 @@ class NoWorld(InfraError):
 
 def broadcast_of(seed: int, cache: Path, *, with_videos: bool) -> Path:
     """The folder. Raises `NoWorld`."""
-    kind = "videos" if with_videos else "plain"
-    folder = cache / "broadcasts" / f"{_world()}-{kind}-{seed}"
+    folder = folder_of(seed, cache, with_videos=with_videos)
     if folder.is_dir():
         return folder
     try:
@@ -43,7 +42,8 @@ def broadcast_of(seed: int, cache: Path, *, with_videos: bool) -> Path:
     return folder
 
 
-def _world() -> str:
-    """Names the code that generates."""
+def folder_of(seed: int, cache: Path, *, with_videos: bool) -> Path:
+    """Where the broadcast of a seed lies, or would lie."""
     files = sorted(Path(encoders.world.__file__).parent.glob("*.py"))
-    return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+    world = sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+    return cache / "broadcasts" / f"{world}-{'videos' if with_videos else 'plain'}-{seed}"
