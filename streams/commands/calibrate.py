@@ -41,7 +41,7 @@ class Options:
               "that is shipped or read-only, VITRINE_THRESHOLDS].")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Tell the thresholds, and store nothing.")
 @click.pass_context
-def command(ctx: click.Context, **given: Any) -> None:
+def command(ctx: click.Context, /, **given: Any) -> None:
     """Choose the thresholds of a match on labelled segments.
 
     Takes those that answer the most segments rightly while abstentions are right often enough, and stores them with

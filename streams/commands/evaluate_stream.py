@@ -35,7 +35,7 @@ class Options:
 @click.option("--without-videos", is_flag=True, help="Without them; with both words each broadcast is played twice.")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write the numbers as JSON to a file.")
 @click.pass_context
-def command(ctx: click.Context, **given: Any) -> None:
+def command(ctx: click.Context, /, **given: Any) -> None:
     """Play labelled broadcasts through the whole flow and tell what the matches are worth.
 
     Services and data are its own, in VITRINE_DATA/evaluation, emptied before. For all broadcasts together and for
