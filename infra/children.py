@@ -52,6 +52,22 @@ class Child:
         """Whether the server has not ended."""
         return self._guardian.poll() is None
 
+    def status(self) -> int | None:
+        """None while it runs; else its exit status as a shell tells it: 128 and the signal's number for a kill.
+
+        A guardian that was killed tells nothing of its server and leaves it alone: that is killed here.
+        """
+        status = self._guardian.poll()
+        if status is None or status >= 0:
+            return status
+        self.kill()
+        return 128 + signal.SIGKILL
+
+    def kill(self) -> None:
+        """SIGKILL to the server's process group: for one that does not listen; its guardian tells of the end."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
     def stop(self) -> None:
         """Stop the server and wait until its whole process group is gone; stopping twice is harmless."""
         if self._guardian.stdin is not None:

@@ -42,7 +42,8 @@ class Spec(TypedDict):
 
 
 def main(path: Path) -> int:
-    """Guard one server until it ends or must end; the server's exit status, or 75 when the lock is taken."""
+    """Guard one server until it ends or must end; the server's exit status as a shell tells it (128 and the signal's
+    number for one that was killed), or 75 when the lock is taken."""
     spec: Spec = json.loads(path.read_text())
     wake = _signals_as_bytes()
     with path.with_suffix(".lock").open("a+") as lock:
@@ -59,7 +60,7 @@ def main(path: Path) -> int:
         print(server.pid, flush=True)
         _wait_for_an_end(wake, follow_parent=spec["follow_parent"])
         _stop(server, getattr(signal, spec["stop_signal"]), spec["grace_s"])
-        return abs(int(server.returncode))
+        return server.returncode if server.returncode >= 0 else 128 - server.returncode
 
 
 def _acquired(lock: int) -> bool:

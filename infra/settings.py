@@ -42,7 +42,13 @@ SETTINGS: dict[str, str] = {
     "VITRINE_PROBES": "host:port of /live, /ready and /metrics; port 0: a free one",
     "VITRINE_RETENTION_DAYS": "how long topics keep segments; objects and live rows are kept a day longer",
     "VITRINE_PARTITIONS": "partitions of each topic at its creation",
+    "VITRINE_STALLED_AFTER_S": "a worker that is behind and has stood still for so long ends itself",
+    "VITRINE_FAILURES": "vitrine run gives up after so many failures of its workers",
+    "VITRINE_FAILURES_WITHIN_MIN": "those of so many minutes count",
 }
+
+STALLED_AFTER_S = 120
+"""Longer than any message may take: a model call, and a rebalance of 60 s before it."""
 
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "GSSAPI", "OAUTHBEARER")
@@ -96,6 +102,9 @@ class Settings:
     probes_port: int = 0
     retention_days: int = 7
     partitions: int = 4
+    stalled_after_s: int = STALLED_AFTER_S
+    failures: int = 10
+    failures_within_min: int = 10
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -124,6 +133,9 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         probes_port=port,
         retention_days=read("VITRINE_RETENTION_DAYS", "7", _positive),
         partitions=read("VITRINE_PARTITIONS", "4", _positive),
+        stalled_after_s=read("VITRINE_STALLED_AFTER_S", str(STALLED_AFTER_S), _positive),
+        failures=read("VITRINE_FAILURES", "10", _positive),
+        failures_within_min=read("VITRINE_FAILURES_WITHIN_MIN", "10", _positive),
     )
 
 

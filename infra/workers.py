@@ -15,16 +15,23 @@ from infra.settings import Settings
 FILES = ("VITRINE_KAFKA_SSL_CAFILE", "VITRINE_KAFKA_SSL_CERTFILE", "VITRINE_KAFKA_SSL_KEYFILE")
 
 
-def command(settings: Settings, name: str, words: tuple[str, ...]) -> tuple[children.Command, str]:
+def command(settings: Settings, name: str, words: tuple[str, ...], number: int = 0) -> tuple[children.Command, str]:
     """``python WORDS`` as a child, its log in ``<data>/NAME/NAME.log``; and the address of its probes.
 
-    Raises :class:`infra.errors.PortTaken` when the port that the settings ask for is in use.
+    Of several workers each has a `number`, and the probes' port is as much above the one that the settings ask for.
+    Raises :class:`infra.errors.PortTaken` when that port is in use.
     """
     folder = settings.data / name
-    (port,) = ports.choose(folder / "ports.json", settings.probes_port, 1, "VITRINE_PROBES")
+    wanted = settings.probes_port + number if settings.probes_port else 0
+    (port,) = ports.choose(folder / "ports.json", wanted, 1, "VITRINE_PROBES")
     probes = f"{settings.probes_host}:{port}"
-    environment = {**os.environ, **told(settings), "VITRINE_PROBES": probes, "PYTHONUNBUFFERED": "1"}
-    return children.Command(name, folder, (sys.executable, *words), environment), probes
+    told_all = environment(settings) | {"VITRINE_PROBES": probes}
+    return children.Command(name, folder, (sys.executable, *words), told_all), probes
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What a child of this project finds around it: this process's own environment, and the very same settings."""
+    return {**os.environ, **told(settings), "PYTHONUNBUFFERED": "1"}
 
 
 def told(settings: Settings) -> dict[str, str]:
@@ -40,6 +47,7 @@ def told(settings: Settings) -> dict[str, str]:
         "VITRINE_PARTITIONS": str(settings.partitions),
         "VITRINE_RETENTION_DAYS": str(settings.retention_days),
         **({"VITRINE_THRESHOLDS": str(settings.thresholds)} if settings.thresholds else {}),
+        "VITRINE_STALLED_AFTER_S": str(settings.stalled_after_s),
         **({"VITRINE_MODELS": str(settings.models)} if settings.models else {}),
     }
     inherited = {name: os.environ.get(name, "") for name in FILES}

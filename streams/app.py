@@ -48,6 +48,8 @@ class Broker:
     """After a kill the partitions wait this long for their next owner."""
     topic_ids: dict[str, str] = field(default_factory=dict)
     """Kafka's own id of each source topic."""
+    state_kept_ms: int | None = None
+    """A stream that was silent for longer is forgotten; None: none is."""
 
 
 def assert_faust_is_whole() -> None:
@@ -138,6 +140,7 @@ class StageApp(Generic[S]):
             except Exception:
                 log.exception("stopping: a message could not be handled because of a bug; it stays unread",
                               extra={"stage": self.wiring.row.stage, "offset": event.message.offset})  # fmt: skip
+                self.wiring.recorder.blame(self.wiring.mark(record_of(event.message)))
                 self.halt(EXIT_BUG)
                 raise
 
@@ -154,39 +157,42 @@ class StageApp(Generic[S]):
         now = self._epoch
         source = Source(self.app_topic, self.broker.topic_ids.get(self.app_topic, ""), partition)
         snapshots = KafkaSnapshots(
-            topic_name(self.wiring.row.state, self.wiring.run), self._consumer_options(), self.send
+            topic_name(self.wiring.row.state, self.wiring.run), self.consumer_options(), self.send
         )
-        states = PartitionStates(self.wiring.stage.begin, source, snapshots, f"{self._boot}.{now}")
-        await self._loaded(states, lambda: now == self._epoch)
+        kept_ms, writer = self.broker.state_kept_ms, f"{self._boot}.{now}"
+        states = PartitionStates(self.wiring.stage.begin, source, snapshots, writer, kept_ms)
+        await self._loaded(states, partition, lambda: now == self._epoch)
         delivery = self.make_delivery(self.wiring, states, lambda: now == self._epoch)
         self._partitions[partition] = (now, delivery)
         return delivery
 
-    async def _loaded(self, states: PartitionStates[S], held: Callable[[], bool]) -> None:
-        while True:
-            try:
-                await states.load()
-                return
-            except DependencyDown as down:
-                self.wiring.watcher.waiting(str(down))
-                await asyncio.sleep(0.5)
-                if not held():
-                    raise Revoked from down
+    async def _loaded(self, states: PartitionStates[S], partition: int, held: Callable[[], bool]) -> None:
+        try:
+            while True:
+                try:
+                    await states.load()
+                    return
+                except DependencyDown as down:
+                    self.wiring.watcher.waiting(str(down), partition)
+                    await asyncio.sleep(0.5)
+                    if not held():
+                        raise Revoked from down
+        finally:
+            self.wiring.watcher.going_on(partition)
 
     @property
     def settled(self) -> bool:
         """Whether the consumer group has given this stage its share, which may be nothing."""
         return self._epoch > 0 and not self.app.rebalancing
 
-    def offsets(self) -> tuple[dict[int, int], dict[int, int]]:
-        """Partition → the end of the topic, and → the offset that a new owner would begin at, where both are known."""
+    def committed(self) -> dict[int, int | None]:
+        """Partition that is held → the offset that a new owner would begin at; None before the first commit."""
         if not self.settled:
-            return {}, {}
-        # Faust tells it to nobody else; None before the first commit.
-        committed = self.app.consumer._committed_offset  # type: ignore[attr-defined]  # not in its Protocol
-        held = [place for place in self.app.consumer.assignment() if committed.get(place) is not None]
-        ends = {place.partition: self.app.consumer.highwater(place) or 0 for place in held}
-        return ends, {place.partition: committed[place] for place in held}
+            return {}
+        # Faust tells it to nobody else.
+        offsets = self.app.consumer._committed_offset  # type: ignore[attr-defined]  # not in its Protocol
+        mine = [place for place in self.app.consumer.assignment() if place.topic == self.app_topic]
+        return {place.partition: offsets.get(place) for place in mine}
 
     @property
     def app_topic(self) -> str:
@@ -203,7 +209,8 @@ class StageApp(Generic[S]):
         except (KafkaError, ProducerSendError) as error:
             raise DependencyDown(f"Kafka does not take messages for {topic}: {error!r}", remedy="vitrine up") from error
 
-    def _consumer_options(self) -> dict[str, object]:
+    def consumer_options(self) -> dict[str, object]:
+        """How an aiokafka client reaches this broker."""
         said = self.broker.security
         options: dict[str, object] = {"bootstrap_servers": self.broker.bootstrap, "security_protocol": said.protocol}
         if said.mechanism:

@@ -22,6 +22,7 @@ COMMANDS = {
     "push": ("push", "Push a broadcast: a file, a folder of segments, or an HLS URL."),
     "catalog": ("catalog", "Load products into the catalogue, or delete one."),
     "room": ("room", "Change the room of a running broadcast."),
+    "run": ("run", "Run workers, and start them again when they end."),
     "worker": ("worker", "Run stages of the flow until stopped."),
     "matches": ("matches", "Show the matches as they come."),
     "why": ("why", "Tell how a match came about."),

@@ -11,11 +11,19 @@ Three outcomes, no fourth:
     bad input                      a gap, a drop or a dead letter with a reason, and on with the next
     a dependency is busy or down   wait and try again, until it returns or the partition is taken away (`Revoked`)
     anything else                  a bug: it escapes, and the worker stops with the message unread
+
+A message that has ended the process too often (`streams/flight.py` knows) is applied without any model, which gives the
+step's own gap or letter (`Crashed`); one that does so even then is not given to its step.
+
+A segment that is replayed, after it had become a dead letter, is handled *beside* its stream: on a state of its own
+that knows the room and nothing else. So its id is new there, the stream's window and order are not touched, and the
+same replay twice is a duplicate by the rule that finds any other. Of two terminal records under one id the one of the
+higher attempt counts; each attempt has exactly one.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from agents.outcome import Fate, Outcome, dropped, letter
@@ -25,9 +33,10 @@ from schemas.deadletter import ErrorHeaders, letter_id
 from schemas.event import Event
 from schemas.reasons import Reason
 from streams.ask import Ask
-from streams.envelope import Envelope, Record, UnreadableEnvelope, decode, encode
+from streams.envelope import REPLAY_OF, Envelope, Record, UnreadableEnvelope, decode, encode
+from streams.flight import CRASHES_AT_MOST, CRASHES_WITHOUT_MODELS_AT_MOST, Recorder, Unrecorded
 from streams.stages import Incoming, Stage
-from streams.state import PartitionStates, Slot
+from streams.state import ASIDE, PartitionStates, Slot
 from streams.topology import DEADLETTERS, StageRow, topic_name
 
 S = TypeVar("S")
@@ -56,11 +65,11 @@ class Watcher(Protocol):
     def finished(self, record: Record, outcome: Outcome, envelope: Envelope | None) -> None:
         """A message was acknowledged with this outcome."""
 
-    def waiting(self, dependency: str) -> None:
-        """A message waits for a dependency."""
+    def waiting(self, dependency: str, partition: int) -> None:
+        """A message of this partition waits for a dependency."""
 
-    def going_on(self) -> None:
-        """It waits no more."""
+    def going_on(self, partition: int) -> None:
+        """It waits no more: the dependency is back, or the partition was taken away."""
 
     def at(self, point: str, record: Record) -> None:
         """`record` has reached a named point: received, applied, published, snapshot or acknowledged."""
@@ -76,6 +85,11 @@ class Wiring(Generic[S]):
     outbox: Outbox
     watcher: Watcher
     run: str = ""
+    recorder: Recorder = field(default_factory=Unrecorded)
+
+    def mark(self, record: Record) -> str:
+        """A message and the stage that has it in hand: what a crash is charged to."""
+        return f"{self.row.stage}/{record.position}"
 
 
 @dataclass(slots=True)
@@ -99,26 +113,35 @@ class Delivery(Generic[S]):
             await self._refuse(record, str(error), acknowledge)
             return
         assert envelope is not None
-        slot = self.states.slot(envelope.event.key)
+        name = _state_of(envelope)
+        slot = self.states.slot(name)
         if record.offset <= slot.applied:
             acknowledge()
             return
-        outcome = await self._steadily(lambda: self._apply(slot, record, envelope))
+        outcome = await self._steadily(record, lambda: self._apply(name, record, envelope))
         self.wiring.watcher.at("applied", record)
         await self._publish(slot, record, envelope, outcome)
         self.wiring.watcher.at("published", record)
-        await self._steadily(lambda: self.states.save(envelope.event.key, record))
+        await self._steadily(record, lambda: self.states.save(name, record))
         self.wiring.watcher.at("snapshot", record)
         acknowledge()
         self.wiring.watcher.at("acknowledged", record)
         self.wiring.watcher.finished(record, outcome, envelope)
 
-    async def _apply(self, slot: Slot[S], record: Record, envelope: Envelope) -> Outcome:
-        self.states.rewind(envelope.event.key)
-        if not isinstance(envelope.event, self.wiring.stage.accepts):
-            return self._unexpected(envelope.event)
-        incoming = Incoming(envelope.event, record.topic, record.partition, record.offset, envelope.source)
-        return await self.wiring.stage.apply(slot.state, incoming, self.wiring.ask)
+    async def _apply(self, name: str, record: Record, envelope: Envelope) -> Outcome:
+        stage, event, slot = self.wiring.stage, envelope.event, self.states.slot(name)
+        self.states.rewind(name)
+        if not isinstance(event, stage.accepts):
+            return self._unexpected(event)
+        if name != event.key:
+            stage.inherit(slot.state, self.states.slot(event.key).state)
+        crashes = self.wiring.recorder.crashes(self.wiring.mark(record))
+        if crashes >= CRASHES_WITHOUT_MODELS_AT_MOST:
+            detail = f"the process ended each of the {crashes} times that this was tried, the last time without a model"
+            return letter(Reason.CRASHED, detail, stage.stands_for(event))
+        ask = self.wiring.ask if crashes < CRASHES_AT_MOST else self.wiring.ask.spared()
+        incoming = Incoming(event, record.topic, record.partition, record.offset, envelope.source)
+        return await stage.apply(slot.state, incoming, ask)
 
     def _unexpected(self, event: Event) -> Outcome:
         known = ", ".join(sorted(kind.ce_type for kind in self.wiring.stage.accepts))
@@ -146,17 +169,16 @@ class Delivery(Generic[S]):
             await self._send_letter(record, envelope, outcome)
         elif outcome.fate is Fate.USED:
             origin = ",".join(filter(None, (slot.origins.pop(place, None), record.position)))
-            await self._send_events(envelope, outcome.events, origin)
+            await self._send_events(record, envelope.made_from(origin), outcome.events)
 
-    async def _send_events(self, cause: Envelope, events: tuple[Event, ...], origin: str) -> None:
+    async def _send_events(self, record: Record, cause: Envelope, events: tuple[Event, ...]) -> None:
         row, run = self.wiring.row, self.wiring.run
         if row.writes is None:
             return
         topic = topic_name(row.writes, run)
-        extras = cause.extras | {"origin": origin}
         for event in events:
-            message = encode(Envelope(event, f"vitrine/{row.stage}", cause.time, extras))
-            await self._steadily(lambda message=message: self.wiring.outbox.publish(topic, *message))  # type: ignore[misc]
+            message = encode(Envelope(event, f"vitrine/{row.stage}", cause.time, cause.extras))
+            await self._steadily(record, lambda message=message: self.wiring.outbox.publish(topic, *message))  # type: ignore[misc]
 
     async def _send_letter(self, record: Record, cause: Envelope | None, outcome: Outcome) -> None:
         assert outcome.reason is not None
@@ -169,34 +191,44 @@ class Delivery(Generic[S]):
         name = self._letter_name(record, cause, outcome)
         message = (key, value, headers | said.headers() | {"__streams.errors.id": name.encode()})
         topic = topic_name(DEADLETTERS, self.wiring.run)
-        await self._steadily(lambda: self.wiring.outbox.publish(topic, *message))
+        await self._steadily(record, lambda: self.wiring.outbox.publish(topic, *message))
 
-    @staticmethod
-    def _letter_name(record: Record, cause: Envelope | None, outcome: Outcome) -> str:
-        """The id of the terminal record: the segment's own, unless another message bears it."""
+    def _letter_name(self, record: Record, cause: Envelope | None, outcome: Outcome) -> str:
+        """The id of the terminal record: the segment's own, unless another message bears it; a replay keeps its id."""
         if outcome.instead:
             return outcome.instead.id
-        if cause is None or outcome.reason in (Reason.CONFLICT, Reason.MALFORMED):
-            return letter_id(record.topic, record.partition, record.offset)
-        return cause.event.id
+        unasked = outcome.reason is Reason.CRASHED and self.wiring.row.writes is not None
+        if cause is not None and not unasked and outcome.reason not in (Reason.CONFLICT, Reason.MALFORMED):
+            return cause.event.id
+        before = record.headers.get(REPLAY_OF, b"").decode(errors="replace")
+        return before or letter_id(record.topic, record.partition, record.offset)
 
-    async def _steadily(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Try until it succeeds; a dependency that is down is waited for.
+    async def _steadily(self, record: Record, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Try until it succeeds; a dependency that is down is waited for, with nothing in hand.
 
         Raises:
             Revoked: the partition is no longer ours.
         """
         wait_s = FIRST_WAIT_S
-        while True:
-            if not self.held():
-                raise Revoked
-            try:
-                answer = await attempt()
-            except (DependencyDown, Overloaded) as down:
-                self.wiring.watcher.waiting(str(down))
-                await asyncio.sleep(wait_s)
-                wait_s = min(2 * wait_s, LONGEST_WAIT_S)
-            else:
-                if wait_s > FIRST_WAIT_S:
-                    self.wiring.watcher.going_on()
-                return answer
+        mark, watcher = self.wiring.mark(record), self.wiring.watcher
+        try:
+            while True:
+                if not self.held():
+                    raise Revoked
+                try:
+                    async with self.wiring.recorder.holding(mark):
+                        return await attempt()
+                except (DependencyDown, Overloaded) as down:
+                    watcher.waiting(str(down), record.partition)
+                    await asyncio.sleep(wait_s)
+                    wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+        finally:
+            if wait_s > FIRST_WAIT_S:
+                watcher.going_on(record.partition)
+
+
+def _state_of(envelope: Envelope) -> str:
+    """The name of the state that an event is applied to: its stream's, or for a replayed segment one beside it."""
+    event = envelope.event
+    aside = envelope.attempt and event.order is not None
+    return f"{event.key}{ASIDE}{event.order}~{envelope.attempt}" if aside else event.key

@@ -5,7 +5,7 @@ other fields are extension attributes; every other event's value is JSON. The re
 order is kept by key, and ``ce_id`` must be the id that follows from the content, since duplicates are found by id.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from cloudevents.core.base import BaseCloudEvent
@@ -32,8 +32,14 @@ JSON_EVENTS: tuple[type[Event], ...] = (
 )  # fmt: skip
 _BY_TYPE = {event.ce_type: event for event in JSON_EVENTS}
 
-PASSED_ON = ("traceparent", "origin")
+PASSED_ON = ("traceparent", "origin", "replay")
 """Attributes that travel beside an event."""
+REPLAY = "replay"
+"""How often the segment has been sent again after it had become a dead letter; absent: never. The number goes on to
+all that is made from it, and of two answers under one id the one with the higher number counts."""
+REPLAY_OF = "ce_replayof"
+"""Header: the id of the dead letter that a record was made again from."""
+MAX_REPLAYS = 999
 
 MAX_ID_CHARS = 200
 """Longest stream or product id: Milvus stores them as bounded strings."""
@@ -68,6 +74,15 @@ class Envelope:
     """When the segment was closed, in wall time; derived events keep it, so that latency can be told anywhere."""
     extras: dict[str, str] = field(default_factory=dict)
     """Further attributes that are passed on: ``traceparent``; ``origin`` (positions that it was made from)."""
+
+    @property
+    def attempt(self) -> int:
+        """How often the segment has been replayed; 0: never."""
+        return int(self.extras.get(REPLAY, "0"))
+
+    def made_from(self, origin: str) -> "Envelope":
+        """The same, for what is made of it: with the positions that that is made from."""
+        return replace(self, extras=self.extras | {"origin": origin})
 
 
 class UnreadableEnvelope(ValueError):
@@ -134,6 +149,9 @@ def decode(record: Record) -> Envelope:
     _check_identity(record, attributes, event)
     time = attributes.get("time")
     extras: dict[str, str] = {name: str(attributes[name]) for name in PASSED_ON if name in attributes}
+    again = extras.get(REPLAY, "0")
+    if not (again.isascii() and again.isdigit() and int(again) <= MAX_REPLAYS):
+        raise UnreadableEnvelope(f"header ce_{REPLAY} counts replays from 1 to {MAX_REPLAYS}, not {again[:20]!r}")
     at = time if isinstance(time, datetime) else datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
     return Envelope(event, str(attributes["source"]), at, extras)
 

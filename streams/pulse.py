@@ -7,42 +7,67 @@ behind and stands still for no named dependency says so and ends, and whoever su
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from mode import Service
 
+from infra.settings import STALLED_AFTER_S
 from streams.app import StageApp
-from streams.watching import STALLED_AFTER_S, StageWatch
+from streams.checks import Question, Reaches
+from streams.watching import StageWatch
 
 log = logging.getLogger(__name__)
 
 BEAT_S = 1.0
+ASK_EVERY_S = 5.0
 EXIT_STALLED = 75
 """BSD's EX_TEMPFAIL: try again."""
+KAFKA = "Kafka"
 
 
 class Pulse(Service):
-    """The worker's `/live` and `/ready`, told from the event loop and asked from the probes' thread."""
+    """The worker's `/live` and `/ready`, told from the event loop and asked from the probes' thread.
+
+    `stores`: what else must answer for the worker to be ready, by name.
+    """
 
     def __init__(
-        self, stages: Sequence[StageApp[Any]], watch: Mapping[str, StageWatch], halt: Callable[[int], Any] = os._exit
+        self,
+        stages: Sequence[StageApp[Any]],
+        watch: Mapping[str, StageWatch],
+        halt: Callable[[int], Any] = os._exit,
+        stores: Mapping[str, Callable[[], Awaitable[object]]] | None = None,
+        stalled_after_s: float = STALLED_AFTER_S,
     ) -> None:
         super().__init__()
         self._stages = stages
         self._watch = watch
         self._halt = halt
+        self._stalled_after_s = stalled_after_s
+        self._reaches = Reaches(stages[0].consumer_options() if stages else {})
+        self._questions = {KAFKA: Question(self._measure)}
+        self._questions |= {name: Question(ask) for name, ask in (stores or {}).items()}
+        self._away = dict.fromkeys(self._questions, "")
         self._beat_at = time.monotonic()
         self._not_ready = "the worker is starting"
 
     def live(self) -> str:
         """Empty while the event loop turns; else since when it does not."""
         silent_s = time.monotonic() - self._beat_at
-        return "" if silent_s < STALLED_AFTER_S else f"the event loop has not turned for {silent_s:.0f} s"
+        return "" if silent_s < self._stalled_after_s else f"the event loop has not turned for {silent_s:.0f} s"
 
     def ready(self) -> str:
-        """Empty when every stage has its partitions and none waits for a dependency; else what is missing."""
-        return self._not_ready
+        """Empty when every stage has its partitions, all that it stands on answers, and nothing waits; else what is
+        missing."""
+        silent_s = time.monotonic() - self._beat_at
+        return self._not_ready if silent_s < 2 * ASK_EVERY_S else f"the event loop has not turned for {silent_s:.0f} s"
+
+    async def on_stop(self) -> None:
+        """Let go of what is asked beside the flow."""
+        for question in self._questions.values():
+            question.cancel()
+        await self._reaches.close()
 
     @Service.task
     async def _turn(self) -> None:
@@ -50,9 +75,30 @@ class Pulse(Service):
             self._look()
             await self.sleep(BEAT_S)
 
+    @Service.task
+    async def _ask_kafka(self) -> None:
+        await self._keep_asking(KAFKA)
+
+    @Service.task
+    async def _ask_stores(self) -> None:
+        for name in [name for name in self._questions if name != KAFKA]:
+            self.add_future(self._keep_asking(name))
+
+    async def _keep_asking(self, name: str) -> None:
+        while not self.should_stop:
+            said = await self._questions[name].verdict()
+            if bool(said) != bool(self._away[name]):
+                log.warning("a dependency is away" if said else "a dependency is back",
+                            extra={"dependency": name, "said": said})  # fmt: skip
+            self._away[name] = said
+            await self.sleep(ASK_EVERY_S)
+
+    async def _measure(self) -> None:
+        await self._reaches.measure((stage.app_topic, part) for stage in self._stages for part in stage.committed())
+
     def _look(self) -> None:
         self._beat_at = time.monotonic()
-        missing = []
+        missing = [f"{name} is away: {said}" for name, said in self._away.items() if said]
         for stage in self._stages:
             name = stage.wiring.row.stage
             watch = self._watch[name]
@@ -60,13 +106,19 @@ class Pulse(Service):
                 missing.append(f"{name}: waiting for its partitions")
             elif watch.waits_for:
                 missing.append(f"{name}: waiting: {watch.waits_for}")
-            self._stop_if_stalled(name, watch, watch.lag(*stage.offsets()))
+            if self._away[KAFKA] or not stage.settled:
+                watch.excuse()
+            self._stop_if_stalled(name, watch, watch.lag(self._reach_of(stage), stage.committed()))
         self._not_ready = "; ".join(missing)
 
+    def _reach_of(self, stage: StageApp[Any]) -> dict[int, tuple[int, int]]:
+        known = self._reaches.known
+        return {part: known[where] for part in stage.committed() if (where := (stage.app_topic, part)) in known}
+
     def _stop_if_stalled(self, name: str, watch: StageWatch, lag: dict[int, int]) -> None:
-        for partition in watch.stalled(lag):
+        for partition in watch.stalled(lag, self._stalled_after_s):
             log.error(
                 "stopping: a partition is behind and stands still",
-                extra={"stage": name, "partition": partition, "lag": lag[partition], "after_s": STALLED_AFTER_S},
+                extra={"stage": name, "partition": partition, "lag": lag[partition], "after_s": self._stalled_after_s},
             )
             self._halt(EXIT_STALLED)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Generic, TypeVar
 
+from agents.broadcast import Broadcast
 from agents.catalog_encoder import CatalogEncoder, Kind, Replace, View
 from agents.frame_encoder import FrameEncoder
 from agents.matcher import Matcher
@@ -55,6 +56,25 @@ class Stage(Generic[S]):
     begin: Callable[[str], S]
     """The state of a stream (or product) that was never seen, by its key."""
     apply: Callable[[S, Incoming, Ask], Awaitable[Outcome]]
+    inherit: Callable[[S, S], None] = lambda _fresh, _of: None
+    """Gives the state of a message that is replayed, handled beside its stream, what it needs of the stream's state."""
+    stands_for: Callable[[Event], Event | None] = lambda _event: None
+    """The segment that ends with this event where the step cannot be asked; None: the other branch ends it."""
+
+
+def know_the_room(fresh: Any, of: Any) -> None:
+    """The room as it is now, and no end: a replay may come after it."""
+    fresh.broadcast = Broadcast(of.broadcast.room)
+
+
+def segment_of(event: Event) -> Event | None:
+    """The segment that an embedding is of, as a dead letter names it."""
+    if not isinstance(event, Embedding):
+        return None
+    return Segment(
+        stream_id=event.stream_id, sequence=event.sequence, start_ms=event.start_ms,
+        duration_ms=event.end_ms - event.start_ms,
+    )  # fmt: skip
 
 
 async def transcribe(step: Transcriber, incoming: Incoming, ask: Ask) -> Outcome:
@@ -162,16 +182,21 @@ _CONTROL = (RoomChanged, StreamEnded)
 STAGES: dict[str, Stage[Any]] = {
     stage.name: stage
     for stage in (
-        Stage("transcriber", (Segment, *_CONTROL), lambda key: Transcriber(StreamId(key)), transcribe),
+        Stage("transcriber", (Segment, *_CONTROL), lambda key: Transcriber(StreamId(key)), transcribe, know_the_room),
         Stage(
-            "summarizer", (Transcript, ClosingTranscript, *_CONTROL), lambda key: Summarizer(StreamId(key)), summarize
+            "summarizer", (Transcript, ClosingTranscript, *_CONTROL), lambda key: Summarizer(StreamId(key)), summarize,
+            know_the_room,
         ),
-        Stage("frame_encoder", (Segment, *_CONTROL), lambda key: FrameEncoder(StreamId(key)), encode_frames),
+        Stage(
+            "frame_encoder", (Segment, *_CONTROL), lambda key: FrameEncoder(StreamId(key)), encode_frames, know_the_room
+        ),
         Stage(
             "product_encoder", (Visual, Summary, *_CONTROL), lambda key: ProductEncoder(StreamId(key)), encode_product
         ),
         Stage("catalog_encoder", (Product, ProductDeleted), lambda key: CatalogEncoder(ProductId(key)), encode_catalog),
-        Stage("matcher", (Embedding, *_CONTROL), lambda key: Matcher(StreamId(key)), match),
+        Stage(
+            "matcher", (Embedding, *_CONTROL), lambda key: Matcher(StreamId(key)), match, know_the_room, segment_of
+        ),
     )
 }
 """By name, in the order of the flow."""

@@ -17,6 +17,11 @@ S = TypeVar("S")
 
 SEPARATOR = "\x1f"
 """Between stream and writer in a snapshot's key; an id cannot contain it (ids are printable)."""
+ASIDE = "\x1e"
+"""Between a stream and what is handled beside it: a message that is replayed has a state of its own."""
+
+FORGOTTEN_AT_ONCE = 8
+"""So many streams at most are forgotten with one message, so that none waits long."""
 
 
 class TopicRecreated(Exception):
@@ -54,6 +59,8 @@ class Slot(Generic[S]):
     origins: dict[str, str] = field(default_factory=dict)
     """Positions of the inputs that are held, by what they wait for; for lineage only."""
     older_keys: list[bytes] = field(default_factory=list)
+    at_ms: int | None = None
+    """The timestamp of the message at `applied`; None: not known yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,7 @@ class _Header:
     partition: int
     applied: int
     origins: dict[str, str]
+    at_ms: int | None = None
 
 
 _HEADER = TypeAdapter(_Header)
@@ -92,10 +100,16 @@ class Codec(Generic[S]):
 
 
 class PartitionStates(Generic[S]):
-    """The states of all streams in one partition, for one generation."""
+    """The states of all streams in one partition, for one generation.
 
-    def __init__(self, begin: Callable[[str], S], source: Source, log: SnapshotLog, writer: str) -> None:
+    `kept_ms`: a stream that was silent for longer, by the timestamps of the messages, is forgotten; None: none is.
+    """
+
+    def __init__(
+        self, begin: Callable[[str], S], source: Source, log: SnapshotLog, writer: str, kept_ms: int | None = None
+    ) -> None:
         self._begin = begin
+        self._kept_ms = kept_ms
         self._codec = Codec(begin)
         self._source = source
         self._log = log
@@ -133,29 +147,53 @@ class PartitionStates(Generic[S]):
             known.older_keys.append(key)
             return
         older = known.older_keys if known else []
-        state = self._codec.decode(stream, body)
-        self._slots[stream] = Slot(state, body, header.applied, header.origins, [*older, key])
+        state = self._codec.decode(stream_of(stream), body)
+        self._slots[stream] = Slot(state, body, header.applied, header.origins, [*older, key], header.at_ms)
 
     def slot(self, stream: str) -> Slot[S]:
-        """The stream's state; a new one where the stream was never seen."""
+        """The state of a stream, or of what is handled beside it; a new one where it was never seen."""
         if stream not in self._slots:
-            state = self._begin(stream)
+            state = self._begin(stream_of(stream))
             self._slots[stream] = Slot(state, self._codec.encode(state))
         return self._slots[stream]
 
     def rewind(self, stream: str) -> None:
         """Forget what was applied since the last snapshot."""
         slot = self.slot(stream)
-        slot.state = self._codec.decode(stream, slot.saved)
+        slot.state = self._codec.decode(stream_of(stream), slot.saved)
 
     async def save(self, stream: str, record: Record) -> None:
-        """Write the stream's snapshot as of `record`, then remove the keys of earlier writers."""
+        """Write the stream's snapshot as of `record`, then remove the keys of earlier writers and of old streams."""
         slot = self.slot(stream)
-        header = _Header(self._source.topic_id, self._source.partition, record.offset, slot.origins)
+        at = record.timestamp_ms
+        header = _Header(self._source.topic_id, self._source.partition, record.offset, slot.origins, at)
         body = self._codec.encode(slot.state)
-        key = f"{stream}{SEPARATOR}{self._writer}".encode()
-        await self._log.write(self._source.partition, key, _HEADER.dump_json(header) + b"\n" + body)
-        slot.saved, slot.applied = body, record.offset
-        while slot.older_keys:
-            await self._log.write(self._source.partition, slot.older_keys[0], None)
-            slot.older_keys.pop(0)
+        await self._log.write(self._source.partition, self._key(stream), _HEADER.dump_json(header) + b"\n" + body)
+        slot.saved, slot.applied, slot.at_ms = body, record.offset, at
+        await self._remove(slot.older_keys)
+        self._slots[stream] = self._slots.pop(stream)  # the one that was heard of last stands last
+        if self._kept_ms is not None:
+            await self._forget(at - self._kept_ms)
+
+    async def _forget(self, before_ms: int) -> None:
+        for stream in list(self._slots)[:FORGOTTEN_AT_ONCE]:
+            slot = self._slots[stream]
+            if slot.at_ms is None:
+                slot.at_ms = before_ms + (self._kept_ms or 0)
+            if slot.at_ms >= before_ms:
+                return
+            await self._remove([*slot.older_keys, self._key(stream)])
+            del self._slots[stream]
+
+    async def _remove(self, keys: list[bytes]) -> None:
+        while keys:
+            await self._log.write(self._source.partition, keys[0], None)
+            keys.pop(0)
+
+    def _key(self, stream: str) -> bytes:
+        return f"{stream}{SEPARATOR}{self._writer}".encode()
+
+
+def stream_of(name: str) -> str:
+    """The stream that a state belongs to, also one that is beside it."""
+    return name.partition(ASIDE)[0]

@@ -52,6 +52,8 @@ class StageRow:
     writes: Topic | None
     stores: str = ""
     """What it upserts into Milvus."""
+    searches: str = ""
+    """What it searches in Milvus."""
     recorded_input: bool = False
     """True: a run under another name still reads the production topic (what was recorded)."""
 
@@ -82,7 +84,7 @@ FLOW = (
     StageRow("frame_encoder", SEGMENTS, OBSERVATIONS, recorded_input=True),
     StageRow("product_encoder", OBSERVATIONS, EMBEDDINGS, stores="live vectors"),
     StageRow("catalog_encoder", PRODUCTS, None, stores="catalogue vectors", recorded_input=True),
-    StageRow("matcher", EMBEDDINGS, MATCHES),
+    StageRow("matcher", EMBEDDINGS, MATCHES, searches="catalogue vectors"),
 )
 STAGES = tuple(row.stage for row in FLOW)
 TOPICS = (SEGMENTS, TRANSCRIPTS, OBSERVATIONS, EMBEDDINGS, MATCHES, PRODUCTS, DEADLETTERS)

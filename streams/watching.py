@@ -1,6 +1,6 @@
 """What a worker tells of itself: counts for Prometheus, and whether it is ready and alive.
 
-ready   every stage has its partitions, and none waits for a dependency
+ready   every stage has its partitions, what it stands on answers, and no message waits for a dependency
 alive   no partition that is behind has stood still for longer than `stalled_after_s`, unless it waits for a
         dependency: a restart would not bring that back
 """
@@ -18,25 +18,29 @@ from streams.envelope import Envelope, Record
 
 log = logging.getLogger(__name__)
 
-STALLED_AFTER_S = 120.0
-"""Longer than any message may take: a model call, and a rebalance of 60 s before it."""
-
-
 @dataclass(slots=True)
 class StageWatch:
     """One stage's `streams.delivery.Watcher`."""
 
     metrics: StageMetrics
     clock: Callable[[], float] = time.monotonic
-    waits_for: str | None = None
+    waits: dict[int, str] = field(default_factory=dict)
+    """Partition → the dependency that its message waits for."""
     moved_at: dict[int, float] = field(default_factory=dict)
     """Partition → when its last message was taken or finished."""
     next_offset: dict[int, int] = field(default_factory=dict)
+    """Partition → the first offset that is not finished, as far as messages have come."""
+
+    @property
+    def waits_for(self) -> str | None:
+        """A dependency that a message waits for; None: none does."""
+        return next(iter(self.waits.values()), None)
 
     def at(self, point: str, record: Record) -> None:
         """Points of progress; the message itself is not read."""
         if point == "received":
             self.moved_at[record.partition] = self.clock()
+            self.next_offset.setdefault(record.partition, record.offset)
             self.metrics.received()
 
     def finished(self, record: Record, outcome: Outcome, envelope: Envelope | None) -> None:
@@ -51,38 +55,43 @@ class StageWatch:
         if envelope and any(isinstance(event, Match) for event in outcome.events):
             self.metrics.latency((datetime.now(UTC) - envelope.time).total_seconds())
 
-    def waiting(self, dependency: str) -> None:
+    def waiting(self, dependency: str, partition: int) -> None:
         """A message waits: not ready, yet alive."""
-        if self.waits_for is None:
+        if not self.waits:
             log.warning("waiting for a dependency", extra={"stage": self.metrics.stage, "dependency": dependency})
-        self.waits_for = dependency
+        self.waits[partition] = dependency
         self.metrics.waiting(True)
 
-    def going_on(self) -> None:
-        """The dependency is back."""
-        log.warning("going on", extra={"stage": self.metrics.stage})
-        self.waits_for = None
-        self.metrics.waiting(False)
+    def going_on(self, partition: int) -> None:
+        """The dependency is back, or the partition is not ours any more."""
+        if self.waits.pop(partition, None) is None:
+            return
+        self.moved_at[partition] = self.clock()
+        if not self.waits:
+            log.warning("going on", extra={"stage": self.metrics.stage})
+            self.metrics.waiting(False)
+
+    def excuse(self) -> None:
+        """What the worker stands on is away, or partitions are being given out: nobody is expected to move."""
         for partition in self.moved_at:
             self.moved_at[partition] = self.clock()
 
-    def lag(self, ends: dict[int, int], committed: dict[int, int]) -> dict[int, int]:
-        """Messages not yet finished, for each partition that is held now."""
+    def lag(self, reach: dict[int, tuple[int, int]], committed: dict[int, int | None]) -> dict[int, int]:
+        """Messages not yet finished, for each partition that is held and whose begin and end are known."""
         behind = {
-            partition: max(0, end - max(self.next_offset.get(partition, 0), committed.get(partition, 0)))
-            for partition, end in ends.items()
+            partition: max(0, end - max(begin, self.next_offset.get(partition, 0), committed.get(partition) or 0))
+            for partition, (begin, end) in reach.items()
         }
         for partition, messages in behind.items():
             self.metrics.lag(partition, messages)
         return behind
 
-    def stalled(self, lag: dict[int, int], stalled_after_s: float = STALLED_AFTER_S) -> list[int]:
-        """Partitions that are behind and do not move."""
-        if self.waits_for:
-            return []
+    def stalled(self, lag: dict[int, int], stalled_after_s: float) -> list[int]:
+        """Partitions that are behind and do not move, and whose message waits for nothing that has a name."""
         now = self.clock()
+        self.moved_at = {partition: at for partition, at in self.moved_at.items() if partition in lag}
         for partition, behind in lag.items():
-            if not behind or partition not in self.moved_at:
+            if not behind or partition in self.waits or partition not in self.moved_at:
                 self.moved_at[partition] = now
         return [
             partition

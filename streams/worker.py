@@ -5,8 +5,9 @@ Each stage is a Faust app and a consumer group of its own, whatever process it r
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -17,9 +18,10 @@ from infra.settings import Settings, read_settings
 from streams.app import Broker, StageApp
 from streams.ask import Ask
 from streams.delivery import Delivery, Watcher, Wiring
+from streams.flight import Flight, Recorder, Unrecorded
 from streams.pulse import Pulse
 from streams.stages import STAGES, Stage
-from streams.topics import catalogue_end, make_topics, topic_ids
+from streams.topics import DAY_MS, catalogue_end, make_topics, topic_ids
 from streams.topology import row_of, source_topic
 from streams.watching import StageWatch
 
@@ -36,10 +38,14 @@ class Plan:
     watch: Mapping[str, Watcher]
     make_delivery: Callable[..., Delivery[Any]] = Delivery
     table: Mapping[str, Stage[Any]] = field(default_factory=lambda: STAGES)
+    recorder: Recorder = field(default_factory=Unrecorded)
 
 
-def main(stages: Sequence[str], run: str = "", profile: str = "") -> int:
-    """Run these stages on the services that run now, with the models of a profile; the exit status."""
+def main(stages: Sequence[str], run: str = "", profile: str = "", flight: Path | None = None) -> int:
+    """Run these stages on the services that run now, with the models of a profile; the exit status.
+
+    `flight`: where a supervisor looks for what was in hand when this process died.
+    """
     from streams.opening import open_worker  # here: it loads torch, which a worker on other engines does not need
 
     settings = read_settings()
@@ -50,10 +56,10 @@ def main(stages: Sequence[str], run: str = "", profile: str = "") -> int:
     opened = open_worker(settings, found, run, profile or settings.profile, metrics)
     opened.ask.catalogue_from = catalogue_end(settings, found.kafka)
     watch = {name: StageWatch(StageMetrics(metrics, name)) for name in stages}
-    apps = build(
-        Plan(stages, run, broker_of(settings, found.kafka, stages, run), watch, table=opened.table), opened.ask
-    )
-    pulse = Pulse(apps, watch)
+    broker = broker_of(settings, found.kafka, stages, run)
+    recorder = Flight(flight) if flight else Unrecorded()
+    apps = build(Plan(stages, run, broker, watch, table=opened.table, recorder=recorder), opened.ask)
+    pulse = Pulse(apps, watch, stores=stores_of(stages, opened.ask), stalled_after_s=settings.stalled_after_s)
     probes = ProbeServer(settings.probes_host, settings.probes_port, metrics, pulse.live, pulse.ready)
     address = probes.start()
     log.info("probes are up", extra={"address": address, "stages": ",".join(stages), "run": run})
@@ -61,6 +67,12 @@ def main(stages: Sequence[str], run: str = "", profile: str = "") -> int:
         return run_until_stopped(apps, pulse)
     finally:
         probes.stop()
+
+
+def stores_of(stages: Sequence[str], ask: Ask) -> dict[str, Callable[[], Awaitable[object]]]:
+    """What else must answer for these stages to be ready, by name."""
+    needed = any(row_of(name).stores or row_of(name).searches for name in stages)
+    return {"Milvus": lambda: asyncio.to_thread(ask.vectors.revision)} if needed else {}
 
 
 def build(plan: Plan, ask: Ask) -> list[StageApp[Any]]:
@@ -113,13 +125,14 @@ def broker_of(settings: Settings, bootstrap: str, stages: Sequence[str], run: st
     ids = topic_ids(sources, settings, bootstrap)
     scratch = settings.data / "faust"
     scratch.mkdir(parents=True, exist_ok=True)
-    return Broker(bootstrap, scratch, services.security(settings), topic_ids=ids)
+    kept_ms = settings.retention_days * DAY_MS
+    return Broker(bootstrap, scratch, services.security(settings), topic_ids=ids, state_kept_ms=kept_ms)
 
 
 def _stage_app(plan: Plan, name: str, ask: Ask) -> StageApp[Any]:
     row = row_of(name)
     outbox = _Outbox()
-    wiring = Wiring(row, plan.table[name], ask, outbox, plan.watch[name], plan.run)
+    wiring = Wiring(row, plan.table[name], ask, outbox, plan.watch[name], plan.run, recorder=plan.recorder)
     outbox.through = StageApp(wiring, plan.broker, plan.make_delivery)
     return outbox.through
 

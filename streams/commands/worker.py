@@ -1,13 +1,17 @@
 """``vitrine worker``."""
 
+from pathlib import Path
+
 import click
 
+from infra.errors import InfraError, NotRunning, ServiceRefused
 from infra.settings import read_settings
-from streams import topology
+from streams import cli, topology
 from streams.commands.words import models_found, profile_named
+from streams.supervision import EXIT_REFUSED, EXIT_UNAVAILABLE
 
 
-def _stages(_ctx: click.Context, _option: click.Parameter, given: str) -> tuple[str, ...]:
+def some_stages(_ctx: click.Context, _option: click.Parameter, given: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in given.split(",") if name.strip())
     for name in names:
         if name not in topology.STAGES:
@@ -16,19 +20,27 @@ def _stages(_ctx: click.Context, _option: click.Parameter, given: str) -> tuple[
 
 
 @click.command()
-@click.option("--stages", callback=_stages, default="", help="Some of the stages, with commas between [default: all].")
+@click.option("--stages", callback=some_stages, default="", help="Some of the stages, with commas [default: all].")
 @click.option("--run", default="", help="Read what was recorded, write only the topics and collections of this run.")
 @click.option("--profile", default="", help="Model profile [default: VITRINE_PROFILE].")
+@click.option("--flight", type=click.Path(dir_okay=False, path_type=Path), hidden=True)
 @click.pass_context
-def command(ctx: click.Context, stages: tuple[str, ...], run: str, profile: str) -> None:
+def command(ctx: click.Context, stages: tuple[str, ...], run: str, profile: str, flight: Path | None) -> None:
     """Run stages of the flow until stopped.
+
+    Nobody starts it again when it ends: vitrine run does that. Ends with 69 when a service does not answer, with 70
+    after a bug, with 75 when it stood still, with 78 when it cannot work as it is told to.
 
     \b
     Example: vitrine worker --stages transcriber,summarizer --profile demo
     """
-    profile_named(profile, read_settings())
-    from streams import worker  # here: it loads Faust and the models' libraries, which a wrong word need not wait for
+    try:
+        profile_named(profile, read_settings())
+        from streams import worker  # here: it loads Faust and the models' libraries, which a wrong word need not await
 
-    with models_found():
-        status = worker.main(stages=stages, run=run, profile=profile)
+        with models_found():
+            status = worker.main(stages=stages, run=run, profile=profile, flight=flight)
+    except InfraError as failure:
+        cli.tell(failure)
+        status = EXIT_UNAVAILABLE if isinstance(failure, NotRunning | ServiceRefused) else EXIT_REFUSED
     ctx.exit(status)

@@ -52,10 +52,10 @@ class Watch:
     def finished(self, record: Record, outcome: Outcome, envelope: Envelope | None) -> None:
         self.outcomes.append(outcome)
 
-    def waiting(self, dependency: str) -> None:
+    def waiting(self, dependency: str, partition: int) -> None:
         self.waited_for.append(dependency)
 
-    def going_on(self) -> None:
+    def going_on(self, partition: int) -> None:
         pass
 
     def at(self, point: str, record: Record) -> None:

@@ -49,10 +49,10 @@ class FaultWatch:
     def finished(self, record: Record, outcome: Outcome, envelope: Envelope | None) -> None:
         pass
 
-    def waiting(self, dependency: str) -> None:
+    def waiting(self, dependency: str, partition: int) -> None:
         print("waiting for", dependency, flush=True)
 
-    def going_on(self) -> None:
+    def going_on(self, partition: int) -> None:
         print("going on", flush=True)
 
 

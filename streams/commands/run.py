@@ -1,0 +1,55 @@
+"""``vitrine run``."""
+
+import signal
+import time
+from dataclasses import replace
+
+import click
+
+from infra.settings import read_settings
+from streams.commands.words import profile_named
+from streams.commands.worker import some_stages
+from streams.supervision import RestartPolicy
+from streams.supervisor import Orders, Supervisor
+
+CLI = ("-m", "streams.cli")
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+@click.command()
+@click.option("--workers", type=click.IntRange(1, 1000), default=1, show_default=True, help="Worker processes.")
+@click.option("--stages", callback=some_stages, default="", help="Some of the stages, with commas [default: all].")
+@click.option("--run", "name", default="", help="Write only the topics and collections of this run (a replay).")
+@click.option("--profile", default="", help="Model profile [default: VITRINE_PROFILE].")
+@click.option("--failures", type=click.IntRange(1), help="Give up after so many [default: VITRINE_FAILURES, 10].")
+@click.option("--within-min", type=click.FloatRange(0.01),
+              help="Failures of so many minutes count [default: VITRINE_FAILURES_WITHIN_MIN, 10].")  # fmt: skip
+@click.option("--tidy-every-h", type=click.FloatRange(0), default=1.0, show_default=True,
+              help="How often vitrine tidy runs; 0: never.")  # fmt: skip
+def command(stages: tuple[str, ...], name: str, profile: str, tidy_every_h: float, **given: float | None) -> None:
+    """Run workers, and start them again when they end.
+
+    Starts Kafka and Milvus too where they do not run; what it started ends with it, also when it is killed. Ctrl-C and
+    SIGTERM stop everything properly. A message that ends its worker three times becomes a gap or a dead letter
+    (Crashed). Ends with 1 when the workers fail again and again.
+
+    \b
+    Example: vitrine run --workers 2
+    """
+    settings = read_settings()
+    profile_named(profile, settings)
+    words = (*CLI, "worker", "--stages", ",".join(stages), "--run", name, "--profile", profile or settings.profile)
+    policy = RestartPolicy(
+        int(given["failures"] or settings.failures), 60 * (given["within_min"] or settings.failures_within_min)
+    )
+    tidy = (*CLI, "tidy") if tidy_every_h else ()
+    workers = f"run-{name}-worker" if name else "worker"
+    orders = Orders(words, int(given["workers"] or 1), workers, policy, tidy, 3600 * tidy_every_h)
+    supervisor = Supervisor(replace(settings, profile=profile or settings.profile), orders, _say)
+    for number in STOPS:
+        signal.signal(number, lambda *_: supervisor.stop.set())
+    supervisor.run()
+
+
+def _say(line: str) -> None:
+    click.echo(f"{time.strftime('%H:%M:%S')} {line}", err=True)
