@@ -27,6 +27,7 @@ COMMANDS = {
     "matches": ("matches", "Show the matches as they come."),
     "why": ("why", "Tell how a match came about."),
     "status": ("status", "Say for each room and stage how far it is."),
+    "deadletters": ("deadletters", "List the dead letters, show one, send it again, or drop it."),
     "topology": ("topology", "Print the flow as text, Mermaid or AsyncAPI."),
     "manifest": ("manifest", "Write the manifest of a published data set."),
     "prepare": ("prepare", "Make the transcripts, texts and visual tokens of a manifest of views."),

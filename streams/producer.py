@@ -56,8 +56,11 @@ class Producer:
 
     def send(self, envelope: Envelope, topic: str) -> None:
         """Hand one event to the client; `settle` makes sure of it. Raises `NotPublished`."""
-        key, value, headers = encode(envelope)
-        size = len(value or b"")
+        self.send_raw(topic, *encode(envelope))
+
+    def send_raw(self, topic: str, key: bytes | None, value: bytes | None, headers: dict[str, bytes]) -> None:
+        """The same for a record that is there already. Raises `NotPublished`."""
+        size = len(value or b"") + sum(map(len, headers.values()))
         if len(self._unsettled) >= MAX_UNSETTLED or self._unsettled_bytes + size > MAX_UNSETTLED_BYTES:
             self.settle()
         self._unsettled.append(self._enqueue(topic, key, value, list(headers.items())))
@@ -98,7 +101,7 @@ class Producer:
             self._client.close(timeout=1.0)
 
     def _enqueue(
-        self, topic: str, key: bytes, value: bytes | None, headers: list[tuple[str, bytes]]
+        self, topic: str, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]
     ) -> FutureRecordMetadata:
         away = False
         while True:

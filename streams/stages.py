@@ -184,7 +184,10 @@ STAGES: dict[str, Stage[Any]] = {
     for stage in (
         Stage("transcriber", (Segment, *_CONTROL), lambda key: Transcriber(StreamId(key)), transcribe, know_the_room),
         Stage(
-            "summarizer", (Transcript, ClosingTranscript, *_CONTROL), lambda key: Summarizer(StreamId(key)), summarize,
+            "summarizer",
+            (Transcript, ClosingTranscript, *_CONTROL),
+            lambda key: Summarizer(StreamId(key)),
+            summarize,
             know_the_room,
         ),
         Stage(
@@ -194,9 +197,7 @@ STAGES: dict[str, Stage[Any]] = {
             "product_encoder", (Visual, Summary, *_CONTROL), lambda key: ProductEncoder(StreamId(key)), encode_product
         ),
         Stage("catalog_encoder", (Product, ProductDeleted), lambda key: CatalogEncoder(ProductId(key)), encode_catalog),
-        Stage(
-            "matcher", (Embedding, *_CONTROL), lambda key: Matcher(StreamId(key)), match, know_the_room, segment_of
-        ),
+        Stage("matcher", (Embedding, *_CONTROL), lambda key: Matcher(StreamId(key)), match, know_the_room, segment_of),
     )
 }
 """By name, in the order of the flow."""

@@ -81,7 +81,8 @@ class Supervisor:
     say: Say
     stop: threading.Event = field(default_factory=threading.Event)
     clock: Callable[[], float] = time.monotonic
-    _seats: list[Seat] = field(default_factory=list)
+    seats: list[Seat] = field(default_factory=list)
+    """One for each worker."""
     _running: list[services.Running] = field(default_factory=list)
     _chore: children.Child | None = None
     _chore_at_s: float = 0.0
@@ -92,7 +93,7 @@ class Supervisor:
         self._folder = self.settings.data / "supervised"
         self._restarts = Restarts(self.orders.policy)
         names = [f"{self.orders.name}-{number + 1}" for number in range(self.orders.workers)]
-        self._seats = [Seat(name, at, self._folder / f"{name}.flight") for at, name in enumerate(names)]
+        self.seats = [Seat(name, at, self._folder / f"{name}.flight") for at, name in enumerate(names)]
 
     def run(self) -> None:
         """Raises `GaveUp`, or `infra.errors.InfraError` where the services or a worker cannot be started at all."""
@@ -106,7 +107,7 @@ class Supervisor:
 
     def _look(self) -> None:
         now_s = self.clock()
-        for seat in self._seats:
+        for seat in self.seats:
             if seat.child is None:
                 self._begin(seat, now_s)
             elif (status := seat.child.status()) is not None:
@@ -162,7 +163,7 @@ class Supervisor:
         )
 
     def _probe(self) -> None:
-        for seat in self._seats:
+        for seat in self.seats:
             if seat.child is None:
                 continue
             live = answer(seat.probes, "/live")
@@ -231,7 +232,7 @@ class Supervisor:
         try:
             yield
         finally:
-            own = [seat.child for seat in self._seats] + [self._chore]
+            own = [seat.child for seat in self.seats] + [self._chore]
             there = [child for child in own if child is not None]
             if there:
                 with ThreadPoolExecutor(len(there)) as pool:

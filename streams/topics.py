@@ -6,7 +6,7 @@ from infra import services
 from infra.kafka import admin
 from infra.settings import Settings
 from infra.topics import TopicSpec, ensure_topics
-from streams.topology import MAX_MESSAGE_BYTES, PRODUCTS, Keep, Topic, owned_topics
+from streams.topology import DEADLETTERS, HANDLED, MAX_MESSAGE_BYTES, PRODUCTS, Keep, Topic, owned_topics
 
 DAY_MS = 24 * 60 * 60 * 1000
 STATE_SEGMENT_BYTES = 16 * 1024 * 1024
@@ -44,8 +44,13 @@ def catalogue_end(settings: Settings, bootstrap: str) -> int:
         client.close()
 
 
+def days_kept(topic: Topic, settings: Settings) -> int:
+    """How long a topic keeps its records, where it does not keep them for ever."""
+    return settings.retention_days + (LETTERS_KEPT_DAYS_MORE if topic in (DEADLETTERS, HANDLED) else 0)
+
+
 def _spec(name: str, topic: Topic, settings: Settings) -> TopicSpec:
-    days = settings.retention_days + (LETTERS_KEPT_DAYS_MORE if topic.name.endswith("deadletters") else 0)
+    days = days_kept(topic, settings)
     config = {"cleanup.policy": topic.keep.value, "max.message.bytes": str(MAX_MESSAGE_BYTES)}
     if topic.keep is not Keep.LATEST_BY_KEY:
         config["retention.ms"] = str(days * DAY_MS)

@@ -77,6 +77,10 @@ PRODUCTS = Topic(
     "catalog.products", "product id", (Product,), "product pages; a tombstone deletes", Keep.LATEST_BY_KEY, True
 )
 DEADLETTERS = Topic("live.deadletters", "original key", (), "anything undecodable or impossible, with its reason")
+HANDLED = Topic(
+    "live.deadletters.handled", "letter's id and attempt", (), "which dead letters were replayed or dropped",
+    Keep.LATEST_WHILE_RETAINED, internal=True,
+)  # fmt: skip
 
 FLOW = (
     StageRow("transcriber", SEGMENTS, TRANSCRIPTS, recorded_input=True),
@@ -128,5 +132,5 @@ def source_topic(row: StageRow, run: str = "") -> str:
 def owned_topics(run: str = "") -> dict[str, Topic]:
     """Every topic that production, or a named run, writes to."""
     recorded = {row.reads.name for row in FLOW if row.recorded_input} if run else set()
-    topics = [*TOPICS, *(row.state for row in FLOW)]
+    topics = [*TOPICS, HANDLED, *(row.state for row in FLOW)]
     return {topic_name(topic, run): topic for topic in topics if topic.name not in recorded}

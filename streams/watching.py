@@ -18,6 +18,7 @@ from streams.envelope import Envelope, Record
 
 log = logging.getLogger(__name__)
 
+
 @dataclass(slots=True)
 class StageWatch:
     """One stage's `streams.delivery.Watcher`."""

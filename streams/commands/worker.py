@@ -28,8 +28,8 @@ def some_stages(_ctx: click.Context, _option: click.Parameter, given: str) -> tu
 def command(ctx: click.Context, stages: tuple[str, ...], run: str, profile: str, flight: Path | None) -> None:
     """Run stages of the flow until stopped.
 
-    Nobody starts it again when it ends: vitrine run does that. Ends with 69 when a service does not answer, with 70
-    after a bug, with 75 when it stood still, with 78 when it cannot work as it is told to.
+    Nobody starts it again when it ends: vitrine run does that. Ends with 70 after a bug, with 75 when it was behind and
+    stood still.
 
     \b
     Example: vitrine worker --stages transcriber,summarizer --profile demo
@@ -41,6 +41,8 @@ def command(ctx: click.Context, stages: tuple[str, ...], run: str, profile: str,
         with models_found():
             status = worker.main(stages=stages, run=run, profile=profile, flight=flight)
     except InfraError as failure:
+        if flight is None:
+            raise
         cli.tell(failure)
         status = EXIT_UNAVAILABLE if isinstance(failure, NotRunning | ServiceRefused) else EXIT_REFUSED
     ctx.exit(status)

@@ -18,9 +18,9 @@ class FakeTopic:
     committed: int = 0
     """The offset that a new consumer of the group begins at."""
 
-    def append(self, message: Message) -> None:
+    def append(self, message: Message, at_ms: int = 0) -> None:
         key, value, headers = message
-        self.records.append(Record(self.name, 0, len(self.records), key, value, headers, 0))
+        self.records.append(Record(self.name, 0, len(self.records), key, value, headers, at_ms))
 
 
 @dataclass(slots=True)

@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 
 from infra import starved
-from infra.settings import Settings, read_settings
+from infra.settings import read_settings
 from streams.flight import BOOK, read_book
 from streams.supervision import EXIT_REFUSED, EXIT_UNAVAILABLE, RestartPolicy
 from streams.supervisor import GaveUp, Orders, Supervisor
 
-pytestmark = pytest.mark.hermetic
+pytestmark = pytest.mark.broker
 ROOT = Path(__file__).parents[2]
 
 SCRIPT = """
@@ -80,7 +80,8 @@ def supervised(folder: Path, body: str, **orders: object) -> Iterator[Rig]:
     environ = {"VITRINE_DATA": str(folder), "VITRINE_KAFKA": "127.0.0.1:9", "VITRINE_MILVUS": "http://127.0.0.1:9"}
     quick = RestartPolicy(failures=4, first_wait_s=0.01, longest_wait_s=0.02)
     told = replace(Orders(script(folder, body), policy=quick), **orders)  # type: ignore[arg-type]
-    rig = Rig(Supervisor(read_settings(environ), told, lambda line: rig.said.append(line)), folder)
+    rig = Rig(Supervisor(read_settings(environ), told, print), folder)
+    rig.supervisor.say = rig.said.append
     thread = threading.Thread(target=rig.run)
     thread.start()
     try:
@@ -207,5 +208,3 @@ def test_a_kill_by_the_kernel_is_told_from_one_by_a_person(tmp_path: Path) -> No
     (tmp_path / "memory.events").write_text("low 0\nhigh 3\noom 2\noom_kill 2\noom_group_kill 0\n")
     assert starved.kills((tmp_path / "none", tmp_path / "memory.events")) == 2
     assert starved.kills((tmp_path / "none",)) == 0
-
-

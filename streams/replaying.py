@@ -1,0 +1,107 @@
+"""dead letter → the message that is sent again: the original where it is still kept, else what the letter holds.
+
+What one would get wrong: everything that was made from the message has been dropped as seen before ever since, and a
+plain copy would be too. So it carries how often it was replayed (``ce_replay``), which goes on to all that is made from
+it, and each stage handles it on a state of its own (`streams/delivery.py`). The number comes from the letter: the same
+letter sent twice has the same number and is a duplicate; a letter that came of a replay has a higher one.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from infra.errors import InfraError
+from schemas.product import Product
+from schemas.reasons import Reason
+from schemas.segment import Segment
+from streams.deadletters import UNKNOWN, Letter
+from streams.envelope import MAX_REPLAYS, REPLAY, REPLAY_OF, Record
+from streams.plain import plain
+from streams.topology import DEADLETTERS, PRODUCTS, SEGMENTS, TOPICS
+from streams.why import MAX_STEPS
+
+Lookup = Callable[[str], Record | None]
+"""A position → the record there, None where it is no longer kept."""
+OURS = (f"ce_{REPLAY}", REPLAY_OF)
+
+
+class NotReplayable(InfraError):
+    """Sending this letter's message again would do nothing, or harm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A record as it is sent again."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: dict[str, bytes]
+
+
+def again(letter: Letter, at: Lookup, newest_product: Callable[[bytes], int | None]) -> Again:
+    """The message of a letter, to be sent again. `newest_product`: the offset of a key's newest record.
+
+    Raises `NotReplayable`.
+    """
+    if letter.reason == Reason.CONFLICT:
+        raise _refused(letter, "the first content under this id counts and has its own answer",
+                       "push it under a sequence or a stream id of its own")  # fmt: skip
+    if letter.attempt >= MAX_REPLAYS:
+        raise _refused(letter, f"it was replayed {MAX_REPLAYS} times", "vitrine deadletters drop ID")
+    kind = letter.record.headers.get("ce_type", b"").decode(errors="replace")
+    found = _segment(letter, at) if kind == Segment.ce_type else _as_it_was(letter)
+    if kind == Product.ce_type:
+        _must_be_newest(letter, newest_product)
+    counted = {f"ce_{REPLAY}": str(letter.attempt + 1).encode(), REPLAY_OF: letter.id.encode()}
+    own = {name: said for name, said in found.headers.items() if name not in OURS}
+    return Again(found.topic, found.key, found.value, own | counted)
+
+
+def _segment(letter: Letter, at: Lookup) -> Again:
+    """The original from its topic; where that is gone, its bytes from the letter, or where the letter says they lie."""
+    original = _original(letter, at)
+    if original is not None:
+        return Again(SEGMENTS.name, original.key, original.value, dict(original.headers))
+    if not letter.record.value and letter.reference is None and letter.reason != Reason.EMPTY:
+        raise _refused(letter, "its bytes are kept no longer", "push the segment again under a stream id of its own")
+    return Again(SEGMENTS.name, letter.record.key, letter.record.value, letter.headers)
+
+
+def _original(letter: Letter, at: Lookup) -> Record | None:
+    """Walk back from where the letter was made to the segment itself."""
+    waiting, seen = deque([letter.origin]), set[str]()
+    wanted = letter.record.headers.get("ce_id", b"")
+    while waiting and len(seen) < MAX_STEPS:
+        position = waiting.popleft()
+        if position in seen or position == UNKNOWN:
+            continue
+        seen.add(position)
+        record = at(position)
+        if record is None:
+            continue
+        if record.topic == SEGMENTS.name and record.headers.get("ce_id") == wanted:
+            return record
+        waiting.extend(filter(None, record.headers.get("ce_origin", b"").decode(errors="replace").split(",")))
+    return None
+
+
+def _as_it_was(letter: Letter) -> Again:
+    """Key, value and headers of a letter that is the message itself."""
+    topic = letter.origin.partition("/")[0]
+    if topic == DEADLETTERS.name or topic not in {each.name for each in TOPICS}:
+        raise _refused(letter, "it does not say from which topic of the flow it came",
+                       "vitrine deadletters show ID prints all that it says")  # fmt: skip
+    return Again(topic, letter.record.key, letter.record.value, letter.headers)
+
+
+def _must_be_newest(letter: Letter, newest_product: Callable[[bytes], int | None]) -> None:
+    newest = newest_product(letter.record.key or b"")
+    offset = int(letter.origin.rpartition("/")[2])
+    if letter.origin.startswith(f"{PRODUCTS.name}/") and newest is not None and newest > offset:
+        raise _refused(letter, "a newer version of this product has come since, which this one would undo",
+                       "vitrine deadletters drop ID")  # fmt: skip
+
+
+def _refused(letter: Letter, why: str, remedy: str) -> NotReplayable:
+    return NotReplayable(f"{plain(letter.id)} ({letter.reason}) is not replayed: {why}", remedy=remedy)
