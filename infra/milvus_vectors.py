@@ -28,6 +28,7 @@ AWAY, NOT_LOADED = 2, 101  # MilvusException.code: no connection; released, as a
 TRIES = 3
 PAUSE_S = 0.3
 LIVE_ROWS_UNTIL_FLUSH = 2_000
+CATALOGUE_ROWS_UNTIL_FLUSH = 500
 CALL_WITHIN_S = 30.0
 
 
@@ -49,11 +50,13 @@ class Place:
 class MilvusVectors:
     """A :class:`infra.vectors.VectorStore`. Made without any I/O; the first call connects and makes what is missing."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, clock: Callable[[], float] = time.time) -> None:
         self._place = place
+        self._clock = clock
         self._client: MilvusClient | None = None
         self._connecting = threading.Lock()
         self._unflushed = 0
+        self._catalogue_unflushed = 0
 
     def replace_product(self, product_id: str, rows: Sequence[CatalogueRow]) -> None:
         """New rows first, then those that are no more: in between the product has too many rows, never too few."""
@@ -64,22 +67,26 @@ class MilvusVectors:
             self._call(lambda client: client.upsert(catalogue, records, timeout=CALL_WITHIN_S))
             gone += f" and row_key not in {_listed(key(row.row) for row in rows)}"
         self._call(lambda client: client.delete(catalogue, filter=gone, timeout=CALL_WITHIN_S))
+        self._catalogue_unflushed += max(1, len(records))
+        if self._catalogue_unflushed >= CATALOGUE_ROWS_UNTIL_FLUSH:
+            self._catalogue_unflushed = 0
+            self._flush(catalogue)
 
     def put_live(self, rows: Sequence[LiveRow]) -> None:
-        records = [_live_record(row) for row in rows]
+        records = [_live_record(row, int(self._clock())) for row in rows]
         live = self._place.collection("live")
         if records:
             self._call(lambda client: client.upsert(live, records, timeout=CALL_WITHIN_S))
             self._unflushed += len(records)
         if self._unflushed >= LIVE_ROWS_UNTIL_FLUSH:
             self._unflushed = 0
-            self._call(lambda client: client.flush(live, timeout=CALL_WITHIN_S))
+            self._flush(live)
 
     def delete_stream(self, stream_id: str) -> None:
         self._delete_live(f'stream_key == "{key(stream_id)}"')
 
     def expire_live(self, older_than_s: float) -> None:
-        self._delete_live(f"written_s < {int(time.time() - older_than_s)}")
+        self._delete_live(f"written_s < {int(self._clock() - older_than_s)}")
 
     def live(self, stream_id: str) -> list[LiveRow]:
         fields = ["segment_id", "stream_id", "sequence", "start_ms", "vector"]
@@ -266,7 +273,7 @@ def _catalogue_row(entity: dict[str, object]) -> CatalogueRow:
     )
 
 
-def _live_record(row: LiveRow) -> Record:
+def _live_record(row: LiveRow, written_s: int) -> Record:
     return {
         "segment_key": key(row.segment_id),
         "stream_key": key(row.stream_id),
@@ -274,7 +281,7 @@ def _live_record(row: LiveRow) -> Record:
         "stream_id": row.stream_id,
         "sequence": row.sequence,
         "start_ms": row.start_ms,
-        "written_s": int(time.time()),
+        "written_s": written_s,
         "vector": list(row.vector),
     }
 

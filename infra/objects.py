@@ -8,11 +8,14 @@ its sha256 and its size are those promised.
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 from urllib.parse import unquote, urlsplit
 
 import fsspec
@@ -22,6 +25,8 @@ from schemas.reasons import Reason
 from schemas.reference import Reference
 
 LOCAL = ("", "file", "local")
+RENEWED_AFTER_S = 24 * 3600.0
+"""An object that is put again when it is older is written anew, so that it expires by its last use."""
 MAX_BYTES = 512 * 1024 * 1024
 """Of one object; a segment of 60 s at 50 Mbit/s has 375 MB."""
 
@@ -69,15 +74,24 @@ def place(uri: str) -> Place:
     return Place(parts.scheme, parts.netloc, path)
 
 
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What was removed, or would be."""
+
+    objects: int = 0
+    size_bytes: int = 0
+
+
 class ObjectStore:
     """Writes below one root and reads from several. Made without I/O."""
 
-    def __init__(self, root: str, readable: Sequence[str] = ()) -> None:
+    def __init__(self, root: str, readable: Sequence[str] = (), clock: Callable[[], float] = time.time) -> None:
         self._root = place(root)
+        self._clock = clock
         self._readable = tuple({self._root: None, **{place(each): None for each in readable}})
 
     def put(self, data: bytes) -> Reference:
-        """Keep the bytes under their sha256: the same bytes give the same reference, and are written once.
+        """Keep the bytes under their sha256: the same bytes give the same reference, and are written once a day.
 
         Raises :class:`infra.errors.DependencyDown` when the store cannot be written.
         """
@@ -85,7 +99,8 @@ class ObjectStore:
         target = Place(self._root.scheme, self._root.authority, self._root.path / digest[:2] / digest)
         try:
             files, path = fsspec.core.url_to_fs(target.uri)
-            if not (files.exists(path) and files.size(path) == len(data)):
+            there = files.info(path) if files.exists(path) else {}
+            if there.get("size") != len(data) or _written_s(there) < self._clock() - RENEWED_AFTER_S:
                 self._write(target, data)
         except (OSError, ImportError) as failure:
             raise DependencyDown(
@@ -113,17 +128,32 @@ class ObjectStore:
             )
         return data
 
-    def expire(self, older_than_s: float) -> int:
-        """Delete the objects of this store that were written longer ago; how many. Only local ones: elsewhere a
-        lifecycle rule of the bucket does it."""
-        if self._root.scheme != "file":
-            return 0
-        limit, gone = time.time() - older_than_s, 0
-        for file in Path(self._root.path).glob("??/*"):
-            if file.is_file() and file.stat().st_mtime < limit:
-                file.unlink(missing_ok=True)
-                gone += 1
-        return gone
+    def expire(self, older_than_s: float, keep: Collection[str] = (), *, dry_run: bool = False) -> Swept:
+        """Delete the objects of this store that were last put longer ago, but those whose sha256 is to be kept.
+
+        Raises :class:`infra.errors.DependencyDown`.
+        """
+        limit = self._clock() - older_than_s
+        return self._sweep(lambda digest, written_s: written_s < limit and digest not in keep, dry_run=dry_run)
+
+    def remove(self, digests: Collection[str], *, dry_run: bool = False) -> Swept:
+        """Delete these objects of this store, by their sha256. Raises :class:`infra.errors.DependencyDown`."""
+        return self._sweep(lambda digest, _: digest in digests, dry_run=dry_run)
+
+    def _sweep(self, goes: Callable[[str, float], bool], *, dry_run: bool) -> Swept:
+        count = size = 0
+        try:
+            files, root = fsspec.core.url_to_fs(self._root.uri)
+            for entry in _kept(files, root):
+                if goes(PurePosixPath(entry["name"]).name, _written_s(entry)):
+                    count, size = count + 1, size + int(entry["size"] or 0)
+                    if not dry_run:
+                        files.rm_file(entry["name"])
+        except (OSError, ImportError) as failure:
+            raise DependencyDown(
+                f"objects in {self._root.uri} cannot be removed: {failure}", remedy="look at VITRINE_OBJECTS"
+            ) from failure
+        return Swept(count, size)
 
     def _allowed(self, dataref: str) -> Place:
         found = place(dataref)
@@ -145,6 +175,7 @@ class ObjectStore:
         file.parent.mkdir(parents=True, exist_ok=True)
         fresh = file.with_name(f".{file.name}.{time.monotonic_ns()}")
         fresh.write_bytes(data)
+        os.utime(fresh, (self._clock(), self._clock()))
         fresh.replace(file)
 
     def _read(self, found: Place, limit: int) -> bytes:
@@ -159,6 +190,28 @@ class ObjectStore:
             raise DependencyDown(
                 f"{_shown(found.uri)} cannot be read: {failure}", remedy="it is tried again"
             ) from failure
+
+
+def _kept(files: fsspec.AbstractFileSystem, root: str) -> Iterator[dict[str, Any]]:
+    """The objects below a root; not its other folders, such as the catalogue's, nor what is being written."""
+    if not files.exists(root):
+        return
+    for folder in files.ls(root, detail=True, refresh=True):
+        if folder["type"] == "directory" and re.fullmatch("[0-9a-f]{2}", PurePosixPath(folder["name"]).name):
+            for entry in files.ls(folder["name"], detail=True, refresh=True):
+                if entry["type"] == "file" and re.fullmatch("[0-9a-f]{64}", PurePosixPath(entry["name"]).name):
+                    yield entry
+
+
+def _written_s(entry: dict[str, Any]) -> float:
+    """When an object was written, in epoch seconds, as the file systems of fsspec name it; 0: it does not say."""
+    for name in ("mtime", "LastModified", "last_modified", "updated", "created"):
+        at = entry.get(name)
+        if isinstance(at, datetime):
+            return at.timestamp()
+        if isinstance(at, int | float):
+            return float(at)
+    return 0.0
 
 
 def _shown(uri: str) -> str:

@@ -28,6 +28,11 @@ COMMANDS = {
     "why": ("why", "Tell how a match came about."),
     "status": ("status", "Say for each room and stage how far it is."),
     "deadletters": ("deadletters", "List the dead letters, show one, send it again, or drop it."),
+    "tidy": (
+        "tidy",
+        "Remove what is older than VITRINE_RETENTION_DAYS: records, objects, live rows, folders, logs.",
+    ),
+    "forget": ("forget", "Remove a stream everywhere, and say what is left of it where, and until when."),
     "topology": ("topology", "Print the flow as text, Mermaid or AsyncAPI."),
     "manifest": ("manifest", "Write the manifest of a published data set."),
     "prepare": ("prepare", "Make the transcripts, texts and visual tokens of a manifest of views."),

@@ -58,12 +58,22 @@ class Producer:
         """Hand one event to the client; `settle` makes sure of it. Raises `NotPublished`."""
         self.send_raw(topic, *encode(envelope))
 
-    def send_raw(self, topic: str, key: bytes | None, value: bytes | None, headers: dict[str, bytes]) -> None:
-        """The same for a record that is there already. Raises `NotPublished`."""
+    def send_raw(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: dict[str, bytes],
+        partition: int | None = None,
+    ) -> None:
+        """The same for a record that is there already; to a partition, or where its key belongs.
+
+        Raises `NotPublished`.
+        """
         size = len(value or b"") + sum(map(len, headers.values()))
         if len(self._unsettled) >= MAX_UNSETTLED or self._unsettled_bytes + size > MAX_UNSETTLED_BYTES:
             self.settle()
-        self._unsettled.append(self._enqueue(topic, key, value, list(headers.items())))
+        self._unsettled.append(self._enqueue(topic, key, value, list(headers.items()), partition))
         self._unsettled_bytes += size
 
     def settle(self) -> None:
@@ -101,12 +111,17 @@ class Producer:
             self._client.close(timeout=1.0)
 
     def _enqueue(
-        self, topic: str, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: list[tuple[str, bytes]],
+        partition: int | None,
     ) -> FutureRecordMetadata:
         away = False
         while True:
             try:
-                return self._client.send(topic, value=value, key=key, headers=headers)
+                return self._client.send(topic, value=value, key=key, headers=headers, partition=partition)
             except KafkaTimeoutError:  # the topic's partitions are not known yet: nothing was enqueued
                 away = self._tell(away)
             except KafkaError as refused:

@@ -47,6 +47,11 @@ class Reader:
         self._client = client
         self._address = address
 
+    def topics(self) -> set[str]:
+        """The names of all topics."""
+        with _Answering(self._address):
+            return set(self._client.topics())
+
     def stretches(self, topic: str, since_ms: int | None = None) -> list[Stretch]:
         """What a topic holds now, for each partition; only what was written since then (epoch ms), where given."""
         parts = self._partitions(topic)

@@ -126,7 +126,7 @@ def look_at_rooms(reader: Reader, since_ms: int, run: str = "") -> list[RoomStat
 
 def look_at_stages(reader: Reader, settings: Settings, now_ms: int, run: str = "") -> list[StageStatus]:
     """Every stage's lag and silence."""
-    committed = _committed(settings, run)
+    committed = committed_offsets(settings, run)
     return [_stage(reader, row, committed.get(row.stage, {}), now_ms, run) for row in FLOW]
 
 
@@ -162,7 +162,7 @@ def _tails(stretches: Iterable[Stretch], length: int) -> list[Stretch]:
     return [Stretch(s.topic, s.partition, max(s.start, s.end - length), s.end) for s in stretches]
 
 
-def _committed(settings: Settings, run: str) -> dict[str, dict[int, int]]:
+def committed_offsets(settings: Settings, run: str) -> dict[str, dict[int, int]]:
     """Stage → partition → the offset that its group will read next."""
     address = settings.kafka or services.find(settings).kafka
     groups = {group_id(row.stage, run): row for row in FLOW}

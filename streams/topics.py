@@ -1,11 +1,16 @@
 """Topology → topics on a broker, with partitions, retention, compaction and message size; and Kafka's ids of them."""
 
+from collections.abc import Iterable
+
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
 
 from infra import services
+from infra.errors import ServiceRefused
 from infra.kafka import admin
 from infra.settings import Settings
 from infra.topics import TopicSpec, ensure_topics
+from streams.reading import Stretch
 from streams.topology import DEADLETTERS, HANDLED, MAX_MESSAGE_BYTES, PRODUCTS, Keep, Topic, owned_topics
 
 DAY_MS = 24 * 60 * 60 * 1000
@@ -40,6 +45,23 @@ def catalogue_end(settings: Settings, bootstrap: str) -> int:
     client = KafkaConsumer(bootstrap_servers=bootstrap.split(","), **services.security(settings).options())
     try:
         return int(client.end_offsets([place])[place]) - 1
+    finally:
+        client.close()
+
+
+def delete_before(stretches: Iterable[Stretch], settings: Settings, bootstrap: str) -> None:
+    """Move the beginning of each partition to the end of its stretch: what lies before is gone.
+
+    Raises :class:`infra.errors.ServiceRefused`.
+    """
+    before = {TopicPartition(stretch.topic, stretch.partition): stretch.end for stretch in stretches}
+    if not before:
+        return
+    client = admin(bootstrap, services.security(settings))
+    try:
+        client.delete_records(before)
+    except KafkaError as failure:
+        raise ServiceRefused(f"Kafka would not delete old records: {failure}", remedy="look at the rights") from failure
     finally:
         client.close()
 

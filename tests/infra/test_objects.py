@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.errors import DependencyDown
-from infra.objects import ObjectStore, Refused, place
+from infra.objects import RENEWED_AFTER_S, ObjectStore, Refused, Swept, place
 from schemas.reasons import Reason
 from schemas.reference import Reference
 
@@ -113,9 +113,39 @@ def test_a_store_that_cannot_be_written_is_down_and_not_a_bad_message(tmp_path: 
 
 def test_objects_expire_by_the_time_of_their_writing(store: ObjectStore) -> None:
     kept = store.put(MEDIA)
-    assert store.expire(3600) == 0
-    assert store.expire(-3600) == 1
+    assert store.expire(3600) == Swept()
+    assert store.expire(-3600, dry_run=True) == Swept(1, len(MEDIA))
+    assert store.expire(-3600, keep={kept.sha256}) == Swept()
+    assert store.get(kept) == MEDIA
+    assert store.expire(-3600) == Swept(1, len(MEDIA))
     assert refusal(store, kept) is Reason.MISSING
+
+
+def test_an_object_that_is_put_again_later_expires_by_its_last_use(tmp_path: Path) -> None:
+    now_s = [1_000_000.0]
+    store = ObjectStore(str(tmp_path / "objects"), clock=lambda: now_s[0])
+    kept = store.put(MEDIA)
+    once = store.put(b"only once")
+    now_s[0] += 2 * RENEWED_AFTER_S
+    assert store.put(MEDIA) == kept
+    assert store.expire(RENEWED_AFTER_S) == Swept(1, 9)
+    assert store.get(kept) == MEDIA
+    assert refusal(store, once) is Reason.MISSING
+
+
+def test_what_lies_beside_the_objects_never_expires(store: ObjectStore, tmp_path: Path) -> None:
+    beside = ObjectStore(str(tmp_path / "objects" / "catalogue")).put(MEDIA)
+    (tmp_path / "objects" / "notes").write_bytes(MEDIA)
+    store.put(MEDIA)
+    assert store.expire(-3600) == Swept(1, len(MEDIA))
+    assert store.get(beside) == MEDIA
+
+
+def test_objects_are_removed_by_their_name(store: ObjectStore) -> None:
+    kept, gone = store.put(MEDIA), store.put(b"gone")
+    assert store.remove({gone.sha256, "0" * 64}) == Swept(1, 4)
+    assert store.get(kept) == MEDIA
+    assert refusal(store, gone) is Reason.MISSING
 
 
 def test_a_store_in_another_file_system_keeps_the_same_promises() -> None:
@@ -124,6 +154,9 @@ def test_a_store_in_another_file_system_keeps_the_same_promises() -> None:
     assert store.get(kept) == MEDIA
     assert refusal(store, reference("memory://bucket/objects/../secret")) is Reason.FORBIDDEN
     assert refusal(store, reference("memory://bucket/objects/none")) is Reason.MISSING
+    assert store.expire(3600) == Swept()
+    assert store.expire(-3600) == Swept(1, len(MEDIA))
+    assert refusal(store, kept) is Reason.MISSING
 
 
 @given(st.text(max_size=40))

@@ -1,0 +1,83 @@
+"""Live rows of every run and space in one Milvus: what there is, and the removal of what is old or of one stream.
+
+What one would get wrong: retention knows neither the profile nor the runs that there were, so it goes by the names of
+the collections; and a removal shrinks nothing until the rows that stay are flushed, which is when Milvus Lite compacts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pymilvus import MilvusClient, MilvusException
+
+from infra import milvus
+from infra.errors import NotRunning
+from infra.vectors import key
+
+CALL_WITHIN_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRows:
+    """The live collections of one server. Each method raises :class:`infra.errors.NotRunning` when it is away."""
+
+    uri: str
+    token: str = ""
+
+    def written_before(self, written_s: int) -> dict[str, int]:
+        """Collection → rows that were written before this moment (epoch seconds)."""
+        return self._count(f"written_s < {written_s}")
+
+    def of_stream(self, stream_id: str) -> dict[str, int]:
+        """Collection → rows of a stream."""
+        return self._count(_of(stream_id))
+
+    def expire(self, written_s: int) -> int:
+        """Delete the rows that were written before this moment; how many."""
+        return self._delete(f"written_s < {written_s}")
+
+    def forget(self, stream_id: str) -> int:
+        """Delete the rows of a stream; how many."""
+        return self._delete(_of(stream_id))
+
+    def _count(self, which: str) -> dict[str, int]:
+        with self._client() as client:
+            return {name: _counted(client, name, which) for name in _names(client)}
+
+    def _delete(self, which: str) -> int:
+        gone = 0
+        with self._client() as client:
+            for name in _names(client):
+                if count := _counted(client, name, which):
+                    client.delete(name, filter=which, timeout=CALL_WITHIN_S)
+                    client.flush(name, timeout=CALL_WITHIN_S)
+                    gone += count
+        return gone
+
+    @contextmanager
+    def _client(self) -> Iterator[MilvusClient]:
+        client = milvus.connect(self.uri, self.token)
+        try:
+            yield client
+        except MilvusException as failure:
+            raise NotRunning(f"Milvus at {self.uri} does not answer: {failure}", remedy="vitrine doctor") from failure
+        finally:
+            client.close()
+
+
+def _names(client: MilvusClient) -> list[str]:
+    return sorted(name for name in client.list_collections() if name.startswith("vitrine_") and name.endswith("_live"))
+
+
+def _counted(client: MilvusClient, name: str, which: str) -> int:
+    client.load_collection(name, timeout=CALL_WITHIN_S)
+    counted = client.query(
+        name, filter=which, output_fields=["count(*)"], timeout=CALL_WITHIN_S, consistency_level="Strong"
+    )
+    return int(counted[0]["count(*)"])
+
+
+def _of(stream_id: str) -> str:
+    return f'stream_key == "{key(stream_id)}"'
