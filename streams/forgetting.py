@@ -1,9 +1,9 @@
 """A stream removed everywhere, and a search that says what is left of it, where, and until when.
 
-What one would get wrong: Kafka removes no single record from a partition that streams share. What can be removed at once
-is removed: live rows, objects and evidence, the stages' snapshots, notes about dead letters, and those records at the
-beginning of a partition before which nothing else is kept. The rest stays until its topic lets it go, and that time is
-told. An object that another stream has too (the same bytes) stays, and is counted.
+What one would get wrong: Kafka removes no single record from a partition that streams share. What can go at once goes:
+live rows, objects and evidence, the stages' snapshots, notes about dead letters, and those records at the beginning of
+a partition before which nothing else is kept. The rest stays until its topic lets it go, and that time is told. An
+object that another stream has too (the same bytes) stays, and is counted.
 """
 
 import re

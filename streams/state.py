@@ -116,6 +116,10 @@ class PartitionStates(Generic[S]):
         self._writer = writer
         self._slots: dict[str, Slot[S]] = {}
 
+    def __len__(self) -> int:
+        """How many are in memory."""
+        return len(self._slots)
+
     async def load(self) -> int:
         """Read the snapshots back; the number of streams found.
 

@@ -49,6 +49,8 @@ class Tidying:
     found: services.Services
     dry_run: bool = False
     clock: Callable[[], float] = time.time
+    day_ms: int = DAY_MS
+    """Shorter where a day is played in small."""
 
     def all(self) -> Iterator[Removed]:
         """Every store, one after the other. Raises :class:`infra.errors.InfraError` where one does not answer."""
@@ -110,14 +112,14 @@ class Tidying:
                 yield from letters(self.reader, Wanted(handled=True), run)
 
     def _old(self, topic: Topic, name: str, finished: Mapping[tuple[str, int], int]) -> list[Stretch]:
-        since_ms = int(self.clock() * 1000) - days_kept(topic, self.settings) * DAY_MS
+        since_ms = int(self.clock() * 1000) - days_kept(topic, self.settings) * self.day_ms
         young = {stretch.partition: stretch.start for stretch in self.reader.stretches(name, since_ms)}
         ends = ((whole, min(young[whole.partition], finished.get((name, whole.partition), whole.end)))
                 for whole in self.reader.stretches(name))  # fmt: skip
         return [Stretch(name, whole.partition, whole.start, end) for whole, end in ends if end > whole.start]
 
     def _kept_s(self) -> float:
-        return (self.settings.retention_days + DAYS_MORE) * DAY_MS / 1000
+        return (self.settings.retention_days + DAYS_MORE) * self.day_ms / 1000
 
 
 def runs(topics: Iterable[str]) -> list[str]:

@@ -47,9 +47,11 @@ class FakeOutbox:
 
     topics: dict[str, FakeTopic] = field(default_factory=dict)
     down_for: int = 0
+    now_ms: int = 0
+    """What the broker stamps records with."""
 
     async def publish(self, topic: str, key: bytes | None, value: bytes | None, headers: dict[str, bytes]) -> None:
         if self.down_for:
             self.down_for -= 1
             raise DependencyDown("the fake broker is away")
-        self.topics.setdefault(topic, FakeTopic(topic)).append((key, value, headers))
+        self.topics.setdefault(topic, FakeTopic(topic)).append((key, value, headers), self.now_ms)

@@ -16,8 +16,6 @@ from streams.topology import FLOW, StageRow, source_topic
 from tests.agents.playing import fake_ask
 from tests.fakes.log import FakeOutbox, FakeSnapshots, FakeTopic, Message
 
-KEPT_MS = 7 * 24 * 3_600_000
-
 
 class Killed(Exception):
     """Stands for SIGKILL: nothing after it runs."""
@@ -29,10 +27,9 @@ class Mortal:
 
     stage: str
     kill: Callable[[str, str], bool] = lambda _stage, _point: False
-    outcomes: list[Outcome] = field(default_factory=list)
 
     def finished(self, record: Record, outcome: Outcome, envelope: Envelope | None) -> None:
-        self.outcomes.append(outcome)
+        """Nothing is counted."""
 
     def waiting(self, dependency: str, partition: int) -> None:
         raise AssertionError(dependency)
@@ -52,6 +49,8 @@ class MemoryFlow:
     ask: Ask = field(default_factory=fake_ask)
     kill: Callable[[str, str], bool] = lambda _stage, _point: False
     recorder: Recorder = field(default_factory=Unrecorded)
+    kept_ms: int | None = None
+    """Streams that were silent for longer are forgotten."""
     outbox: FakeOutbox = field(default_factory=FakeOutbox)
     read: dict[str, int] = field(default_factory=dict)
     snapshots: dict[str, FakeSnapshots] = field(default_factory=lambda: {row.stage: FakeSnapshots() for row in FLOW})
@@ -59,9 +58,9 @@ class MemoryFlow:
     watchers: dict[str, Mortal] = field(default_factory=dict)
     boots: int = 0
 
-    def push(self, topic: str, message: Message, at_ms: int = 0) -> Record:
+    def push(self, topic: str, message: Message) -> Record:
         """Append a record as a producer does."""
-        self.topic(topic).append(message, at_ms)
+        self.topic(topic).append(message, self.outbox.now_ms)
         return self.topic(topic).records[-1]
 
     def topic(self, name: str) -> FakeTopic:
@@ -105,7 +104,7 @@ class MemoryFlow:
         self.boots += 1
         stage = STAGES[row.stage]
         source = Source(source_topic(row), "id", 0)
-        states = PartitionStates(stage.begin, source, self.snapshots[row.stage], f"boot-{self.boots}", KEPT_MS)
+        states = PartitionStates(stage.begin, source, self.snapshots[row.stage], f"boot-{self.boots}", self.kept_ms)
         asyncio.run(states.load())
         watcher = self.watchers.setdefault(row.stage, Mortal(row.stage, self.kill))
         wiring = Wiring(row, stage, self.ask, self.outbox, watcher, recorder=self.recorder)
