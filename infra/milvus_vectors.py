@@ -29,6 +29,8 @@ TRIES = 3
 PAUSE_S = 0.3
 LIVE_ROWS_UNTIL_FLUSH = 2_000
 CATALOGUE_ROWS_UNTIL_FLUSH = 500
+"""Milvus Lite, 4,950 rows of 128 numbers, a busy machine: with a flush every 500 rows a search took 20 ms and the load
+8 s; without one 550 ms and 31 s, since each upsert looks through the unflushed rows too."""
 CALL_WITHIN_S = 30.0
 
 

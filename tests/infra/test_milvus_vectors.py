@@ -16,7 +16,7 @@ import pytest
 
 from infra import milvus
 from infra.errors import DependencyDown, NotRunning, ServiceFailed
-from infra.milvus_vectors import MilvusVectors, Place
+from infra.milvus_vectors import CATALOGUE_ROWS_UNTIL_FLUSH, MilvusVectors, Place
 from infra.settings import Settings
 from infra.vectors import VectorStore
 from tests.infra.vectors_contract import DIM, Contract, page, segment, unit
@@ -120,6 +120,25 @@ def test_a_store_finds_its_rows_again_after_the_server_was_restarted(own_setting
     assert (store.revision(), store.search([unit(1)], 1)) == (7, [[page("p", 1)]])
     store.close()
     child.stop()
+
+
+def test_a_catalogue_load_is_flushed_by_and_by(own_settings: Settings) -> None:
+    uri, child = milvus.start(own_settings, attached=True, say=print)
+    store = MilvusVectors(Place(uri, "load", DIM))
+    half = CATALOGUE_ROWS_UNTIL_FLUSH // 2
+    for product in ("p", "q"):
+        assert flushed(own_settings) == []
+        rows = [replace(page(product, seed), row=f"{product}/{seed}") for seed in range(half)]
+        store.replace_product(product, rows)
+    assert len(flushed(own_settings)) == 1
+    assert store.products() == 2 * half
+    store.close()
+    child.stop()
+
+
+def flushed(settings: Settings) -> list[Path]:
+    """The files of rows that are quick to search."""
+    return list((settings.data / "milvus" / "storage").rglob("data_*.parquet"))
 
 
 def test_a_log_that_tells_of_lost_rows_is_a_failure(tmp_path: Path) -> None:

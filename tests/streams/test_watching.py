@@ -1,0 +1,164 @@
+"""The watchdog: who is behind and stands still is found, and nobody who waits for something that has a name."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import pytest
+
+from agents.outcome import used
+from infra.errors import DependencyDown
+from infra.metrics import Metrics, StageMetrics
+from streams.checks import Question
+from streams.envelope import Record
+from streams.watching import StageWatch
+
+pytestmark = pytest.mark.hermetic
+
+BOUND_S = 120
+
+
+@dataclass
+class Watched:
+    """A stage's watch whose clock the test turns, and the partitions that it holds."""
+
+    now_s: float = 1000.0
+
+    def __post_init__(self) -> None:
+        self.watch = StageWatch(StageMetrics(Metrics(), "matcher"), clock=lambda: self.now_s)
+        self.reach: dict[int, tuple[int, int]] = {0: (0, 10), 1: (0, 10)}
+        self.committed: dict[int, int | None] = {0: None, 1: None}
+
+    def stalled(self, after_s: float) -> list[int]:
+        """Look, let time pass, look again."""
+        self.watch.stalled(self.watch.lag(self.reach, self.committed), BOUND_S)
+        self.now_s += after_s
+        return self.watch.stalled(self.watch.lag(self.reach, self.committed), BOUND_S)
+
+
+def record(partition: int, offset: int) -> Record:
+    return Record("live.embeddings", partition, offset, b"k", b"", {}, 0)
+
+
+def test_a_partition_that_is_behind_and_stands_still_is_found_after_the_bound() -> None:
+    it = Watched()
+    it.watch.at("received", record(0, 0))
+    it.reach[1] = (10, 10)
+    assert it.stalled(BOUND_S - 1) == []
+    assert it.stalled(2) == [0]
+
+
+def test_a_consumer_that_never_brought_a_message_is_found_too() -> None:
+    assert Watched().stalled(BOUND_S + 1) == [0, 1]
+
+
+def test_what_was_finished_is_not_behind() -> None:
+    it = Watched()
+    it.watch.finished(record(0, 9), used(), None)
+    it.committed[1] = 10
+    assert it.watch.lag(it.reach, it.committed) == {0: 0, 1: 0}
+    assert it.stalled(BOUND_S + 1) == []
+
+
+def test_records_that_retention_removed_are_not_waited_for() -> None:
+    it = Watched()
+    it.reach = {0: (10, 10), 1: (7, 10)}
+    assert it.watch.lag(it.reach, it.committed) == {0: 0, 1: 3}
+
+
+def test_a_partition_that_waits_for_a_dependency_is_excused_and_its_neighbour_is_not() -> None:
+    it = Watched()
+    for partition in (0, 1):
+        it.watch.at("received", record(partition, 0))
+    it.watch.waiting("Milvus does not answer", 0)
+    assert it.stalled(BOUND_S + 1) == [1]
+    assert it.watch.waits_for == "Milvus does not answer"
+
+
+def test_the_time_of_an_outage_does_not_count_when_it_is_over() -> None:
+    it = Watched()
+    it.reach[1] = (10, 10)
+    it.watch.at("received", record(0, 0))
+    it.watch.waiting("Kafka does not answer", 0)
+    it.now_s += 1000
+    it.watch.going_on(0)
+    assert it.watch.waits_for is None
+    assert it.stalled(BOUND_S - 1) == []
+    assert it.stalled(2) == [0]
+
+
+def test_it_is_ready_only_when_the_last_of_several_waits_is_over() -> None:
+    it = Watched()
+    it.watch.waiting("Milvus", 0)
+    it.watch.waiting("objects", 1)
+    it.watch.going_on(0)
+    assert it.watch.waits_for == "objects"
+    it.watch.going_on(1)
+    it.watch.going_on(1)
+    assert it.watch.waits_for is None
+
+
+def test_nobody_is_expected_to_move_while_kafka_is_away() -> None:
+    it = Watched()
+    it.watch.at("received", record(0, 0))
+    it.now_s += 1000
+    it.watch.excuse()
+    it.reach[1] = (10, 10)
+    assert it.stalled(BOUND_S - 1) == []
+
+
+def test_a_partition_that_was_elsewhere_begins_anew_when_it_is_back() -> None:
+    it = Watched()
+    it.watch.at("received", record(0, 0))
+    mine = it.reach.pop(0)
+    it.reach[1] = (10, 10)
+    assert it.stalled(1000) == []
+    it.reach[0] = mine
+    assert it.stalled(BOUND_S - 1) == []
+    assert it.stalled(2) == [0]
+
+
+def verdicts(*answers: Callable[[], Awaitable[object]]) -> list[str]:
+    """What is said of each answer in turn by one question."""
+
+    async def ask_all() -> list[str]:
+        left = list(answers)
+
+        async def ask() -> object:
+            return await left.pop(0)()
+
+        question = Question(ask, within_s=0.02)
+        return [await question.verdict() for _ in answers]
+
+    return asyncio.run(ask_all())
+
+
+async def fine() -> int:
+    return 7
+
+
+async def away() -> int:
+    raise DependencyDown("Milvus at http://x does not answer: refused", remedy="vitrine up")
+
+
+def test_a_question_says_in_one_line_what_is_wrong() -> None:
+    assert verdicts(fine, away, fine) == ["", "Milvus at http://x does not answer: refused", ""]
+
+
+def test_a_dependency_that_is_frozen_is_asked_once_until_it_answers() -> None:
+    async def asked_while_frozen() -> tuple[list[str], int]:
+        thawed, count = asyncio.Event(), 0
+
+        async def ask() -> None:
+            nonlocal count
+            count += 1
+            await thawed.wait()
+
+        question = Question(ask, within_s=0.01)
+        said = [await question.verdict() for _ in range(3)]
+        thawed.set()
+        return [*said, await question.verdict()], count
+
+    said, count = asyncio.run(asked_while_frozen())
+    assert [line.startswith("no answer for") for line in said] == [True, True, True, False]
+    assert (said[3], count) == ("", 1)
