@@ -82,8 +82,7 @@ def show(letter_id: str, run: str) -> None:
 @command.command()
 @click.argument("ids", nargs=-1)
 @filters
-@click.pass_context
-def replay(ctx: click.Context, ids: tuple[str, ...], **given: Any) -> None:
+def replay(ids: tuple[str, ...], **given: Any) -> None:
     """Send the messages of dead letters again, by id or by filter; each keeps its id.
 
     The segment gets a new terminal record, which counts instead of the letter. Replaying a letter twice has one effect.
@@ -99,7 +98,7 @@ def replay(ctx: click.Context, ids: tuple[str, ...], **given: Any) -> None:
                 refused += not _sent(letter, reader, to_kafka)
     click.echo(f"replayed {len(chosen) - refused}, refused {refused}")
     if refused:
-        ctx.exit(1)
+        click.get_current_context().exit(1)
 
 
 @command.command()

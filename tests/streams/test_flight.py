@@ -117,8 +117,8 @@ class Group:
     async def _dies(self) -> bool:
         flight, died = Flight(self.folder / "flight"), asyncio.Event()
         tasks = [asyncio.ensure_future(self._lane(lane, flight, died)) for lane in self.lanes]
-        tasks.append(ended := asyncio.ensure_future(died.wait()))
-        await asyncio.wait([ended, asyncio.gather(*tasks[:-1])], return_when=asyncio.FIRST_COMPLETED)
+        while not (died.is_set() or all(task.done() for task in tasks)):
+            await asyncio.sleep(0)
         if died.is_set():
             charge(self.folder / BOOK, in_hand(self.folder / "flight"))
         for task in tasks:

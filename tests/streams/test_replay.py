@@ -198,7 +198,7 @@ kills = st.dictionaries(
 def test_whatever_dies_while_it_is_replayed_each_attempt_has_one_answer(
     when: dict[tuple[str, str], int], times: int
 ) -> None:
-    left = {}
+    left = dict[tuple[str, str], int]()
 
     def kill(stage: str, point: str) -> bool:
         left[stage, point] = left.get((stage, point), 0) - 1
