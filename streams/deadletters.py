@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -125,17 +125,27 @@ def letters(reader: Reader, wanted: Wanted, run: str = "") -> Iterator[Letter]:
 
 
 def find(reader: Reader, ids: Iterable[str], run: str = "") -> list[Letter]:
-    """The latest attempt of each of these letters, in this order. Raises `NoLetter`."""
-    latest = {letter.id: letter for letter in sorted(letters(reader, Wanted(handled=True), run), key=_attempt)}
+    """The latest attempt of each of these letters, in this order, without values. Raises `NoLetter`."""
     given = list(dict.fromkeys(ids))
+    meant = (letter for letter in letters(reader, Wanted(handled=True), run) if letter.id in given)
+    latest = {letter.id: letter for letter in sorted(map(light, meant), key=lambda letter: letter.attempt)}
     for each in given:
         if each not in latest:
             raise NoLetter(f"there is no dead letter {plain(each)}", remedy="vitrine deadletters list --handled")
     return [latest[each] for each in given]
 
 
-def _attempt(letter: Letter) -> int:
-    return letter.attempt
+def light(letter: Letter) -> Letter:
+    """The letter without the message's value: many of them may be held at once, and a value is up to 8 MiB."""
+    return replace(letter, record=replace(letter.record, value=b""))
+
+
+def whole(letter: Letter, reader: Reader) -> Letter:
+    """The letter with the message's value again. Raises `NoLetter` where its topic has let it go meanwhile."""
+    record = reader.at(letter.record.position)
+    if record is None:
+        raise NoLetter(f"{plain(letter.id)} is no longer kept", remedy="vitrine deadletters list")
+    return replace(letter, record=record)
 
 
 def read_letter(record: Record, notes: dict[str, Handled] | None = None) -> Letter:
@@ -146,7 +156,8 @@ def read_letter(record: Record, notes: dict[str, Handled] | None = None) -> Lett
 
     again = said(f"ce_{REPLAY}")
     attempt = int(again) if again.isascii() and again.isdigit() else 0
-    place = [said(PREFIX + part) for part in ("topic", "partition", "offset")]
+    topic, *numbers = (said(PREFIX + part) for part in ("topic", "partition", "offset"))
+    placed = topic and all(number.isascii() and number.isdigit() for number in numbers)
     name = said(PREFIX + "id") or record.position
     return Letter(
         record,
@@ -155,7 +166,7 @@ def read_letter(record: Record, notes: dict[str, Handled] | None = None) -> Lett
         said(PREFIX + "stage") or UNKNOWN,
         said(PREFIX + "exception") or UNKNOWN,
         said(PREFIX + "message"),
-        "/".join(place) if all(place) else UNKNOWN,
+        "/".join([topic, *numbers]) if placed else UNKNOWN,
         said("ce_subject") or (record.key or b"").decode(errors="replace") or UNKNOWN,
         (notes or {}).get(f"{name}~{attempt}"),
     )

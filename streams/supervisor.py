@@ -90,10 +90,15 @@ class Supervisor:
     _services_at_s: float = 0.0
 
     def __post_init__(self) -> None:
-        self._folder = self.settings.data / "supervised"
+        self._folder = self.settings.data / "supervised" / self.orders.name
         self._restarts = Restarts(self.orders.policy)
         names = [f"{self.orders.name}-{number + 1}" for number in range(self.orders.workers)]
         self.seats = [Seat(name, at, self._folder / f"{name}.flight") for at, name in enumerate(names)]
+
+    @property
+    def book(self) -> Path:
+        """The crashes of each message: those of a run are not production's."""
+        return self._folder / BOOK
 
     def run(self) -> None:
         """Raises `GaveUp`, or `infra.errors.InfraError` where the services or a worker cannot be started at all."""
@@ -144,7 +149,7 @@ class Supervisor:
 
     def _charge(self, seat: Seat) -> None:
         """What was in hand is suspected; the worker that has it next works on it alone."""
-        counts = charge(self._folder / BOOK, in_hand(seat.flight))
+        counts = charge(self.book, in_hand(seat.flight))
         for mark, count in counts.items():
             will = "it is given to no model any more" if count >= CRASHES_AT_MOST else "it will be tried alone"
             self.say(f"{seat.name}: had {mark} in hand, {count} of {CRASHES_AT_MOST} crashes; {will}")
@@ -221,7 +226,7 @@ class Supervisor:
     @contextmanager
     def _only_one(self) -> Iterator[None]:
         """Two supervisors of the same workers would charge each other's messages."""
-        lock = self._folder / f"{self.orders.name}.lock"
+        lock = self._folder / "run.lock"
         if locks.is_held(lock):
             raise ServiceFailed(f"vitrine run is running already: {lock} is held", remedy="stop it first")
         with locks.held(lock, wait_s=1.0, what="vitrine run"):

@@ -16,6 +16,7 @@ from schemas.reasons import Reason
 from streams import deadletters, producer, reading, replaying, topology
 from streams.commands.words import say, usable_id
 from streams.deadletters import Handling, Letter, Wanted
+from streams.envelope import Record
 from streams.plain import plain
 from streams.topology import PRODUCTS
 
@@ -75,7 +76,7 @@ def show(letter_id: str, run: str) -> None:
     """
     settings = read_settings()
     with reading.connect(settings) as reader:
-        (letter,) = deadletters.find(reader, [letter_id], run)
+        letter = deadletters.whole(*deadletters.find(reader, [letter_id], run), reader)
     click.echo(deadletters.as_text(letter, _bytes_of(letter, settings)))
 
 
@@ -129,7 +130,8 @@ def _chosen(
     settings = read_settings()
     with ExitStack() as stack:
         reader = stack.enter_context(reading.connect(settings))
-        found = deadletters.find(reader, ids, run) if ids else list(deadletters.letters(reader, _wanted(given), run))
+        by_filter = map(deadletters.light, deadletters.letters(reader, _wanted(given), run) if not ids else ())
+        found = deadletters.find(reader, ids, run) if ids else list(by_filter)
         for letter in found:
             if letter.handled:
                 say(f"{plain(letter.id)}: was {letter.handled.what} already")
@@ -139,7 +141,8 @@ def _chosen(
 def _sent(letter: Letter, reader: reading.Reader, to_kafka: producer.Producer) -> bool:
     """First the message, then the note: between the two a second try is a duplicate, not a loss."""
     try:
-        record = replaying.again(letter, reader.at, lambda key: newest(reader, key))
+        message = deadletters.whole(letter, reader)
+        record = replaying.again(message, lambda position: _at(reader, position), lambda key: newest(reader, key))
     except InfraError as refused:
         say(f"{refused.what}; {refused.remedy}")
         return False
@@ -147,6 +150,14 @@ def _sent(letter: Letter, reader: reading.Reader, to_kafka: producer.Producer) -
     to_kafka.settle()
     deadletters.note(letter, Handling.REPLAYED, to_kafka)
     return True
+
+
+def _at(reader: reading.Reader, position: str) -> Record | None:
+    """What lies there; a topic that is no more has nothing."""
+    try:
+        return reader.at(position)
+    except reading.NotFound:
+        return None
 
 
 def newest(reader: reading.Reader, key: bytes) -> int | None:

@@ -26,7 +26,7 @@ from streams import deadletters, producer, reading
 from streams.cli import run
 from streams.deadletters import Letter, Wanted
 from streams.envelope import Envelope
-from streams.flight import BOOK, read_book
+from streams.flight import read_book
 from streams.replaying import again
 from streams.supervision import RestartPolicy
 from streams.supervisor import Orders, Supervisor, answer
@@ -139,7 +139,7 @@ def test_a_message_that_ends_its_worker_becomes_a_letter_and_nothing_else_is_los
     answered = {name for name, _ in production.matches()}
     wanted = {f"{stream}/{number:06d}" for stream in (GOOD, POISON) for number in range(SEGMENTS_EACH)}
     assert answered == wanted - {bad}
-    guilty = {mark for mark, count in read_book(production.settings.data / "supervised" / BOOK).items() if count >= 3}
+    guilty = {mark for mark, count in read_book(production.supervisor.book).items() if count >= 3}
     assert len(guilty) == 2
     assert {mark.partition("/")[0] for mark in guilty} == {"transcriber", "frame_encoder"}
 
@@ -148,11 +148,11 @@ def test_a_worker_that_a_person_kills_is_back_and_ready_again(production: Produc
     wait_for(lambda: production.ready() == [""], "the workers", production.said)
     seat = production.supervisor.seats[0]
     assert seat.child is not None
-    before, book = seat.child.pid, read_book(production.settings.data / "supervised" / BOOK)
+    before, book = seat.child.pid, read_book(production.supervisor.book)
     os.kill(before, signal.SIGKILL)
     wait_for(lambda: seat.child is not None and seat.child.pid != before, "the workers", production.said)
     wait_for(lambda: production.ready() == [""], "the workers", production.said)
-    assert read_book(production.settings.data / "supervised" / BOOK) == book
+    assert read_book(production.supervisor.book) == book
 
 
 def test_letters_are_listed_shown_replayed_once_and_dropped(

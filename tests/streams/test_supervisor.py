@@ -18,7 +18,7 @@ import pytest
 
 from infra import starved
 from infra.settings import read_settings
-from streams.flight import BOOK, read_book
+from streams.flight import read_book
 from streams.supervision import EXIT_REFUSED, EXIT_UNAVAILABLE, RestartPolicy
 from streams.supervisor import GaveUp, Orders, Supervisor
 
@@ -109,7 +109,7 @@ async with flight.holding(mark):
 """
     with supervised(tmp_path, body) as rig:
         rig.wait(lambda: len(rig.starts()) == 4)
-        assert read_book(tmp_path / "supervised" / BOOK) == {"transcriber/live.segments/0/7": 3}
+        assert read_book(rig.supervisor.book) == {"transcriber/live.segments/0/7": 3}
         assert [line for line in rig.said if "3 of 3 crashes; it is given to no model" in line]
 
 
@@ -125,7 +125,7 @@ async with flight.holding("stage/topic/0/1"):
             os.kill(rig.starts()[-1], number)
             rig.wait(lambda before=before: len(rig.starts()) > before)  # type: ignore[misc]
     assert rig.failure is None
-    assert read_book(tmp_path / "supervised" / BOOK) == {}
+    assert read_book(rig.supervisor.book) == {}
     assert all(map(gone, rig.starts()))
 
 
@@ -168,7 +168,7 @@ async with flight.holding("stage/topic/0/1"):
         hour[0] = 3600.0
         rig.wait(lambda: len(rig.starts()) == 2)
     assert any("killed, since /live says: the event loop has not turned" in line for line in rig.said)
-    assert read_book(tmp_path / "supervised" / BOOK) == {"stage/topic/0/1": 1}
+    assert read_book(rig.supervisor.book) == {"stage/topic/0/1": 1}
 
 
 PARENT = """
