@@ -25,7 +25,8 @@ FRAMES_PER_CLIP = 8
 """AMPere: a clip is seen as 8 frames, each the centre of one of 8 equal parts."""
 
 EMBEDDING_DIM = 128
-"""AMPere: product pages, short videos and live segments share one space of this many dimensions."""
+"""AMPere: product pages, short videos and live segments share one space of this many dimensions. An untrained space
+has as many as its towers need: to squeeze it would lose what tells siblings apart."""
 
 Frames = NDArray[np.uint8]  # (frames, height, width, 3) RGB
 Floats = NDArray[np.float32]
@@ -146,8 +147,12 @@ class FusionNetwork(Protocol):
         """Names the embedding space."""
 
     @property
+    def dim(self) -> int:
+        """How many numbers a vector of this space has."""
+
+    @property
     def tower(self) -> str:
         """The name of the vision tower whose tokens it reads."""
 
     def embed(self, views: Sequence[FusionInput]) -> list[Floats]:
-        """For each view its embedding (128,), of unit length."""
+        """For each view its embedding (dim,), of unit length."""

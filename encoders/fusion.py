@@ -8,18 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from encoders.engines import FRAMES_PER_CLIP, Floats, FusionInput
 from encoders.network import FusionModule
-from encoders.network_store import FUSION, TOKENIZER, NetworkConfig, load_weights, read_config
-
-SENTENCE = "[CLS]"
-"""Begins every text: its token stands for the whole sentence. Id 0 is padding."""
+from encoders.network_store import FUSION, NetworkConfig, load_weights, read_config
+from encoders.tokens import read_tokenizer, token_ids
 
 
 class TorchFusion:
@@ -39,6 +35,10 @@ class TorchFusion:
     def tower(self) -> str:
         return self._config.tower
 
+    @property
+    def dim(self) -> int:
+        return self._config.shape.out_dim
+
     @torch.inference_mode()
     def embed(self, views: Sequence[FusionInput]) -> list[Floats]:
         return [self._embedded(view) for view in views]
@@ -48,32 +48,21 @@ class TorchFusion:
         if view.visual is None and not view.text:
             raise ValueError("a view needs a picture, a text or both")
         has = torch.tensor([[view.visual is not None, bool(view.text)]], device=self._device)
-        ids = torch.from_numpy(token_ids(self._tokenizer, view.text or "", self._config.shape.text_tokens))
+        shape = self._config.shape
+        ids = torch.from_numpy(token_ids(self._tokenizer, view.text or "", shape.text_tokens, shape.marks))
         fused: Tensor = self._network(view.domain, self._visual(view), ids[None].to(self._device), has)
         return fused[0].cpu().numpy()
 
     def _visual(self, view: FusionInput) -> Tensor:
-        expected = (1 + FRAMES_PER_CLIP, self._config.shape.vision_dim)
+        dim = self._config.shape.vision_dim
         if view.visual is None:
-            return torch.zeros(1, *expected, device=self._device)
-        if view.visual.shape != expected:
-            raise ValueError(f"visual tokens of shape {view.visual.shape}, expected {expected}")
+            return torch.zeros(1, 1 + FRAMES_PER_CLIP, dim, device=self._device)
+        tokens, wide = view.visual.shape
+        if not 2 <= tokens <= 1 + FRAMES_PER_CLIP or wide != dim:
+            raise ValueError(
+                f"visual tokens of shape {view.visual.shape}, expected (1 + at most {FRAMES_PER_CLIP}, {dim})"
+            )
         return torch.from_numpy(view.visual)[None].to(self._device)
-
-
-def token_ids(tokenizer: Tokenizer, text: str, tokens: int) -> NDArray[np.int64]:
-    """A text as ids, (tokens,): the sentence's, the words', zeros. A longer text is cut.
-
-    Raises ValueError where the tokenizer has no id for the sentence.
-    """
-    ids = np.zeros(tokens, np.int64)
-    sentence = tokenizer.token_to_id(SENTENCE)
-    if sentence is None:
-        raise ValueError(f"the tokenizer has no {SENTENCE}")
-    ids[0] = sentence
-    words = tokenizer.encode(text).ids[: tokens - 1]
-    ids[1 : 1 + len(words)] = words
-    return ids
 
 
 def load_fusion(folder: Path, device: str = "cpu") -> TorchFusion:
@@ -81,4 +70,4 @@ def load_fusion(folder: Path, device: str = "cpu") -> TorchFusion:
     config = read_config(folder)
     network = FusionModule(config.shape)
     load_weights(network, folder / FUSION, device)
-    return TorchFusion(network, Tokenizer.from_str((folder / TOKENIZER).read_text()), config, device)
+    return TorchFusion(network, read_tokenizer(folder), config, device)

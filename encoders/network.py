@@ -7,17 +7,16 @@ adds what only both together tell: so a detail of the text does not have to surv
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel
 
-from encoders.engines import FRAMES_PER_CLIP, Domain
+from encoders.engines import EMBEDDING_DIM, FRAMES_PER_CLIP, Domain
+from encoders.families import TOWER_SETTINGS, Marks, text_tower, vision_family, vision_tower, words_in
 
-TOWER_SETTINGS = dict[str, object]
 DOMAINS = tuple(Domain)
 
 
@@ -33,34 +32,35 @@ class Shape:
     dim: int = 192
     layers: int = 2
     heads: int = 4
-    out_dim: int = 128
+    out_dim: int = EMBEDDING_DIM
+    marks: Marks = field(default_factory=Marks)
+    """How a text is written for the text tower."""
 
     def to_json(self) -> dict[str, object]:
         return asdict(self)
 
 
-def tower_of(settings: TOWER_SETTINGS) -> nn.Module:
-    """An untrained tower of this configuration."""
-    arguments = dict(settings)
-    config = AutoConfig.for_model(str(arguments.pop("model_type")), **arguments)
-    return cast(nn.Module, AutoModel.from_config(config))
-
-
 class VisionNetwork(nn.Module):
-    """Frames → visual tokens: the clip's, which is the mean of its frames', and then each frame's."""
+    """Frames → visual tokens: the clip's, which is its frames' mean unless the family has its own, and then theirs."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.tower = tower_of(shape.vision)
+        self.family = vision_family(shape.vision)
+        self.tower = vision_tower(shape.vision)
+
+    @property
+    def whole_clips(self) -> bool:
+        """Whether the frames of a clip are read together, all eight of them."""
+        return self.family.whole_clips
 
     def frames(self, pixels: Tensor) -> Tensor:
-        """(frames, 3, side, side) in −1 … 1 → (frames, dim)."""
-        pooled: Tensor = self.tower(pixel_values=pixels).pooler_output
-        return pooled.flatten(1)
+        """(frames, 3, side, side) with the tower's own mean and deviation → (frames, dim)."""
+        return self.family.look(self.tower, pixels)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """One clip (frames, 3, side, side) → (1 + frames, dim)."""
-        return with_clip_token(self.frames(pixels))
+        frames = self.frames(pixels)
+        return torch.cat([self.family.clip(self.tower, frames)[None], frames])
 
 
 def with_clip_token(frames: Tensor) -> Tensor:
@@ -92,7 +92,7 @@ class FusionModule(nn.Module):
         super().__init__()
         self.shape = shape
         half = shape.out_dim // 2
-        self.text = tower_of(shape.text)
+        self.text = text_tower(shape.text)
         self.visual_in = nn.Sequential(nn.LayerNorm(shape.vision_dim), nn.Linear(shape.vision_dim, shape.dim))
         self.salience = nn.Linear(shape.text_dim, 1)
         self.text_in = nn.Linear(shape.text_dim, shape.dim)
@@ -107,15 +107,19 @@ class FusionModule(nn.Module):
         self.weights = nn.Parameter(torch.tensor([[0.3, 1.0, 0.7]]).repeat(len(DOMAINS), 1))
 
     def words(self, ids: Tensor) -> Tensor:
-        """(batch, tokens) ids, 0 for padding → (batch, tokens, text_dim).
+        """(batch, tokens) ids with the marks' padding → (batch, tokens, text_dim).
 
         The first token stands for the sentence: a mean of its words in which each counts by its salience, so that a
         brand outweighs what every text has. Two texts of the same words are alike from the first step of training.
         """
-        seen = ids > 0
-        tokens: Tensor = self.text(input_ids=ids, attention_mask=seen.long()).last_hidden_state
+        seen = self.seen(ids)
+        tokens = words_in(self.text, ids, seen)
         salience = self.salience(tokens[:, 1:]).masked_fill(~seen[:, 1:, None], -1e4).softmax(1)
         return torch.cat([(tokens[:, 1:] * salience).sum(1, keepdim=True), tokens[:, 1:]], 1)
+
+    def seen(self, ids: Tensor) -> Tensor:
+        """Which of (batch, tokens) ids are no padding."""
+        return ids != self.shape.marks.pad_id
 
     def visual_unit(self, visual: Tensor) -> Tensor:
         """What the picture alone says, (batch, out_dim / 2)."""
@@ -128,18 +132,20 @@ class FusionModule(nn.Module):
     def forward(self, domain: Domain, visual: Tensor, ids: Tensor, has: Tensor) -> Tensor:
         """One domain's views → (batch, out_dim).
 
-        ``visual`` (batch, 9, vision_dim), ``ids`` (batch, tokens), ``has`` (batch, 2): whether picture and text count.
+        ``visual`` (batch, 1 + frames, vision_dim), ``ids`` (batch, tokens), ``has`` (batch, 2): whether picture and
+        text count. A clip of fewer than 8 frames has fewer visual tokens: those that are missing are read by nothing.
         """
-        return self.fuse(domain, visual, self.words(ids), torch.stack([has[:, 0], has[:, 1]], 1), ids > 0)
+        return self.fuse(domain, visual, self.words(ids), has, self.seen(ids))
 
     def fuse(self, domain: Domain, visual: Tensor, words: Tensor, has: Tensor, seen: Tensor) -> Tensor:
         """As ``forward``, from the text tower's tokens and which of them count."""
-        first_word = visual.shape[1]
+        first_word, first_place = visual.shape[1], 1 + FRAMES_PER_CLIP
         looks = torch.where(has[:, :1, None], self.visual_in(visual), self.no_visual)
         texts = torch.where(has[:, 1:, None], self.text_in(words), self.no_text)
-        tokens = torch.cat([looks, texts], 1) + self.places[: first_word + words.shape[1]]
+        places = torch.cat([self.places[:first_word], self.places[first_place : first_place + words.shape[1]]])
+        tokens = torch.cat([looks, texts], 1) + places
         counts = torch.cat([has[:, :1].expand(-1, first_word), seen & has[:, 1:]], 1)
-        counts = counts.index_fill(1, torch.tensor([0, first_word], device=counts.device), True)
+        counts[:, 0] = counts[:, first_word] = True  # the two that are read must be there, seen or not
         together = F.normalize(self.head(self.branches[domain.value](tokens, counts, first_word)), dim=-1)
         weight = self.weights[DOMAINS.index(domain)]
         alone = [weight[1] * self.visual_unit(visual) * has[:, :1], weight[2] * self.text_unit(words) * has[:, 1:]]

@@ -7,15 +7,17 @@ other towers, is read by the same code: its configuration names them.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, Literal
 from urllib.parse import quote
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from encoders.families import Marks
 from encoders.network import Network, Shape
 
 CONFIG, VISION, FUSION, TOKENIZER = "config.json", "vision.safetensors", "fusion.safetensors", "tokenizer.json"
@@ -29,6 +31,10 @@ class Pixels:
     side_px: int
     mean: tuple[float, float, float]
     deviation: tuple[float, float, float]
+    fit: Literal["crop", "squash"] = "crop"
+    """The centre square of the picture, or all of it, made square."""
+    filter: Literal["area", "bilinear", "bicubic"] = "area"
+    """What a new pixel is made of: the mean of those that it covers, or a smooth weight of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,10 @@ class Thresholds:
     """The least likeness to the picture alone of a product that speech tells; -1: any."""
 
 
+UNMEASURED = Thresholds(min_score=0.35, silent_min_score=0.45, margin=0.02, off_shelf_advantage=0.08)
+"""Of a space that nothing has been measured in: a beginning, to be replaced by what labelled segments tell."""
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
     """What ``config.json`` says. ``space`` names the fused vectors, ``tower`` the visual tokens."""
@@ -56,18 +66,21 @@ class NetworkConfig:
     pixels: Pixels
     shape: Shape
     thresholds: Thresholds
+    training: dict[str, Any] = field(default_factory=dict)
+    """The run that made the weights, as its trainer told it: data, settings, seeds, steps."""
 
 
 def read_config(folder: Path) -> NetworkConfig:
     """The configuration in ``folder``. Raises FileNotFoundError, and KeyError or TypeError where a field is wrong."""
     told = json.loads((folder / CONFIG).read_text())
-    pixels = told["pixels"]
+    pixels, shape = told["pixels"], told["shape"]
     return NetworkConfig(
         space=told["space"],
         tower=told["tower"],
-        pixels=Pixels(pixels["side_px"], tuple(pixels["mean"]), tuple(pixels["deviation"])),
-        shape=Shape(**told["shape"]),
+        pixels=Pixels(**pixels | {name: tuple(pixels[name]) for name in ("mean", "deviation")}),
+        shape=Shape(**shape | {"marks": Marks(**shape.get("marks", {}))}),
         thresholds=Thresholds(**told["thresholds"]),
+        training=told.get("training", {}),
     )
 
 
@@ -119,7 +132,7 @@ def _stored(value: torch.Tensor) -> torch.Tensor:
     return (value.half() if value.is_floating_point() else value).contiguous()
 
 
-def load_weights(module: nn.Module, path: Path, device: str) -> None:
+def load_weights(module: nn.Module, path: Path, device: str = "cpu") -> None:
     """Fill a module from a file and make it ready to answer, in float32 on ``device``."""
     weights = {key: value.float() if value.is_floating_point() else value for key, value in load_file(path).items()}
     module.load_state_dict(weights)

@@ -1,4 +1,4 @@
-"""a name → the models to run on: reads a profile, finds and verifies its files, and loads them.
+"""a name → the models to run on: reads a profile, finds its files, and loads them.
 
 All profiles go through the same loading code; what differs is data in `encoders/profiles/*.toml`. The `demo` profile's
 models are shipped; those of the others are looked for in the folder that `VITRINE_MODELS` names.
@@ -6,18 +6,19 @@ models are shipped; those of the others are looked for in the folder that `VITRI
 
 import json
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
-from hashlib import file_digest
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from encoders.engines import FusionNetwork, VisionTower
 from encoders.loaded import LoadedEngines
 from encoders.settings import Checkpoint, Profile
 
+if TYPE_CHECKING:
+    from encoders.network_store import Thresholds
+
 SHIPPED = Path(__file__).parent / "models" / "demo"
-CARDS = ("card.json", "CARD.md")
-"""Beside each shipped model: what it is; the first also holds the checksums of its files."""
+THRESHOLDS = "thresholds.json"
+"""In the folder of an untrained network: the thresholds that somebody measured in its space."""
 _PROFILES = Path(__file__).parent / "profiles"
 
 
@@ -27,26 +28,6 @@ class UnknownProfile(LookupError):
 
 class MissingModel(FileNotFoundError):
     """A profile's model is not where it should be."""
-
-
-class State(StrEnum):
-    """What `verify` can find of one file."""
-
-    OK = "ok"
-    """It has the checksum that the profile pins."""
-    UNPINNED = "unpinned"
-    """It is there; its official checksum is not known to this version."""
-    DIFFERS = "differs"
-    MISSING = "missing"
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """One file of a profile as it was found."""
-
-    part: str
-    file: Path
-    state: State
 
 
 def profile_names() -> tuple[str, ...]:
@@ -73,62 +54,55 @@ def path_of(profile: Profile, part: str) -> Path:
     return found[0]
 
 
-def verify(profile: Profile) -> tuple[Checked, ...]:
-    """Each file of the profile, compared with its checksum where one is known. Reads every byte."""
-    return tuple(checked for part in profile.parts() for checked in _verified(profile, part))
-
-
 def load_engines(profile: Profile, device: str = "cpu") -> LoadedEngines:
     """The five engines on a device ("cpu", "cuda"). Raises `MissingModel`."""
-    speech, language, network = (path_of(profile, part) for part in ("speech", "language", "network"))
+    speech, language, _ = (path_of(profile, part) for part in profile.parts())
 
-    from encoders.fusion import load_fusion  # here, because each of these imports takes seconds
-    from encoders.language import load_language
+    from encoders.language import load_language  # here, because each of these imports takes seconds
     from encoders.media import PyAvDecoder
     from encoders.speech import load_speech
-    from encoders.vision import load_vision
 
+    vision, fusion = load_network(profile, device)
     return LoadedEngines(
         media=PyAvDecoder(),
         speech=load_speech(speech, device, profile.speech.settings),
         language=load_language(language, device, profile.language.settings),
-        vision=load_vision(network, device),
-        fusion=load_fusion(network, device),
+        vision=vision,
+        fusion=fusion,
     )
 
 
-def _verified(profile: Profile, part: str) -> Iterator[Checked]:
-    checkpoint = profile.parts()[part]
-    try:
-        path = path_of(profile, part)
-    except MissingModel:
-        yield Checked(
-            part, (SHIPPED if checkpoint.shipped else profile.models or Path()) / checkpoint.path, State.MISSING
-        )
-        return
-    root = path if path.is_dir() else path.parent
-    sums = _shipped_sums(root) if checkpoint.shipped else checkpoint.sha256
-    files = path.rglob("*") if path.is_dir() else (path,)
-    there = {str(file.relative_to(root)) for file in files if file.is_file() and file.name not in CARDS}
-    for name in sorted(there | sums.keys()):
-        yield Checked(part, root / name, _state(root / name, sums.get(name)))
+def load_network(profile: Profile, device: str = "cpu") -> tuple[VisionTower, FusionNetwork]:
+    """The network of a profile, trained or not: what sees, and what makes vectors. Raises `MissingModel`."""
+    folder, settings = path_of(profile, "network"), profile.network.settings
+    if settings.fusion == "late":
+        from encoders.pair import load_pair
+
+        return load_pair(folder, _named(profile.network), device, settings)
+
+    from encoders.fusion import load_fusion
+    from encoders.vision import load_vision
+
+    return load_vision(folder, device, settings), load_fusion(folder, device)
 
 
-def _state(file: Path, pinned: str | None) -> State:
-    if not file.is_file():
-        return State.MISSING
-    if pinned is None:
-        return State.UNPINNED
-    with file.open("rb") as opened:
-        return State.OK if file_digest(opened, "sha256").hexdigest() == pinned else State.DIFFERS
+def load_thresholds(profile: Profile, kept: Path | None = None) -> "Thresholds":
+    """When a match is said in the profile's space; an untrained network has its own where its folder says so.
+
+    Thresholds that were calibrated for the space of a trained network and are in ``kept`` count more than its own.
+    """
+    from encoders.network_store import UNMEASURED, Thresholds, thresholds_of
+
+    folder = path_of(profile, "network")
+    if profile.network.settings.fusion == "trained":
+        return thresholds_of(folder, kept)
+    path = folder / THRESHOLDS
+    return Thresholds(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else UNMEASURED
 
 
-def _shipped_sums(root: Path) -> dict[str, str]:
-    """File → checksum by the card in a shipped model's folder; a card of one file may name it as `file`."""
-    card = root / CARDS[0]
-    told = json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {}
-    sums = told.get("sha256", {})
-    return {told["file"]: sums} if isinstance(sums, str) else dict(sums)
+def _named(checkpoint: Checkpoint) -> str:
+    """A public checkpoint by name and revision: vectors of another one are not compared with its."""
+    return f"{checkpoint.source}@{checkpoint.revision or 'unpinned'}"
 
 
 def _what_to_do(profile: Profile, part: str, checkpoint: Checkpoint) -> str:
@@ -138,10 +112,14 @@ def _what_to_do(profile: Profile, part: str, checkpoint: Checkpoint) -> str:
         return f"{wanted}, is shipped but not at {SHIPPED / checkpoint.path}: restore it from the repository"
     if profile.models is None:
         return (
-            f"{wanted}, is not shipped: put it into a folder as {checkpoint.path!r} and name the folder, "
-            f"VITRINE_MODELS=FOLDER; `vitrine models list` shows what each profile needs"
+            f"{wanted}, is not shipped: name a folder, VITRINE_MODELS=FOLDER, and put it there as "
+            f"{checkpoint.path!r}{_pulled(profile, checkpoint)}; `vitrine models list` shows what each profile needs"
         )
     return (
-        f"{wanted}, is not at {profile.models / checkpoint.path}: put it there or set VITRINE_MODELS=FOLDER; "
-        f"`vitrine models list` shows what each profile needs"
+        f"{wanted}, is not at {profile.models / checkpoint.path}: put it there{_pulled(profile, checkpoint)} "
+        f"or set VITRINE_MODELS=FOLDER; `vitrine models list` shows what each profile needs"
     )
+
+
+def _pulled(profile: Profile, checkpoint: Checkpoint) -> str:
+    return f" (`vitrine models pull {profile.name}` does)" if checkpoint.files else ""

@@ -3,6 +3,7 @@
 Defaults are right for public checkpoints on a CPU; a profile's TOML file overrides them by name.
 """
 
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -78,6 +79,21 @@ class LanguageSettings(Settings):
     examples: tuple[Example, ...] = ()
 
 
+class NetworkSettings(Settings):
+    """Of the towers and what is made of what they say."""
+
+    fusion: Literal["trained", "late"] = "trained"
+    """A network that was trained here, or the two halves of a public CLIP-like model side by side, untrained."""
+    text_weight: Annotated[float, Field(ge=0)] = 0.3
+    """Late fusion: how much the likeness of the texts counts beside that of the pictures."""
+    precision: Literal["float32", "bfloat16"] | None = None
+    """Of the vision tower; None: float32 on a CPU, bfloat16 on a GPU."""
+    channels_last: bool | None = None
+    """How the vision tower's pictures lie in memory; None: only on a GPU."""
+    compiled: bool = False
+    """Whether `torch.compile` makes the vision tower faster at the price of a first call of a minute."""
+
+
 class BatchSizes(Settings):
     """How many questions each model is asked in one call; 1 on a CPU, where a batch saves nothing."""
 
@@ -93,11 +109,19 @@ class Checkpoint(Settings):
     path: str
     """Inside the models folder; a pattern takes the first match by name."""
     licence: str
+    files: tuple[str, ...] = ()
+    """What is fetched of a public checkpoint; empty: it cannot be fetched."""
     revision: str | None = None
     sha256: dict[str, str] = {}
     """File inside the checkpoint (or its own name) → checksum, as far as it is known for certain."""
     shipped: bool = False
     """It lies in this repository, not in the models folder."""
+
+    @property
+    def folder(self) -> str:
+        """Where in the models folder what is fetched belongs: in itself, where `path` is that of a single file."""
+        alone = any(fnmatch(file, self.path) for file in self.files)
+        return "" if alone else self.source.rpartition("/")[2]
 
 
 class SpeechPart(Checkpoint):
@@ -108,6 +132,10 @@ class LanguagePart(Checkpoint):
     settings: LanguageSettings = LanguageSettings()
 
 
+class NetworkPart(Checkpoint):
+    settings: NetworkSettings = NetworkSettings()
+
+
 class Profile(Settings):
     """One choice of models with their settings."""
 
@@ -115,8 +143,8 @@ class Profile(Settings):
     about: str
     speech: SpeechPart
     language: LanguagePart
-    network: Checkpoint
-    """Vision tower, text tower and fusion, which were trained together."""
+    network: NetworkPart
+    """Vision tower, text tower and fusion, which belong together."""
     batches: BatchSizes = BatchSizes()
     models: Path | None = None
     """The models folder of this machine; not part of the file."""

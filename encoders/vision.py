@@ -1,13 +1,14 @@
-"""Frames → visual tokens: the vision tower of a network behind its seam.
+"""Frames → visual tokens: a vision tower behind its seam.
 
-A clip is always eight frames in one call, so a frame's tokens do not depend on which other clips were asked for at the
-same moment: float32 results of different batch sizes differ in the last bits.
+A clip is always one call, so a frame's tokens do not depend on which other clips were asked for at the same moment:
+float32 results of different batch sizes differ in the last bits. Frames go to the device, and only tokens come back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,18 +18,30 @@ from torch import Tensor
 from encoders.engines import FRAMES_PER_CLIP, Floats, Frames
 from encoders.network import VisionNetwork
 from encoders.network_store import VISION, Pixels, load_weights, read_config
+from encoders.placement import Placement, placement_of
+from encoders.settings import NetworkSettings
+
+
+class Looks(Protocol):
+    """What sees: pixels of one clip (frames, 3, side, side) → (1 + frames, dim), the clip's token first."""
+
+    @property
+    def whole_clips(self) -> bool:
+        """Whether it reads nothing but clips of `FRAMES_PER_CLIP` frames."""
+
+    def __call__(self, pixels: Tensor) -> Tensor: ...
 
 
 class TorchVision:
     """A `VisionTower` on torch. Serves one thread at a time."""
 
-    def __init__(self, network: VisionNetwork, name: str, pixels: Pixels, device: str) -> None:
+    def __init__(self, network: Looks, name: str, pixels: Pixels, placement: Placement) -> None:
         self._network = network
         self._name = name
-        self._side_px = pixels.side_px
-        self._mean = torch.tensor(pixels.mean, device=device).view(3, 1, 1)
-        self._deviation = torch.tensor(pixels.deviation, device=device).view(3, 1, 1)
-        self._device = device
+        self._pixels = pixels
+        self._placement = placement
+        self._mean = torch.tensor(pixels.mean, device=placement.device).view(3, 1, 1)
+        self._deviation = torch.tensor(pixels.deviation, device=placement.device).view(3, 1, 1)
 
     @property
     def name(self) -> str:
@@ -36,30 +49,46 @@ class TorchVision:
 
     @torch.inference_mode()
     def encode(self, clips: Sequence[Frames]) -> list[Floats]:
-        return [self._network(self._prepared(clip)).cpu().numpy() for clip in clips]
+        return [self._encoded(clip) for clip in clips]
 
-    def _prepared(self, clip: Frames) -> Tensor:
-        """A clip of any length and size → (8, 3, side, side)."""
-        spread = np.arange(FRAMES_PER_CLIP) * len(clip) // FRAMES_PER_CLIP
-        frames = shrunk(torch.from_numpy(np.ascontiguousarray(clip[spread])).to(self._device), self._side_px)
-        return (frames / 255 - self._mean) / self._deviation
+    def _encoded(self, clip: Frames) -> Floats:
+        """A still is looked at once and stands for every frame; a clip of a few frames has as many tokens."""
+        few = len(clip) if len(clip) < FRAMES_PER_CLIP and not self._network.whole_clips else FRAMES_PER_CLIP
+        tokens = self._network(self._prepared(clip, few)).float()
+        if len(tokens) == 2:
+            tokens = tokens[:1].expand(1 + FRAMES_PER_CLIP, -1)
+        return tokens.cpu().numpy()
+
+    def _prepared(self, clip: Frames, few: int) -> Tensor:
+        """A clip of any length and size → (few, 3, side, side)."""
+        spread = np.arange(few) * len(clip) // few
+        frames = torch.from_numpy(np.ascontiguousarray(clip[spread])).to(self._placement.device)
+        pixels = (shrunk(frames, self._pixels) / 255 - self._mean) / self._deviation
+        return pixels.to(self._placement.dtype, memory_format=self._placement.memory_format)
 
 
-def shrunk(frames: Tensor, side_px: int) -> Tensor:
-    """The centre square of frames (n, height, width, 3), each new pixel the mean of those it covers.
+def shrunk(frames: Tensor, pixels: Pixels) -> Tensor:
+    """Frames (n, height, width, 3) as the tower wants them, (n, 3, side, side) from 0 to 255.
 
-    Returns (n, 3, side, side) from 0 to 255. A picture smaller than the side is enlarged by the same rule.
+    A picture smaller than the side is enlarged by the same rule.
     """
+    square = frames if pixels.fit == "squash" else _centre(frames)
+    planes, sides = square.permute(0, 3, 1, 2).float(), (pixels.side_px, pixels.side_px)
+    if pixels.filter == "area":
+        return F.interpolate(planes, sides, mode="area")
+    return F.interpolate(planes, sides, mode=pixels.filter, antialias=True).clamp(0, 255)
+
+
+def _centre(frames: Tensor) -> Tensor:
     height, width = frames.shape[1:3]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    square = frames[:, top : top + side, left : left + side].permute(0, 3, 1, 2).float()
-    return F.interpolate(square, (side_px, side_px), mode="area")
+    return frames[:, top : top + side, left : left + side]
 
 
-def load_vision(folder: Path, device: str = "cpu") -> TorchVision:
+def load_vision(folder: Path, device: str = "cpu", settings: NetworkSettings | None = None) -> TorchVision:
     """The vision tower of the network in ``folder``. Raises FileNotFoundError where a file is missing."""
-    config = read_config(folder)
+    config, placement = read_config(folder), placement_of(device, settings)
     network = VisionNetwork(config.shape)
-    load_weights(network, folder / VISION, device)
-    return TorchVision(network, config.tower, config.pixels, device)
+    load_weights(network, folder / VISION)
+    return TorchVision(placement.place(network), config.tower, config.pixels, placement)

@@ -7,9 +7,7 @@ from typing import Any
 
 from agents.matcher import Matcher, MatchPolicy
 from encoders.batcher import BatchPolicy
-from encoders.engines import EMBEDDING_DIM
-from encoders.network_store import thresholds_of
-from encoders.profiles import load_engines, load_profile, path_of
+from encoders.profiles import load_engines, load_profile, load_thresholds
 from encoders.settings import Profile
 from infra.metrics import Metrics
 from infra.milvus_vectors import MilvusVectors, Place
@@ -40,7 +38,7 @@ def open_worker(settings: Settings, found: Services, run: str, profile_name: str
     ask = Ask(
         engines,
         ObjectStore(settings.objects, settings.dataref_roots),
-        MilvusVectors(Place(found.milvus, engines.fusion.space, EMBEDDING_DIM, run, settings.milvus_token)),
+        MilvusVectors(Place(found.milvus, engines.fusion.space, engines.fusion.dim, run, settings.milvus_token)),
         {"vision": BatchPolicy(profile.batches.vision), "fusion": BatchPolicy(profile.batches.fusion)},
         lambda lane, seconds, _questions: metrics.model_s.labels(lane).observe(seconds),
     )
@@ -49,5 +47,5 @@ def open_worker(settings: Settings, found: Services, run: str, profile_name: str
 
 def stages_for(profile: Profile, kept: Path | None = None) -> Mapping[str, Stage[Any]]:
     """The stages with the thresholds that belong to the profile's network, or were calibrated for its space."""
-    policy = MatchPolicy(**asdict(thresholds_of(path_of(profile, "network"), kept)))
+    policy = MatchPolicy(**asdict(load_thresholds(profile, kept)))
     return STAGES | {"matcher": replace(STAGES["matcher"], begin=lambda key: Matcher(StreamId(key), policy))}

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from encoders.engines import Domain
-from encoders.fusion import token_ids
 from encoders.network import Network, VisionNetwork
 from encoders.network_store import TOKENIZER, VISION, load_weights
+from encoders.tokens import token_ids
 from encoders.training.network_brands import read_ear
 from encoders.training.network_frames import Bank, FrameMixer, load_cutouts, make_bank
 from encoders.training.network_fusion import (

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from encoders.fusion import SENTENCE
+from encoders.families import SENTENCE
 from encoders.training.network_brands import BrandEar
 from encoders.world.clips import LIVE_S, VIDEO_S, Subject, Talk, first_words, live_talk, video_talk
 from encoders.world.market import telling_of

@@ -96,6 +96,10 @@ class TimedFusion:
         return self.inner.space
 
     @property
+    def dim(self) -> int:
+        return self.inner.dim
+
+    @property
     def tower(self) -> str:
         return self.inner.tower
 

@@ -133,7 +133,7 @@ def fusion_contract(network: FusionNetwork, tower: VisionTower, clip: Frames) ->
         if visual is not None or text is not None
     ]
     for view, vector in zip(views, network.embed(views), strict=True):
-        assert vector.shape == (128,)
+        assert vector.shape == (network.dim,)
         assert vector.dtype == np.float32
         assert abs(float(np.linalg.norm(vector)) - 1) < 1e-4
         assert (network.embed([view])[0] == vector).all()

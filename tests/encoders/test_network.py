@@ -6,7 +6,7 @@ import torch
 from tokenizers import Tokenizer
 
 from encoders.engines import FRAMES_PER_CLIP, Domain, FusionInput
-from encoders.fusion import TorchFusion, token_ids
+from encoders.fusion import TorchFusion
 from encoders.network import FusionModule, Network, Shape, VisionNetwork
 from encoders.network_store import (
     FUSION,
@@ -18,6 +18,8 @@ from encoders.network_store import (
     write_config,
     write_weights,
 )
+from encoders.placement import Placement
+from encoders.tokens import token_ids
 from encoders.training.network_texts import train_tokenizer
 from encoders.vision import TorchVision, shrunk
 
@@ -69,21 +71,21 @@ def some_clip(seed: int, frames: int = FRAMES_PER_CLIP) -> np.ndarray[tuple[int,
 
 
 def test_a_clip_becomes_nine_tokens_the_first_the_mean_of_its_frames(network: Network) -> None:
-    tower = TorchVision(network.vision, "tower-a", CONFIG.pixels, "cpu")
+    tower = TorchVision(network.vision, "tower-a", CONFIG.pixels, Placement())
     (tokens,) = tower.encode([some_clip(1)])
     assert tokens.shape == (9, 16) and tokens.dtype == np.float32
     assert np.allclose(tokens[0], tokens[1:].mean(0), atol=1e-5)
 
 
 def test_a_still_is_seen_eight_times(network: Network) -> None:
-    tower = TorchVision(network.vision, "tower-a", CONFIG.pixels, "cpu")
+    tower = TorchVision(network.vision, "tower-a", CONFIG.pixels, Placement())
     (tokens,) = tower.encode([some_clip(2, frames=1)])
     assert tokens.shape == (9, 16)
     assert np.allclose(tokens[1:], tokens[1], atol=1e-5)
 
 
 def test_a_clip_answers_the_same_beside_any_other(network: Network) -> None:
-    tower = TorchVision(network.vision, "tower-a", CONFIG.pixels, "cpu")
+    tower = TorchVision(network.vision, "tower-a", CONFIG.pixels, Placement())
     (alone,) = tower.encode([some_clip(3)])
     beside = tower.encode([some_clip(4), some_clip(3)])[1]
     assert np.array_equal(alone, beside)
@@ -92,7 +94,8 @@ def test_a_clip_answers_the_same_beside_any_other(network: Network) -> None:
 def test_shrinking_takes_the_centre_square_and_keeps_its_brightness() -> None:
     frames = torch.zeros(1, 40, 80, 3, dtype=torch.uint8)
     frames[:, :, 20:60] = 200
-    assert torch.equal(shrunk(frames, 8), torch.full((1, 3, 8, 8), 200.0))
+    pixels = Pixels(8, (0.5,) * 3, (0.5,) * 3)
+    assert torch.equal(shrunk(frames, pixels), torch.full((1, 3, 8, 8), 200.0))
 
 
 def test_a_view_is_a_unit_vector_with_picture_text_or_both(fusion: TorchFusion) -> None:

@@ -151,6 +151,7 @@ class FakeFusion:
     """The clip's token beside a bag of the text's words: equal looks are close, equal words closer."""
 
     space = "fake-space"
+    dim = EMBEDDING_DIM
     tower = "fake-tower"
 
     def embed(self, views: Sequence[FusionInput]) -> list[Floats]:

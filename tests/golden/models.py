@@ -47,6 +47,7 @@ class Fusion:
     """The words of the look, and a third as strong the words that were said."""
 
     space = "golden-space"
+    dim = len(AXES) + 1
     tower = "golden-tower"
 
     def embed(self, views: Sequence[FusionInput]) -> list[Floats]:

@@ -1,0 +1,154 @@
+"""Folders laid out as public checkpoints of each family are, with random weights, at any size."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.normalizers import Lowercase
+from tokenizers.pre_tokenizers import Whitespace
+from transformers import (
+    BertConfig,
+    BertModel,
+    ChineseCLIPConfig,
+    ChineseCLIPModel,
+    CLIPConfig,
+    CLIPModel,
+    ResNetConfig,
+    ResNetModel,
+    RobertaConfig,
+    RobertaModel,
+    SiglipConfig,
+    SiglipModel,
+    ViTConfig,
+    ViTModel,
+    XCLIPConfig,
+    XCLIPModel,
+    XLMRobertaConfig,
+    XLMRobertaModel,
+)
+
+CLIP_MARKS = ("<|startoftext|>", "<|endoftext|>")
+WORDS = ("red", "blue", "mug", "kettle", "feike", "shaver", "wet", "use", "红", "色", "围", "巾", "软", ";", ",")
+SMALL_TOWER = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+SMALL_MIT = {
+    "mit_hidden_size": 16,
+    "mit_num_hidden_layers": 1,
+    "mit_num_attention_heads": 2,
+    "mit_intermediate_size": 32,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large the towers are; empty: as large as the family's first public model."""
+
+    vision: Mapping[str, object]
+    text: Mapping[str, object]
+    projection: int | None
+
+
+SMALL = Size(
+    {**SMALL_TOWER, "image_size": 32, "patch_size": 16},
+    {**SMALL_TOWER, "vocab_size": 64, "max_position_embeddings": 40},
+    16,
+)
+
+
+def clip(folder: Path, size: Size) -> Any:
+    words = tokenizer(folder, CLIP_MARKS, CLIP_MARKS[1])
+    ends = {"bos_token_id": words[CLIP_MARKS[0]], "eos_token_id": words[CLIP_MARKS[1]], "pad_token_id": 0}
+    return _pair(folder, CLIPModel, CLIPConfig, size, ends)
+
+
+def chinese_clip(folder: Path, size: Size) -> Any:
+    """As it is published: a vocabulary in place of a tokenizer's file, and weights in torch's own format."""
+    marks = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.txt").write_text("\n".join((*marks, *WORDS)) + "\n", encoding="utf-8")
+    model = _pair(folder, ChineseCLIPModel, ChineseCLIPConfig, size, {})
+    (folder / "model.safetensors").unlink()
+    torch.save(model.state_dict(), folder / "pytorch_model.bin")
+    return model
+
+
+def siglip(folder: Path, size: Size) -> Any:
+    tokenizer(folder, ("<pad>", "</s>", "<unk>"), "</s>")
+    return _pair(folder, SiglipModel, SiglipConfig, size, {})
+
+
+def siglip2(folder: Path, size: Size) -> Any:
+    tokenizer(folder, ("<pad>", "<eos>", "<bos>", "<unk>"), "<eos>")
+    return _pair(folder, SiglipModel, SiglipConfig, size, {})
+
+
+def xclip(folder: Path, size: Size) -> Any:
+    vision = {**size.vision, **(SMALL_MIT if size.vision else {})}
+    config = XCLIPConfig(vision_config=vision, text_config=dict(size.text), projection_dim=size.projection or 512)
+    return _saved(folder, XCLIPModel(config), cropped=True)
+
+
+def vit(folder: Path, size: Size) -> Any:
+    return _saved(folder, ViTModel(ViTConfig(**size.vision), add_pooling_layer=False))
+
+
+def resnet(folder: Path, size: Size) -> Any:
+    small = {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic"}
+    return _saved(folder, ResNetModel(ResNetConfig(**(small if size.vision else {}))), cropped=True)
+
+
+def bert(folder: Path, size: Size) -> Any:
+    tokenizer(folder, ("[PAD]", "[UNK]", "[CLS]", "[SEP]"), "[SEP]")
+    return _saved(folder, BertModel(BertConfig(**size.text), add_pooling_layer=False))
+
+
+def roberta(folder: Path, size: Size) -> Any:
+    tokenizer(folder, ("<s>", "<pad>", "</s>", "<unk>"), "</s>")
+    return _saved(folder, RobertaModel(RobertaConfig(**size.text), add_pooling_layer=False))
+
+
+def xlm_roberta(folder: Path, size: Size) -> Any:
+    tokenizer(folder, ("<s>", "<pad>", "</s>", "<unk>"), "</s>")
+    return _saved(folder, XLMRobertaModel(XLMRobertaConfig(**size.text), add_pooling_layer=False))
+
+
+Maker = Callable[[Path, Size], Any]
+PAIRS: dict[str, Maker] = {"clip": clip, "chinese_clip": chinese_clip, "siglip": siglip, "siglip2": siglip2}
+LOOKING: dict[str, Maker] = {**PAIRS, "xclip": xclip, "vit": vit, "resnet": resnet}
+READING: dict[str, Maker] = {**PAIRS, "bert": bert, "roberta": roberta, "xlm_roberta": xlm_roberta}
+
+
+def tokenizer(folder: Path, marks: tuple[str, ...], end: str) -> dict[str, int]:
+    """A word list with these marks before the words, that pads and cuts as public files do; its ids by name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ids = {word: number for number, word in enumerate((*marks, *WORDS))}
+    unknown = next((mark for mark in marks if "unk" in mark.lower()), marks[-1])
+    made = Tokenizer(WordLevel(ids, unknown))
+    made.normalizer, made.pre_tokenizer = Lowercase(), Whitespace()
+    made.enable_padding(length=64)
+    made.enable_truncation(64)
+    made.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": {"content": end}}))
+    return ids
+
+
+def _pair(folder: Path, model: Any, config: Any, size: Size, text: Mapping[str, object]) -> Any:
+    parts = {"vision_config": dict(size.vision), "text_config": {**size.text, **text}}
+    if size.projection and config is not SiglipConfig:
+        parts["projection_dim"] = size.projection
+    return _saved(folder, model(config(**parts)), cropped=config is CLIPConfig)
+
+
+def _saved(folder: Path, model: Any, cropped: bool = False) -> Any:
+    model.eval().save_pretrained(folder)
+    side = {"height": 32, "width": 32}
+    told = {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.3, 0.25], "size": side, "resample": 3}
+    sized = {"do_center_crop": True, "crop_size": side, "size": {"shortest_edge": 40}} if cropped else {}
+    (folder / "preprocessor_config.json").write_text(json.dumps(told | sized))
+    return model
