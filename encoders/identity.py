@@ -12,10 +12,11 @@ from dataclasses import asdict
 from hashlib import file_digest
 from pathlib import Path
 
+from encoders.checksums import CARDS
 from encoders.loaded import Identities
 from encoders.media import MediaLimits
 from encoders.network_store import CONFIG, VISION
-from encoders.profiles import CARDS, path_of
+from encoders.profiles import path_of
 from encoders.settings import Profile
 
 

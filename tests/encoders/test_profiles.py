@@ -9,17 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from agents.summary_form import parse, supported
+from encoders.checksums import State, verify
 from encoders.language import closed
-from encoders.profiles import (
-    MissingModel,
-    State,
-    UnknownProfile,
-    load_engines,
-    load_profile,
-    path_of,
-    profile_names,
-    verify,
-)
+from encoders.profiles import MissingModel, UnknownProfile, load_engines, load_profile, path_of, profile_names
 from tests.encoders.contracts import in_form
 
 pytestmark = pytest.mark.hermetic
