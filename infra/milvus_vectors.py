@@ -16,7 +16,7 @@ from typing import TypeVar
 from pymilvus import DataType, MilvusClient, MilvusException
 
 from infra import milvus
-from infra.errors import DependencyDown, NotRunning
+from infra.errors import DependencyDown, NotRunning, ServiceRefused
 from infra.vectors import NO_REVISION, CatalogueRow, LiveRow, collection_name, key
 
 T = TypeVar("T")
@@ -207,7 +207,20 @@ def _open(client: MilvusClient, name: str, make: Callable[[int], object], dimens
         except MilvusException:
             if not client.has_collection(name, timeout=CALL_WITHIN_S):
                 raise
+    if not name.endswith("_meta"):
+        _refuse_another_width(client, name, dimension)
     client.load_collection(name, timeout=CALL_WITHIN_S)
+
+
+def _refuse_another_width(client: MilvusClient, name: str, dimension: int) -> None:
+    """A network that was made anew under the name of an older space must not search among the older one's vectors."""
+    fields = client.describe_collection(name, timeout=CALL_WITHIN_S)["fields"]
+    wide = next(int(field["params"]["dim"]) for field in fields if field["name"] == "vector")
+    if wide != dimension:
+        raise ServiceRefused(
+            f"the collection {name} holds vectors of {wide} numbers, the space has {dimension}",
+            remedy="a changed network needs a new name for its space; or use another run, or another VITRINE_DATA",
+        )
 
 
 def _catalogue_schema(dimension: int) -> object:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from infra import milvus
-from infra.errors import DependencyDown, NotRunning, ServiceFailed
+from infra.errors import DependencyDown, NotRunning, ServiceFailed, ServiceRefused
 from infra.milvus_vectors import CATALOGUE_ROWS_UNTIL_FLUSH, MilvusVectors, Place
 from infra.settings import Settings
 from infra.vectors import VectorStore
@@ -48,6 +48,17 @@ class TestMilvusVectors(Contract):
         yield store
         store.drop()
         store.close()
+
+
+def test_an_older_space_of_the_same_name_is_not_searched(milvus_uri: str) -> None:
+    run = uuid.uuid4().hex
+    older, newer = (MilvusVectors(Place(milvus_uri, "same-name", wide, run=run)) for wide in (DIM, 2 * DIM))
+    older.replace_product("p", [page("p", 0)])
+    with pytest.raises(ServiceRefused, match=f"vectors of {DIM} numbers, the space has {2 * DIM}") as refused:
+        newer.search([unit(0) * 2], 1)
+    assert "new name for its space" in refused.value.remedy
+    assert older.products() == 1
+    older.drop()
 
 
 @pytest.fixture
