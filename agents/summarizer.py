@@ -15,7 +15,7 @@ from agents.broadcast import Broadcast
 from agents.cues import joiner_of, last_turn, links_said
 from agents.outcome import Outcome, dropped, used
 from agents.phonetics import repaired
-from agents.summary_form import content_words, parse, supported
+from agents.summary_form import first_said, parse, supported, terms
 from agents.watermark import Verdict, Watermark
 from schemas.ids import StreamId, StreamMs, fingerprint
 from schemas.observation import Said, Summary
@@ -174,11 +174,10 @@ class Summarizer:
 
         0: it names the same one. A link number goes with the new one if it was said since the last request.
         """
-        before = set(content_words(self.named))
-        named = set(content_words(said.product_name))
-        if not before or not named or before & named:
+        before, named = terms(self.named), terms(said.product_name)
+        if not before or not named or set(before) & set(named):
             return 0
-        return next((at for at, word in enumerate(words) if named & set(content_words(word.text))), 0)
+        return first_said(named, [word.text for word in words])
 
     def _repaired(self, said: Said) -> Said:
         titles = tuple(self.broadcast.room.shelf_titles.values()) if self.broadcast.room else ()

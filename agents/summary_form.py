@@ -9,9 +9,13 @@ or exactly two lines, the second of which may end after its colon:
 
 A model may not invent: a word that the speech does not contain is struck from the name, and a feature with such a word
 is struck as a whole. Small words ("a", "with") need no support, and "1" supports "one".
+
+Chinese and Japanese are written without spaces, so what is supported there is not words but pieces of two characters
+or more, as they were said one after the other: 这款剃须刀我们飞科的 supports 飞科剃须刀, and does not support 飞刀.
 """
 
 import re
+from collections.abc import Iterator, Sequence
 
 from schemas.observation import Said
 
@@ -32,6 +36,10 @@ NUMBERS = (
 _DIGITS_OF = {word: str(number) for number, word in enumerate(NUMBERS)}
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+_RUN = re.compile(rf"[{_CJK}]+")
+_PARTICLES = str.maketrans("", "", "的了呢啊吧呀哦嘛得地")
+"""Stand between two words and belong to neither."""
+_COMMAS = re.compile("[,，、]")
 _WORD = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
 
 
@@ -42,7 +50,7 @@ def parse(answer: str) -> Said | None:
     form = _FORM.fullmatch(answer)
     if form is None or not form["name"].strip():
         return None
-    features = (feature.strip() for feature in form["features"].split(","))
+    features = (feature.strip() for feature in _COMMAS.split(form["features"]))
     return Said(product_name=form["name"].strip(), features=tuple(feature for feature in features if feature))
 
 
@@ -58,7 +66,63 @@ def content_words(text: str) -> list[str]:
 
 def supported(said: Said, speech: str) -> Said:
     """What the speech supports of an answer."""
-    heard = set(words_of(speech))
-    name = " ".join(part for part in said.product_name.split() if heard.issuperset(content_words(part)))
-    features = tuple(feature for feature in said.features if heard.issuperset(content_words(feature)))
+    parts = (_kept(part, speech) for part in said.product_name.split())
+    name = " ".join(part for part in parts if part)
+    features = tuple(feature for feature in said.features if _is_said(feature, speech))
     return Said(product_name=name if content_words(name) else "", features=features)
+
+
+def terms(text: str) -> list[str]:
+    """What two names must share to be one product's: content words; of Chinese, two characters in a row."""
+    told = [word for word in content_words(text) if not _RUN.fullmatch(word)]
+    runs = (run.translate(_PARTICLES) for run in _RUN.findall(text))
+    return told + [pair for run in runs for pair in (_pairs(run) or [run]) if pair]
+
+
+def first_said(wanted: Sequence[str], words: Sequence[str]) -> int:
+    """The first of these words in which one of the terms begins; 0 where none does."""
+    told = [at for at, word in enumerate(words) if set(wanted).intersection(content_words(word))]
+    line, owner = "".join(words), [at for at, word in enumerate(words) for _ in word]
+    told += [owner[line.index(term)] for term in wanted if _RUN.fullmatch(term) and term in line]
+    return min(told, default=0)
+
+
+def _is_said(text: str, speech: str) -> bool:
+    words = (word for word in content_words(text) if not _RUN.fullmatch(word))
+    return set(words_of(speech)).issuperset(words) and all(_covered(run, speech) for run in _RUN.findall(text))
+
+
+def _kept(part: str, speech: str) -> str:
+    """A part of a name, as far as it was said: all of it; of Chinese the pieces that were; else nothing."""
+    if _is_said(part, speech):
+        return part
+    return "".join(_pieces(part, _line(speech))) if _RUN.fullmatch(part) else ""
+
+
+def _covered(run: str, speech: str) -> bool:
+    """Whether characters in a row can be cut into pieces of two or more that were each said so."""
+    plain, line = run.translate(_PARTICLES), _line(speech)
+    if len(plain) < 2:
+        return plain in line
+    ends = {0}
+    for end in range(2, len(plain) + 1):
+        ends |= {end for start in list(ends) if start <= end - 2 and plain[start:end] in line}
+    return len(plain) in ends
+
+
+def _pieces(run: str, line: str) -> Iterator[str]:
+    """The longest pieces of two characters or more that were said, from the left."""
+    at = 0
+    while at < len(run):
+        end = next((end for end in range(len(run), at + 1, -1) if run[at:end] in line), at)
+        yield run[at:end]
+        at = max(end, at + 1)
+
+
+def _line(speech: str) -> str:
+    """The Chinese of the speech without particles; whatever else was said keeps its neighbours apart."""
+    return " ".join(run.translate(_PARTICLES) for run in _RUN.findall(speech))
+
+
+def _pairs(run: str) -> list[str]:
+    return [run[at : at + 2] for at in range(len(run) - 1)]
