@@ -32,6 +32,7 @@ test: lint
 
 bench: setup-dev
 	$(PYTHON) -m tests.bench
+	$(PYTHON) -m tests.bench.vision
 
 clean:
 	@if [ -x .venv/bin/vitrine ]; then .venv/bin/vitrine down || true; fi

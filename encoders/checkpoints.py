@@ -141,7 +141,8 @@ def pixels_in(folder: Path) -> Pixels:
 
 def marks_in(folder: Path) -> Marks:
     """The marks of a checkpoint's text tower: its family's, with the end that its own tokenizer has."""
-    marks, tokenizer = _family(folder, "text").marks, read_tokenizer(folder)
+    marks: Marks = _family(folder, "text").marks
+    tokenizer = read_tokenizer(folder)
     if marks.end is None or tokenizer.token_to_id(marks.end) is not None:
         return marks
     end = ending_in(folder)

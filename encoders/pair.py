@@ -158,7 +158,7 @@ def load_pair(
 
 def read_pair(folder: Path) -> Any:
     """The whole model in a folder: CLIP, Chinese-CLIP, SigLIP or SigLIP2 of one size. Raises `BadCheckpoint`."""
-    model = read_openclip(folder) if is_openclip(folder) else pretrained(AutoModel, folder)
+    model: Any = read_openclip(folder) if is_openclip(folder) else pretrained(AutoModel, folder)
     if model.config.model_type not in ("clip", "chinese_clip", "siglip"):
         raise BadCheckpoint(f"{folder}: a {model.config.model_type}, not a CLIP, Chinese-CLIP or SigLIP")
     return model

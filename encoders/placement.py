@@ -7,7 +7,7 @@ siblings of a family lie closer together than what bfloat16 can tell apart.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -28,7 +28,8 @@ class Placement:
 
     def place(self, module: M) -> M:
         """The module, ready to answer."""
-        module.to(device=self.device, dtype=self.dtype, memory_format=self.memory_format)
+        told: Any = module  # torch's own types do not know that a module can be asked for a memory format
+        told.to(device=self.device, dtype=self.dtype, memory_format=self.memory_format)
         module.eval().requires_grad_(False)
         if self.compiled:
             module.compile(dynamic=False)

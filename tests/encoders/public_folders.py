@@ -33,6 +33,7 @@ from transformers import (
     XLMRobertaConfig,
     XLMRobertaModel,
 )
+from transformers.initialization import no_init_weights
 
 CLIP_MARKS = ("<|startoftext|>", "<|endoftext|>")
 WORDS = ("red", "blue", "mug", "kettle", "feike", "shaver", "wet", "use", "红", "色", "围", "巾", "软", ";", ",")
@@ -91,31 +92,31 @@ def siglip2(folder: Path, size: Size) -> Any:
 def xclip(folder: Path, size: Size) -> Any:
     vision = {**size.vision, **(SMALL_MIT if size.vision else {})}
     config = XCLIPConfig(vision_config=vision, text_config=dict(size.text), projection_dim=size.projection or 512)
-    return _saved(folder, XCLIPModel(config), cropped=True)
+    return _saved(folder, _random(XCLIPModel, config), cropped=True)
 
 
 def vit(folder: Path, size: Size) -> Any:
-    return _saved(folder, ViTModel(ViTConfig(**size.vision), add_pooling_layer=False))
+    return _saved(folder, _random(ViTModel, ViTConfig(**size.vision), add_pooling_layer=False))
 
 
 def resnet(folder: Path, size: Size) -> Any:
     small = {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic"}
-    return _saved(folder, ResNetModel(ResNetConfig(**(small if size.vision else {}))), cropped=True)
+    return _saved(folder, _random(ResNetModel, ResNetConfig(**(small if size.vision else {}))), cropped=True)
 
 
 def bert(folder: Path, size: Size) -> Any:
     tokenizer(folder, ("[PAD]", "[UNK]", "[CLS]", "[SEP]"), "[SEP]")
-    return _saved(folder, BertModel(BertConfig(**size.text), add_pooling_layer=False))
+    return _saved(folder, _random(BertModel, BertConfig(**size.text), add_pooling_layer=False))
 
 
 def roberta(folder: Path, size: Size) -> Any:
     tokenizer(folder, ("<s>", "<pad>", "</s>", "<unk>"), "</s>")
-    return _saved(folder, RobertaModel(RobertaConfig(**size.text), add_pooling_layer=False))
+    return _saved(folder, _random(RobertaModel, RobertaConfig(**size.text), add_pooling_layer=False))
 
 
 def xlm_roberta(folder: Path, size: Size) -> Any:
     tokenizer(folder, ("<s>", "<pad>", "</s>", "<unk>"), "</s>")
-    return _saved(folder, XLMRobertaModel(XLMRobertaConfig(**size.text), add_pooling_layer=False))
+    return _saved(folder, _random(XLMRobertaModel, XLMRobertaConfig(**size.text), add_pooling_layer=False))
 
 
 Maker = Callable[[Path, Size], Any]
@@ -139,10 +140,23 @@ def tokenizer(folder: Path, marks: tuple[str, ...], end: str) -> dict[str, int]:
 
 
 def _pair(folder: Path, model: Any, config: Any, size: Size, text: Mapping[str, object]) -> Any:
-    parts = {"vision_config": dict(size.vision), "text_config": {**size.text, **text}}
+    parts: dict[str, object] = {"vision_config": dict(size.vision), "text_config": {**size.text, **text}}
     if size.projection and config is not SiglipConfig:
         parts["projection_dim"] = size.projection
-    return _saved(folder, model(config(**parts)), cropped=config is CLIPConfig)
+    return _saved(folder, _random(model, config(**parts)), cropped=config is CLIPConfig)
+
+
+def _random(model: Any, config: Any, **options: object) -> Any:
+    """Random weights by the quickest means: at full size the library's own beginnings take minutes."""
+    with no_init_weights():
+        made = model(config, **options)
+    for name, weight in made.named_parameters():
+        with torch.no_grad():
+            if weight.ndim > 1:
+                weight.uniform_(-0.1, 0.1)
+            else:
+                weight.fill_(1.0 if name.endswith("weight") else 0.0)
+    return made
 
 
 def _saved(folder: Path, model: Any, cropped: bool = False) -> Any:

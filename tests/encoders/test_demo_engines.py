@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from faster_whisper import WhisperModel
 
+from encoders.checksums import State, verify
 from encoders.chunks import plan
 from encoders.engines import Clip
 from encoders.loaded import LoadedEngines
 from encoders.media import PyAvDecoder
-from encoders.profiles import State, load_engines, load_profile, path_of, verify
+from encoders.profiles import load_engines, load_profile, path_of
 from encoders.remux import segments
 from encoders.world.windows import windows
 from tests.encoders import contracts

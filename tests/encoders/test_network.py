@@ -18,7 +18,8 @@ from encoders.network_store import (
     write_config,
     write_weights,
 )
-from encoders.placement import Placement
+from encoders.placement import Placement, placement_of
+from encoders.settings import NetworkSettings
 from encoders.tokens import token_ids
 from encoders.training.network_texts import train_tokenizer
 from encoders.vision import TorchVision, shrunk
@@ -75,6 +76,28 @@ def test_a_clip_becomes_nine_tokens_the_first_the_mean_of_its_frames(network: Ne
     (tokens,) = tower.encode([some_clip(1)])
     assert tokens.shape == (9, 16) and tokens.dtype == np.float32
     assert np.allclose(tokens[0], tokens[1:].mean(0), atol=1e-5)
+
+
+def test_a_cpu_computes_in_float32_and_a_gpu_in_half_unless_the_profile_says_otherwise() -> None:
+    assert placement_of("cpu") == Placement()
+    assert placement_of("cuda") == Placement("cuda", torch.bfloat16, torch.channels_last)
+    told = NetworkSettings(precision="float32", channels_last=False, compiled=True)
+    assert placement_of("cuda", told) == Placement("cuda", compiled=True)
+    assert placement_of("cpu", NetworkSettings(precision="bfloat16")).dtype == torch.bfloat16
+
+
+def test_tokens_in_half_precision_are_close_and_leave_as_float32() -> None:
+    torch.manual_seed(0)
+    half = placement_of("cpu", NetworkSettings(precision="bfloat16", channels_last=True))
+    whole, rounded = VisionNetwork(SHAPE), VisionNetwork(SHAPE)
+    rounded.load_state_dict(whole.state_dict())
+    (one,), (other,) = (
+        TorchVision(placement.place(tower), "tower-a", CONFIG.pixels, placement).encode([some_clip(1)])
+        for tower, placement in ((whole, Placement()), (rounded, half))
+    )
+    assert one.dtype == other.dtype == np.float32
+    assert not np.array_equal(one, other)
+    assert float((one[0] @ other[0]) / np.linalg.norm(one[0]) / np.linalg.norm(other[0])) > 0.999
 
 
 def test_a_still_is_seen_eight_times(network: Network) -> None:
