@@ -6,11 +6,15 @@ import json
 import pytest
 from rich.console import Console
 
+from agents.summary_form import supported
 from schemas.ids import StreamId
+from schemas.observation import Said
 from streams.demo_report import Report, Times
 from tests.agents.playing import product, segment
 from tests.bench.outcome import Bench, Both, Machine, Spread, summed
+from tests.bench.summaries import Heard, Set, answered, hosts, scores, world
 from tests.bench.timed import BareRun, Stopwatch, play_bare
+from tests.bench.vision import FLOPS_PER_PICTURE, row_of
 from tests.fakes.engines import fake_engines, fake_media
 from tests.streams.test_demo_parts import PERFECT
 
@@ -59,3 +63,41 @@ def test_a_stopwatch_adds_up_by_name() -> None:
     watch = Stopwatch()
     assert [watch.time("a", lambda: 1), watch.time("b", lambda: 2), watch.time("a", lambda: 3)] == [1, 2, 3]
     assert set(watch.seconds) == {"a", "b"}
+
+
+def test_a_row_tells_latency_rate_and_share_of_the_peak_from_the_median_call() -> None:
+    row = row_of(8, [0.5, 0.4, 0.9], peak_gflops=1000)
+    assert (row.latency_ms, row.items_per_s) == (500.0, 16.0)
+    assert row.share_of_peak == round(8 * FLOPS_PER_PICTURE / 0.5 / 1e12, 3)
+    assert 33e9 < FLOPS_PER_PICTURE < 36e9  # 17.5 G multiplications with their additions, as it is published
+
+
+def test_what_is_scored_is_what_was_said_with_the_misses_counted() -> None:
+    shaver = Heard("the feike shaver wet and dry", "feike shaver", ("feike", "shaver"), ("wet and dry",))
+    chatter = Heard("hello my dears", None, (), ())
+    told = {
+        shaver.text: "Product name: feike shaver\nFeatures: wet and dry, gold",
+        chatter.text: "Product name: dears\nFeatures:",
+    }
+    reached = scores(answered([shaver, chatter], told.__getitem__))
+    assert (reached.name_right, reached.empty_recall, reached.in_form) == (1.0, 0.0, 1.0)
+    assert (reached.invented_words, reached.struck_words, reached.features_f1) == (0, 1, 1.0)
+    other = scores(answered([shaver], lambda _: "Product name: shaver\nFeatures:"))
+    assert other.name_right == 0.0
+
+
+@pytest.mark.parametrize(("which", "windows", "least"), [("tuning", 24, 8), ("test", 54, 18)])
+def test_the_windows_that_were_written_say_what_they_are_to_say(which: Set, windows: int, least: int) -> None:
+    heard = hosts(which)
+    assert len(heard) == len({one.text for one in heard}) == windows
+    assert sum(one.name is None for one in heard) >= least
+    for one in heard:
+        said = Said(product_name=one.name or "", features=one.features)
+        assert supported(said, one.text) == said
+        assert set(one.needs) <= set((one.name or "").replace("'", "").split())
+        assert bool(one.needs) == (one.name is not None)
+
+
+def test_no_window_is_for_tuning_and_for_the_test() -> None:
+    assert not {one.text for one in hosts("tuning")} & {one.text for one in hosts("test")}
+    assert not {one.text for one in world("tuning", 40)} & {one.text for one in world("test", 40)}
