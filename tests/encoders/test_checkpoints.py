@@ -8,16 +8,23 @@ import re
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+from encoders.checkpoints import Plan, assemble, marks_in, tower_in
+from encoders.engines import Domain, FusionInput
+from encoders.families import Marks, words_in
+from encoders.fusion import load_fusion
 from encoders.language import LlamaCpp, load_language
 from encoders.media import PyAvDecoder
 from encoders.profiles import load_profile, path_of
 from encoders.remux import segments
 from encoders.settings import Profile
 from encoders.speech import FasterWhisper, load_speech
+from encoders.tokens import read_tokenizer, token_ids
 from infra.settings import read_settings
-from tests.encoders import contracts
+from tests.encoders import contracts, public_folders
 
 pytestmark = pytest.mark.checkpoint
 
@@ -39,6 +46,14 @@ def speech(profile: Profile) -> FasterWhisper:
 def language(profile: Profile) -> LlamaCpp:
     one_thread = profile.language.settings.model_copy(update={"threads": 1})
     return load_language(path_of(profile, "language"), settings=one_thread)
+
+
+@pytest.fixture(scope="module")
+def minilm() -> Path:
+    folder = (read_settings().models or Path()) / "minilm"
+    if not folder.is_dir():
+        pytest.skip(f"there is no {folder}")
+    return folder
 
 
 def plain(text: str) -> list[str]:
@@ -72,3 +87,28 @@ def test_a_small_chat_model_finds_products_leaves_chatter_and_keeps_the_contract
     assert "shaver" in answer
     assert "charged" in answer
     assert language.complete(chatter) == "empty"
+
+
+@torch.no_grad()
+def test_minilm_is_a_text_tower_whose_weights_are_the_published_ones(minilm: Path) -> None:
+    tower, tokenizer = tower_in(minilm, "text").eval(), read_tokenizer(minilm)
+
+    def mean(text: str) -> torch.Tensor:
+        ids = torch.from_numpy(token_ids(tokenizer, text, 33, marks_in(minilm)))[None]
+        seen = ids != 0
+        words = words_in(tower, ids, seen)
+        return torch.nn.functional.normalize((words * seen[..., None]).sum(1), dim=-1)[0]
+
+    shaver, razor, kettle = map(mean, ("feike electric shaver", "a razor for men", "a kettle that boils water"))
+    assert marks_in(minilm) == Marks("[CLS]", "[SEP]", 0)
+    assert float(shaver @ razor) > 0.5 > 0.3 > float(shaver @ kettle)
+
+
+def test_a_network_reads_with_minilm(minilm: Path, tmp_path: Path) -> None:
+    public_folders.vit(tmp_path / "vit", public_folders.SMALL)
+    made = assemble(tmp_path / "vit", minilm, Plan("minilm-1", dim=64, layers=1, heads=4))
+    made.write(tmp_path / "network")
+    fusion = load_fusion(tmp_path / "network")
+    (vector,) = fusion.embed([FusionInput(Domain.PAGE, None, "feike electric shaver")])
+    assert vector.shape == (128,)
+    assert abs(float(np.linalg.norm(vector)) - 1) < 1e-5
