@@ -27,7 +27,7 @@ from streams.delivery import Delivery, Revoked, Wiring
 from streams.envelope import Record
 from streams.snapshots import KafkaSnapshots
 from streams.state import PartitionStates, Source
-from streams.topology import MAX_MESSAGE_BYTES, group_id, source_topic, topic_name
+from streams.topology import MAX_MESSAGE_BYTES, group_id, topic_name
 
 log = logging.getLogger(__name__)
 S = TypeVar("S")
@@ -96,7 +96,7 @@ class StageApp(Generic[S]):
         self.app.on_partitions_revoked.connect(self._turn, weak=False)
         self.app.on_partitions_assigned.connect(self._turn, weak=False)
         topic = self.app.topic(
-            source_topic(self.wiring.row, self.wiring.run), key_type=bytes, value_type=bytes,
+            self.app_topic, key_type=bytes, value_type=bytes,
             key_serializer="raw", value_serializer="raw", allow_empty=True,
         )  # fmt: skip
         self.app.agent(topic, name=self.wiring.row.stage, isolated_partitions=True)(self._read)
@@ -197,7 +197,7 @@ class StageApp(Generic[S]):
     @property
     def app_topic(self) -> str:
         """The topic that this stage reads."""
-        return source_topic(self.wiring.row, self.wiring.run)
+        return self.wiring.source
 
     async def send(
         self, topic: str, partition: int | None, key: bytes | None, value: bytes | None, headers: dict[str, bytes]

@@ -37,7 +37,7 @@ from streams.envelope import REPLAY_OF, Envelope, Record, UnreadableEnvelope, de
 from streams.flight import CRASHES_AT_MOST, CRASHES_WITHOUT_MODELS_AT_MOST, Recorder, Unrecorded
 from streams.stages import Incoming, Stage
 from streams.state import ASIDE, PartitionStates, Slot
-from streams.topology import DEADLETTERS, StageRow, topic_name
+from streams.topology import DEADLETTERS, StageRow, source_topic, topic_name
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -85,7 +85,14 @@ class Wiring(Generic[S]):
     outbox: Outbox
     watcher: Watcher
     run: str = ""
+    recorded: str = ""
+    """The run whose recorded input is read; empty: production's."""
     recorder: Recorder = field(default_factory=Unrecorded)
+
+    @property
+    def source(self) -> str:
+        """The topic that the stage reads."""
+        return source_topic(self.row, self.run, self.recorded)
 
     def mark(self, record: Record) -> str:
         """A message and the stage that has it in hand: what a crash is charged to."""

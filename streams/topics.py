@@ -11,7 +11,7 @@ from infra.kafka import admin
 from infra.settings import Settings
 from infra.topics import TopicSpec, ensure_topics
 from streams.reading import Stretch
-from streams.topology import DEADLETTERS, HANDLED, MAX_MESSAGE_BYTES, PRODUCTS, Keep, Topic, owned_topics
+from streams.topology import DEADLETTERS, HANDLED, MAX_MESSAGE_BYTES, PRODUCTS, Keep, Topic, owned_topics, topic_name
 
 DAY_MS = 24 * 60 * 60 * 1000
 STATE_SEGMENT_BYTES = 16 * 1024 * 1024
@@ -20,13 +20,13 @@ LETTERS_KEPT_DAYS_MORE = 7
 """Dead letters outlive what they came from, so that there is time to look."""
 
 
-def make_topics(settings: Settings, bootstrap: str, run: str = "") -> tuple[str, ...]:
-    """Make those topics of production, or of a named run, that are missing; their names.
+def make_topics(settings: Settings, bootstrap: str, run: str = "", recorded: str = "") -> tuple[str, ...]:
+    """Make those topics of production, or of a run over what `recorded` recorded, that are missing; their names.
 
     Raises:
         TopicDiffers: an existing topic is not as it must be.
     """
-    specs = [_spec(name, topic, settings) for name, topic in owned_topics(run).items()]
+    specs = [_spec(name, topic, settings) for name, topic in owned_topics(run, recorded).items()]
     return ensure_topics(specs, bootstrap, services.security(settings))
 
 
@@ -39,9 +39,9 @@ def topic_ids(names: list[str], settings: Settings, bootstrap: str) -> dict[str,
         client.close()
 
 
-def catalogue_end(settings: Settings, bootstrap: str) -> int:
-    """The offset of the last product event that there is now; -1: none."""
-    place = TopicPartition(PRODUCTS.name, 0)
+def catalogue_end(settings: Settings, bootstrap: str, recorded: str = "") -> int:
+    """The offset of the last product event that there is now, or that the run `recorded` has; -1: none."""
+    place = TopicPartition(topic_name(PRODUCTS, recorded), 0)
     client = KafkaConsumer(bootstrap_servers=bootstrap.split(","), **services.security(settings).options())
     try:
         return int(client.end_offsets([place])[place]) - 1

@@ -124,13 +124,13 @@ def group_id(stage: str, run: str = "") -> str:
     return f"{run_prefix(run)}vitrine-{stage}"
 
 
-def source_topic(row: StageRow, run: str = "") -> str:
-    """What a stage reads: a run reads what production recorded, and its own topics otherwise."""
-    return topic_name(row.reads, "" if row.recorded_input else run)
+def source_topic(row: StageRow, run: str = "", recorded: str = "") -> str:
+    """What a stage reads: its run's own topics, and as input what production, or the run `recorded`, recorded."""
+    return topic_name(row.reads, recorded if row.recorded_input else run)
 
 
-def owned_topics(run: str = "") -> dict[str, Topic]:
-    """Every topic that production, or a named run, writes to."""
-    recorded = {row.reads.name for row in FLOW if row.recorded_input} if run else set()
+def owned_topics(run: str = "", recorded: str = "") -> dict[str, Topic]:
+    """Every topic that production, or a named run, writes to; with those of its input where it records that itself."""
+    recorded_elsewhere = {row.reads.name for row in FLOW if row.recorded_input} if run != recorded else set()
     topics = [*TOPICS, HANDLED, *(row.state for row in FLOW)]
-    return {topic_name(topic, run): topic for topic in topics if topic.name not in recorded}
+    return {topic_name(topic, run): topic for topic in topics if topic.name not in recorded_elsewhere}

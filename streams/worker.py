@@ -38,6 +38,8 @@ class Plan:
     watch: Mapping[str, Watcher]
     make_delivery: Callable[..., Delivery[Any]] = Delivery
     table: Mapping[str, Stage[Any]] = field(default_factory=lambda: STAGES)
+    recorded: str = ""
+    """The run whose recorded input is read; empty: production's."""
     recorder: Recorder = field(default_factory=Unrecorded)
 
 
@@ -119,9 +121,9 @@ def quiet_libraries() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def broker_of(settings: Settings, bootstrap: str, stages: Sequence[str], run: str) -> Broker:
+def broker_of(settings: Settings, bootstrap: str, stages: Sequence[str], run: str, recorded: str = "") -> Broker:
     """How these stages reach Kafka; their source topics must exist."""
-    sources = sorted({source_topic(row_of(name), run) for name in stages})
+    sources = sorted({source_topic(row_of(name), run, recorded) for name in stages})
     ids = topic_ids(sources, settings, bootstrap)
     scratch = settings.data / "faust"
     scratch.mkdir(parents=True, exist_ok=True)
@@ -132,7 +134,7 @@ def broker_of(settings: Settings, bootstrap: str, stages: Sequence[str], run: st
 def _stage_app(plan: Plan, name: str, ask: Ask) -> StageApp[Any]:
     row = row_of(name)
     outbox = _Outbox()
-    wiring = Wiring(row, plan.table[name], ask, outbox, plan.watch[name], plan.run, recorder=plan.recorder)
+    wiring = Wiring(row, plan.table[name], ask, outbox, plan.watch[name], plan.run, plan.recorded, plan.recorder)
     outbox.through = StageApp(wiring, plan.broker, plan.make_delivery)
     return outbox.through
 
