@@ -150,6 +150,7 @@ def write_properties(folder: Path, port: int, control: int) -> Path:
         "transaction.state.log.min.isr": 1,
         "transaction.state.log.num.partitions": 1,
         "group.initial.rebalance.delay.ms": 0,
+        "group.min.session.timeout.ms": 1000,  # each client asks for its own; the default refuses less than 6 s
         "num.network.threads": 2,
         "num.io.threads": 4,
         "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,  # of a heap of 384 MB; the default takes 128
