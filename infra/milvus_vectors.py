@@ -31,7 +31,6 @@ LIVE_ROWS_UNTIL_FLUSH = 2_000
 CATALOGUE_ROWS_UNTIL_FLUSH = 500
 """Milvus Lite, 4,950 rows of 128 numbers, a busy machine: with a flush every 500 rows a search took 20 ms and the load
 8 s; without one 550 ms and 31 s, since each upsert looks through the unflushed rows too."""
-CALL_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +42,8 @@ class Place:
     dimension: int
     run: str = ""
     token: str = ""
+    call_within_s: float = 30.0
+    """A call that has not been answered then is made again: the server may be frozen."""
 
     def collection(self, kind: str) -> str:
         """The name of the collection of this kind: ``catalogue``, ``live`` or ``meta``."""
@@ -55,6 +56,7 @@ class MilvusVectors:
     def __init__(self, place: Place, clock: Callable[[], float] = time.time) -> None:
         self._place = place
         self._clock = clock
+        self._within_s = place.call_within_s
         self._client: MilvusClient | None = None
         self._connecting = threading.Lock()
         self._unflushed = 0
@@ -66,9 +68,9 @@ class MilvusVectors:
         records = [_catalogue_record(row) for row in rows]
         gone = f'product_key == "{key(product_id)}"'
         if records:
-            self._call(lambda client: client.upsert(catalogue, records, timeout=CALL_WITHIN_S))
+            self._call(lambda client: client.upsert(catalogue, records, timeout=self._within_s))
             gone += f" and row_key not in {_listed(key(row.row) for row in rows)}"
-        self._call(lambda client: client.delete(catalogue, filter=gone, timeout=CALL_WITHIN_S))
+        self._call(lambda client: client.delete(catalogue, filter=gone, timeout=self._within_s))
         self._catalogue_unflushed += max(1, len(records))
         if self._catalogue_unflushed >= CATALOGUE_ROWS_UNTIL_FLUSH:
             self._catalogue_unflushed = 0
@@ -78,7 +80,7 @@ class MilvusVectors:
         records = [_live_record(row, int(self._clock())) for row in rows]
         live = self._place.collection("live")
         if records:
-            self._call(lambda client: client.upsert(live, records, timeout=CALL_WITHIN_S))
+            self._call(lambda client: client.upsert(live, records, timeout=self._within_s))
             self._unflushed += len(records)
         if self._unflushed >= LIVE_ROWS_UNTIL_FLUSH:
             self._unflushed = 0
@@ -94,7 +96,7 @@ class MilvusVectors:
         fields = ["segment_id", "stream_id", "sequence", "start_ms", "vector"]
         mine = f'stream_key == "{key(stream_id)}"'
         live = self._place.collection("live")
-        found = self._call(lambda client: client.query(live, filter=mine, output_fields=fields, timeout=CALL_WITHIN_S))
+        found = self._call(lambda client: client.query(live, filter=mine, output_fields=fields, timeout=self._within_s))
         return sorted((_live_row(record) for record in found), key=lambda row: row.sequence)
 
     def search(
@@ -111,14 +113,16 @@ class MilvusVectors:
                 filter=among,
                 limit=k,
                 output_fields=fields,
-                timeout=CALL_WITHIN_S,
+                timeout=self._within_s,
             )
         )
         return [[_catalogue_row(hit["entity"]) for hit in hits] for hits in found]
 
     def products(self) -> int:
         catalogue = self._place.collection("catalogue")
-        counted = self._call(lambda client: client.query(catalogue, filter="", output_fields=["count(*)"]))
+        counted = self._call(
+            lambda client: client.query(catalogue, filter="", output_fields=["count(*)"], timeout=self._within_s)
+        )
         return int(counted[0]["count(*)"])
 
     def flush(self) -> None:
@@ -127,13 +131,16 @@ class MilvusVectors:
 
     def revision(self) -> int:
         meta = self._place.collection("meta")
-        found = self._call(lambda client: client.query(meta, filter='name == "revision"', output_fields=["value"]))
+        only = 'name == "revision"'
+        found = self._call(
+            lambda client: client.query(meta, filter=only, output_fields=["value"], timeout=self._within_s)
+        )
         return int(found[0]["value"]) if found else NO_REVISION
 
     def set_revision(self, revision: int) -> None:
         record = {"name": "revision", "value": revision, "unused": [0.0, 0.0]}
         meta = self._place.collection("meta")
-        self._call(lambda client: client.upsert(meta, [record], timeout=CALL_WITHIN_S))
+        self._call(lambda client: client.upsert(meta, [record], timeout=self._within_s))
 
     def drop(self) -> None:
         """Delete the collections of this run and space, with all that is in them; the next call makes them anew."""
@@ -149,14 +156,14 @@ class MilvusVectors:
             client.close()
 
     def _drop(self, name: str) -> None:
-        self._call(lambda client: client.drop_collection(name, timeout=CALL_WITHIN_S))
+        self._call(lambda client: client.drop_collection(name, timeout=self._within_s))
 
     def _flush(self, name: str) -> None:
-        self._call(lambda client: client.flush(name, timeout=CALL_WITHIN_S))
+        self._call(lambda client: client.flush(name, timeout=self._within_s))
 
     def _delete_live(self, which: str) -> None:
         live = self._place.collection("live")
-        self._call(lambda client: client.delete(live, filter=which, timeout=CALL_WITHIN_S))
+        self._call(lambda client: client.delete(live, filter=which, timeout=self._within_s))
 
     def _call(self, ask: Callable[[MilvusClient], T]) -> T:
         """Ask the server; a few quick tries hide a restart, then :class:`DependencyDown` says that it is away."""
@@ -177,7 +184,7 @@ class MilvusVectors:
             if self._client is None:
                 client = milvus.connect(self._place.uri, self._place.token)
                 for kind, make in _SCHEMAS.items():
-                    _open(client, self._place.collection(kind), make, self._place.dimension)
+                    _open(client, kind, make, self._place)
                 self._client = client
             return self._client
 
@@ -197,24 +204,26 @@ def _mends_itself(failure: MilvusException) -> bool:
     return failure.code in (AWAY, NOT_LOADED) or "UNAVAILABLE" in str(failure) or "DEADLINE_EXCEEDED" in str(failure)
 
 
-def _open(client: MilvusClient, name: str, make: Callable[[int], object], dimension: int) -> None:
+def _open(client: MilvusClient, kind: str, make: Callable[[int], object], place: Place) -> None:
     """Make the collection where it is missing, and load it; two processes may do so at once."""
-    if not client.has_collection(name, timeout=CALL_WITHIN_S):
+    name, within_s = place.collection(kind), place.call_within_s
+    if not client.has_collection(name, timeout=within_s):
         index = client.prepare_index_params()
-        index.add_index("unused" if name.endswith("_meta") else "vector", index_type="FLAT", metric_type="IP")
+        index.add_index("unused" if kind == "meta" else "vector", index_type="FLAT", metric_type="IP")
         try:
-            client.create_collection(name, schema=make(dimension), index_params=index, consistency_level="Strong")
+            client.create_collection(name, schema=make(place.dimension), index_params=index, consistency_level="Strong")
         except MilvusException:
-            if not client.has_collection(name, timeout=CALL_WITHIN_S):
+            if not client.has_collection(name, timeout=within_s):
                 raise
-    if not name.endswith("_meta"):
-        _refuse_another_width(client, name, dimension)
-    client.load_collection(name, timeout=CALL_WITHIN_S)
+    if kind != "meta":
+        _refuse_another_width(client, kind, place)
+    client.load_collection(name, timeout=within_s)
 
 
-def _refuse_another_width(client: MilvusClient, name: str, dimension: int) -> None:
+def _refuse_another_width(client: MilvusClient, kind: str, place: Place) -> None:
     """A network that was made anew under the name of an older space must not search among the older one's vectors."""
-    fields = client.describe_collection(name, timeout=CALL_WITHIN_S)["fields"]
+    name, dimension = place.collection(kind), place.dimension
+    fields = client.describe_collection(name, timeout=place.call_within_s)["fields"]
     wide = next(int(field["params"]["dim"]) for field in fields if field["name"] == "vector")
     if wide != dimension:
         raise ServiceRefused(
