@@ -124,6 +124,7 @@ class Delivery(Generic[S]):
         slot = self.states.slot(name)
         if record.offset <= slot.applied:
             acknowledge()
+            self.wiring.watcher.finished(record, dropped(Reason.DUPLICATE), envelope)
             return
         outcome = await self._steadily(record, lambda: self._apply(name, record, envelope))
         self.wiring.watcher.at("applied", record)

@@ -190,6 +190,18 @@ def test_a_dependency_that_is_down_is_waited_for_and_the_state_is_applied_once()
     assert len(rig.watch.waited_for) == 3
 
 
+@given(kills)
+def test_a_worker_that_is_not_killed_counts_out_what_it_counts_in(kill_at: dict[tuple[str, int], bool]) -> None:
+    rig = Rig(source(2, 10), watch=Watch(kill_at=dict(kill_at)))
+    rig.run()
+    rig.topic.committed -= 5  # acknowledged, and not committed when the worker died
+    last = Watch()
+    rig.watch = last
+    rig.run()
+    assert (last.reached["received"], len(last.outcomes)) == (5, 5)
+    assert {outcome.reason for outcome in last.outcomes} == {Reason.DUPLICATE}
+
+
 def test_a_revoked_partition_leaves_the_message_unread() -> None:
     rig = Rig(source(1, 3))
     delivery = rig.begin()
