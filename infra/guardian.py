@@ -58,7 +58,7 @@ def main(path: Path) -> int:
                 stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         print(server.pid, flush=True)
-        _wait_for_an_end(wake, follow_parent=spec["follow_parent"])
+        _wait_for_an_end(wake, server, follow_parent=spec["follow_parent"])
         _stop(server, getattr(signal, spec["stop_signal"]), spec["grace_s"])
         return server.returncode if server.returncode >= 0 else 128 - server.returncode
 
@@ -84,11 +84,16 @@ def _signals_as_bytes() -> int:
     return read
 
 
-def _wait_for_an_end(wake: int, *, follow_parent: bool) -> None:
+def _wait_for_an_end(wake: int, server: subprocess.Popen[bytes], *, follow_parent: bool) -> None:
+    """SIGCHLD comes too when the server was stopped or goes on (SIGSTOP, a debugger): that is no end."""
     watched = [wake, sys.stdin.fileno()] if follow_parent else [wake]
     while True:
         ready, _, _ = select.select(watched, [], [])
-        if wake in ready or not os.read(sys.stdin.fileno(), 1024):
+        if wake in ready:
+            asked = set(os.read(wake, 1024)) - {signal.SIGCHLD}
+            if asked or server.poll() is not None:
+                return
+        elif not os.read(sys.stdin.fileno(), 1024):
             return
 
 

@@ -90,6 +90,17 @@ def test_a_server_that_ends_by_itself_is_seen_to_be_gone(tmp_path: Path) -> None
     child.stop()
 
 
+def test_a_server_that_is_frozen_and_thawed_goes_on(tmp_path: Path) -> None:
+    child = children.start(napper(tmp_path), attached=True)
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        os.killpg(child.pid, number)
+        time.sleep(0.3)
+    assert child.is_alive()
+    assert not group_is_gone(child.pid)
+    child.stop()
+    assert group_is_gone(child.pid)
+
+
 def test_one_server_is_not_started_twice_in_one_folder(tmp_path: Path) -> None:
     child = children.start(napper(tmp_path), attached=True)
     with pytest.raises(ServiceFailed, match="already running"):
