@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import grpc
 from pymilvus import DataType, MilvusClient, MilvusException
 
 from infra import milvus
@@ -170,7 +171,7 @@ class MilvusVectors:
         for attempt in range(1, TRIES + 1):
             try:
                 return ask(self._connected())
-            except (MilvusException, NotRunning) as failure:
+            except (MilvusException, NotRunning, grpc.RpcError) as failure:
                 if not (isinstance(failure, NotRunning) or _mends_itself(failure)):
                     raise
                 self.close()
@@ -199,9 +200,13 @@ def _listed(keys: Iterable[str]) -> str:
     return "[" + ", ".join(f'"{each}"' for each in sorted(set(keys))) + "]"
 
 
-def _mends_itself(failure: MilvusException) -> bool:
-    """Whether a new connection, with its collections loaded, may succeed where this one failed."""
-    return failure.code in (AWAY, NOT_LOADED) or "UNAVAILABLE" in str(failure) or "DEADLINE_EXCEEDED" in str(failure)
+def _mends_itself(failure: Exception) -> bool:
+    """Whether a new connection, with its collections loaded, may succeed where this one failed.
+
+    A call that was not answered in time leaves pymilvus as gRPC's own error.
+    """
+    code = failure.code if isinstance(failure, MilvusException) else None
+    return code in (AWAY, NOT_LOADED) or "UNAVAILABLE" in str(failure) or "DEADLINE_EXCEEDED" in str(failure)
 
 
 def _open(client: MilvusClient, kind: str, make: Callable[[int], object], place: Place) -> None:

@@ -147,6 +147,22 @@ def test_a_catalogue_load_is_flushed_by_and_by(own_settings: Settings) -> None:
     child.stop()
 
 
+def test_a_frozen_server_is_down_until_it_is_thawed(own_settings: Settings) -> None:
+    uri, child = milvus.start(own_settings, attached=True, say=print)
+    store = MilvusVectors(Place(uri, "frozen", DIM, call_within_s=1.0))
+    store.put_live([segment("room-1", 1)])
+    store.replace_product("p-1", [page("p-1", 1)])
+    os.killpg(child.pid, signal.SIGSTOP)
+    for ask in (lambda: store.search([unit(1)], 1), lambda: store.put_live([segment("room-1", 2)]), store.revision):
+        with pytest.raises(DependencyDown):
+            ask()
+    os.killpg(child.pid, signal.SIGCONT)
+    store.put_live([segment("room-1", 2)])
+    assert [row.sequence for row in store.live("room-1")] == [1, 2]
+    store.close()
+    child.stop()
+
+
 def flushed(settings: Settings) -> list[Path]:
     """The files of rows that are quick to search."""
     return list((settings.data / "milvus" / "storage").rglob("data_*.parquet"))
