@@ -132,16 +132,17 @@ class MilvusVectors:
 
     def revision(self) -> int:
         meta = self._place.collection("meta")
-        only = 'name == "revision"'
         found = self._call(
-            lambda client: client.query(meta, filter=only, output_fields=["value"], timeout=self._within_s)
+            lambda client: client.query(meta, filter="value >= 0", output_fields=["value"], timeout=self._within_s)
         )
-        return int(found[0]["value"]) if found else NO_REVISION
+        return max((int(row["value"]) for row in found), default=NO_REVISION)
 
     def set_revision(self, revision: int) -> None:
-        record = {"name": "revision", "value": revision, "unused": [0.0, 0.0]}
-        meta = self._place.collection("meta")
+        """A row for each revision, the older ones deleted: so a writer that comes late does not turn it back."""
+        record = {"name": f"revision {revision}", "value": revision, "unused": [0.0, 0.0]}
+        meta, older = self._place.collection("meta"), f"value < {revision}"
         self._call(lambda client: client.upsert(meta, [record], timeout=self._within_s))
+        self._call(lambda client: client.delete(meta, filter=older, timeout=self._within_s))
 
     def drop(self) -> None:
         """Delete the collections of this run and space, with all that is in them; the next call makes them anew."""

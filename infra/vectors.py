@@ -82,7 +82,7 @@ class VectorStore(Protocol):
         """The catalogue's revision, :data:`NO_REVISION` where none was set."""
 
     def set_revision(self, revision: int) -> None:
-        """Note that the catalogue is loaded up to here."""
+        """Note that the catalogue is loaded up to here; it only grows, since a worker that was frozen may come late."""
 
 
 def collection_name(run: str, space: str, kind: str) -> str:

@@ -66,7 +66,7 @@ class MemoryVectors:
 
     def set_revision(self, revision: int) -> None:
         self._answer()
-        self._revision = revision
+        self._revision = max(revision, self._revision)
 
     def _answer(self) -> None:
         if self.away:

@@ -111,7 +111,7 @@ class Contract:
         (found,) = store.search([unit(2)], 2)
         assert [row.product_id for row in found] == ["q", "p"]
 
-    def test_the_revision_is_the_last_one_set(self, store: VectorStore) -> None:
-        store.set_revision(41)
-        store.set_revision(42)
+    def test_the_revision_is_the_highest_one_set(self, store: VectorStore) -> None:
+        for revision in (41, 42, 40, 42):
+            store.set_revision(revision)
         assert store.revision() == 42
