@@ -140,11 +140,13 @@ class Delivery(Generic[S]):
         stage, event, slot = self.wiring.stage, envelope.event, self.states.slot(name)
         self.states.rewind(name)
         if not isinstance(event, stage.accepts):
+            await stage.refused(self.wiring.ask, record.offset)
             return self._unexpected(event)
         if name != event.key:
             stage.inherit(slot.state, self.states.slot(event.key).state)
         crashes = self.wiring.recorder.crashes(self.wiring.mark(record))
         if crashes >= CRASHES_WITHOUT_MODELS_AT_MOST:
+            await stage.refused(self.wiring.ask, record.offset)
             detail = f"the process ended each of the {crashes} times that this was tried, the last time without a model"
             return letter(Reason.CRASHED, detail, stage.stands_for(event))
         ask = self.wiring.ask if crashes < CRASHES_AT_MOST else self.wiring.ask.spared()
@@ -165,6 +167,7 @@ class Delivery(Generic[S]):
         outcome = self._once(detail)
         if outcome.fate is Fate.LETTER:
             await self._send_letter(record, None, outcome)
+        await self._steadily(lambda: self.wiring.stage.refused(self.wiring.ask, record.offset))
         acknowledge()
         self.wiring.watcher.finished(record, outcome, None)
 

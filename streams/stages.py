@@ -47,6 +47,10 @@ class Incoming:
     """The CloudEvents source: ``vitrine/<stage>``, or the platform's own."""
 
 
+async def _nothing(ask: Ask, offset: int) -> None:
+    """Most stages pass such a message over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stage(Generic[S]):
     """One step as the delivery layer runs it."""
@@ -60,6 +64,8 @@ class Stage(Generic[S]):
     """Gives the state of a message that is replayed, handled beside its stream, what it needs of the stream's state."""
     stands_for: Callable[[Event], Event | None] = lambda _event: None
     """The segment that ends with this event where the step cannot be asked; None: the other branch ends it."""
+    refused: Callable[[Ask, int], Awaitable[None]] = _nothing
+    """What is still to be done about a message, by its offset, that the step cannot be given."""
 
 
 def know_the_room(fresh: Any, of: Any) -> None:
@@ -196,7 +202,10 @@ STAGES: dict[str, Stage[Any]] = {
         Stage(
             "product_encoder", (Visual, Summary, *_CONTROL), lambda key: ProductEncoder(StreamId(key)), encode_product
         ),
-        Stage("catalog_encoder", (Product, ProductDeleted), lambda key: CatalogEncoder(ProductId(key)), encode_catalog),
+        Stage(
+            "catalog_encoder", (Product, ProductDeleted), lambda key: CatalogEncoder(ProductId(key)), encode_catalog,
+            refused=lambda ask, offset: ask.record_revision(offset),
+        ),
         Stage("matcher", (Embedding, *_CONTROL), lambda key: Matcher(StreamId(key)), match, know_the_room, segment_of),
     )
 }

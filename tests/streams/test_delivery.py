@@ -237,6 +237,18 @@ def test_an_unreadable_envelope_is_one_letter_of_the_frame_encoder_alone() -> No
     assert record.headers["__streams.errors.id"] == b"live.segments/0/0"
 
 
+def test_a_message_that_the_step_cannot_be_given_is_passed_over_by_name() -> None:
+    passed: list[int] = []
+
+    async def refused(ask: Ask, offset: int) -> None:
+        passed.append(offset)
+
+    rig = Rig(source(1, 1), stage=Stage("transcriber", (Transcript,), Count, count, refused))
+    rig.topic.append((b"k", b"v", {"ce_id": b"unreadable"}))
+    rig.run()
+    assert passed == [0, 1]
+
+
 def test_lineage_names_the_half_that_waited() -> None:
     async def pair(state: Count, incoming: Incoming, ask: Ask) -> Outcome:
         event = incoming.event
