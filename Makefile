@@ -1,7 +1,7 @@
 # Everything is kept in this folder: the environment in .venv, what runs and is recorded in .vitrine.
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
-.PHONY: help setup setup-dev demo test check lint bench clean
+.PHONY: help setup setup-dev demo test check lint bench chaos clean
 
 help:
 	@echo "make demo    set up, start Kafka and Milvus, play the demo broadcast, print the matches and a score"
@@ -9,6 +9,7 @@ help:
 	@echo "make test    lint, types and every test that this machine can run (about 15 minutes on two cores)"
 	@echo "make check   lint, types and the tests that need no service (about a minute)"
 	@echo "make bench   how fast the pipeline is, as ratios"
+	@echo "make chaos   one fault a run on the real services; SEEDS=1-100 REPORT=chaos.json, an interrupted one goes on"
 	@echo "make clean   remove .venv and the tools' caches; what was recorded (.vitrine) is kept"
 
 setup:
@@ -33,6 +34,11 @@ test: lint
 bench: setup-dev
 	$(PYTHON) -m tests.bench
 	$(PYTHON) -m tests.bench.vision
+
+SEEDS ?= 1-100
+REPORT ?= chaos.json
+chaos: setup-dev
+	$(PYTHON) -m tests.chaos --seeds $(SEEDS) --report $(REPORT)
 
 clean:
 	@if [ -x .venv/bin/vitrine ]; then .venv/bin/vitrine down || true; fi

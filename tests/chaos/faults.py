@@ -1,0 +1,282 @@
+"""The closed table of faults: what each strikes, what it does, and when its cause is gone.
+
+A fault starts the workers, strikes, mends what it broke, and returns when the run may go to its end; `Play.finish` then
+waits until every message is answered and every stage is through. The cause of a kill is gone at once, and so is that of
+a freeze (the frozen worker's partitions go to another); an outage lasts until the service is back.
+"""
+
+import resource
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from streams.envelope import Record
+from streams.topology import FLOW, PRODUCTS, row_of, source_topic, topic_name
+from tests.chaos.draw import Drawn
+from tests.chaos.ledger import Check, sent
+from tests.chaos.places import BEFORE, PUBLICATION, Place, Strike
+from tests.chaos.play import Play
+from tests.chaos.rig import Service, Worker, wait_for
+from tests.chaos.troubles import Trouble
+from tests.chaos.world import LOOKS, SMALL, WIDE, RawMessage, World, catalogue_update, message, product, segment
+
+OUTAGE_S = (4.0, 12.0)
+"""The shortest and the longest of a fault run: beyond the session timeout, and beyond a call of the vector store."""
+FULL_OUTAGE_S = {"broker frozen": 60.0, "Milvus away": 300.0}
+AT_ONCE, RETURNED = "at once", "when it answers again"
+STALL_S = 8.0
+"""The pulse's patience with a worker whose model hangs or whose clock jumps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One row of the table."""
+
+    name: str
+    scope: str
+    does: str
+    gone: str
+    """When its cause is gone. From then on counts the recovery: until every stream has its next match."""
+    inject: Callable[[Play, Drawn], None]
+    world: World = SMALL
+    twins: tuple[str, ...] = ("recorded",)
+    """The undisturbed runs whose answers are right: of what was recorded, what was pushed, with a newer catalogue, or
+    with its rows while the revision is still the old one."""
+
+
+def killed(play: Play, drawn: Drawn) -> None:
+    play.struck(Strike(drawn.place, drawn.nth, "SIGKILL"))
+    play.worker()
+
+
+def terminated(play: Play, drawn: Drawn) -> None:
+    play.struck(Strike(drawn.place, drawn.nth, "SIGTERM"))
+    play.worker()
+
+
+def frozen(play: Play, drawn: Drawn) -> None:
+    asleep = play.struck(Strike(drawn.place, drawn.nth, "SIGSTOP"))
+    successor = play.worker()
+    before = play.answers()
+    play.wait_for_answers(min(before + 3, len(play.world.segment_ids())))
+    asleep.thaw()
+    if drawn.coin:
+        play.wait_for_answers(min(before + 6, len(play.world.segment_ids())))
+        successor.kill()
+
+
+def republished(play: Play, drawn: Drawn) -> None:
+    """Whatever the stage's upstream has said so far it says again. Products are not: a newer offset is a revision."""
+    play.worker()
+    play.wait_for_answers(drawn.after)
+    row = row_of("transcriber" if drawn.place.stage == "catalog_encoder" else drawn.place.stage)
+    topic = source_topic(row, play.run, play.run)
+    play.begins()
+    play.push(topic, repeatable(play.eyes.new_in(topic), {stream.encode() for stream in play.world.streams}))
+
+
+def repeatable(records: Iterable[Record], keys: set[bytes]) -> list[RawMessage]:
+    """The events of these streams; not what contradicts an earlier one, since that is news at each offset."""
+    first: dict[bytes, bytes | None] = {}
+    return [
+        (record.key, record.value, record.headers)
+        for record in records
+        if record.key in keys and "ce_id" in record.headers
+        and first.setdefault(record.headers["ce_id"], record.value) == record.value
+    ]  # fmt: skip
+
+
+def joined_and_left(play: Play, drawn: Drawn) -> None:
+    slow = Trouble("slow", 0)  # so that there is still work to share when the second one is there
+    first = play.worker(trouble=slow)
+    play.wait_for_answers(drawn.after)
+    second = play.worker(trouble=slow)
+    play.begins()
+    play.wait_for(lambda: bool(second.hear().received), "the second worker to have a share")
+    play.lifted()
+    leaving = first if drawn.coin else second
+    if drawn.nth % 2:
+        leaving.kill()
+    else:
+        play.stop(leaving)
+
+
+def broker_killed(play: Play, drawn: Drawn) -> None:
+    worker = breakpoint_of(play, drawn)
+    play.house.kafka.kill()
+    worker.thaw()
+    time.sleep(outage_s(drawn) / 4)
+    play.house.kafka.start()
+    play.lifted()
+
+
+def broker_frozen(play: Play, drawn: Drawn) -> None:
+    freeze(play, drawn, play.house.kafka)
+
+
+def broker_disk_full(play: Play, drawn: Drawn) -> None:
+    worker, broker = breakpoint_of(play, drawn), play.house.kafka
+    broker.fill_its_disk()
+    worker.thaw()
+    wait_for(broker.has_ended, "the broker to end for want of room")
+    broker.stop()
+    broker.start()
+    play.lifted()
+
+
+def milvus_killed(play: Play, drawn: Drawn) -> None:
+    worker = breakpoint_of(play, drawn)
+    play.house.milvus.kill()
+    worker.thaw()
+    play.house.milvus.start()
+    play.lifted()
+
+
+def milvus_frozen(play: Play, drawn: Drawn) -> None:
+    freeze(play, drawn, play.house.milvus)
+
+
+def milvus_away(play: Play, drawn: Drawn) -> None:
+    worker = breakpoint_of(play, drawn)
+    play.house.milvus.stop()
+    worker.thaw()
+    play.pause(outage_s(drawn))
+    play.house.milvus.start()
+    play.lifted()
+
+
+def producer_killed(play: Play, drawn: Drawn) -> None:
+    play.worker()
+    dying = play.producer(dies_at=drawn.nth, settled_first=drawn.coin)
+    play.wait_for(dying.has_ended, "the producer to die")
+    play.books.began_ms = play.books.lifted_ms = dying.hear().struck_ms
+    again = play.producer()
+    play.wait_for(again.has_ended, "the producer to push it all")
+
+
+def objects_disk_full(play: Play, drawn: Drawn) -> None:
+    place = Place("frame_encoder", BEFORE, PUBLICATION)
+    worker = play.struck(Strike(place, drawn.nth, "SIGSTOP"))
+    worker.disk(1)
+    worker.thaw()
+    play.pause(outage_s(drawn))
+    worker.disk(resource.RLIM_INFINITY)
+    play.lifted()
+
+
+def model_hangs(play: Play, drawn: Drawn) -> None:
+    trouble_of(play, Trouble("hangs", drawn.nth))
+    play.may_stall = True
+
+
+def model_out_of_memory(play: Play, drawn: Drawn) -> None:
+    trouble_of(play, Trouble("out of memory", drawn.nth))
+
+
+def clock_jumps(play: Play, drawn: Drawn) -> None:
+    play.may_stall = True
+    play.struck(Strike(drawn.place, drawn.nth, "3600" if drawn.coin else "-3600"), stalled_after_s=STALL_S)
+
+
+def poisoned(play: Play, drawn: Drawn) -> None:
+    """In mid-stream; or before the worker begins, which so finds an unusable product last in the catalogue."""
+    if drawn.coin:
+        play.worker()
+        play.wait_for_answers(drawn.after)
+    play.begins()
+    for row in FLOW:
+        bad = poison_for(row.stage)
+        play.push(source_topic(row, play.run, play.run), bad)
+        play.more |= {sent(*each): b"Malformed" for each in bad}
+    if not drawn.coin:
+        play.worker()
+
+
+def one_stream_stalls(play: Play, drawn: Drawn) -> None:
+    stream, release = play.world.streams[0], play.house.logs / f"{play.run}.go-on"
+    play.begins()
+    play.worker(stall=(stream, release))
+    others = {f"{other}/{number:06d}" for other in play.world.streams[1:] for number in range(play.world.segments_each)}
+    try:
+        play.wait_for(lambda: others <= {it.name for it in play.eyes.terminals}, "the streams that do not stall")
+    except TimeoutError as late:
+        play.complain(Check.DELAYED, str(late))
+    if any(it.stream == stream for it in play.eyes.terminals):
+        play.complain(Check.DELAYED, f"{stream} went on although it was stalled")
+    release.touch()
+    play.lifted()
+
+
+def catalogue_changes(play: Play, drawn: Drawn) -> None:
+    play.worker()
+    play.wait_for_answers(drawn.after)
+    play.begins()
+    play.push(topic_name(PRODUCTS, play.run), [catalogue_update()])
+
+
+def breakpoint_of(play: Play, drawn: Drawn) -> Worker:
+    """A worker that stands still at the place, so that what happens next happens exactly there."""
+    return play.struck(Strike(drawn.place, drawn.nth, "SIGSTOP"))
+
+
+def trouble_of(play: Play, trouble: Trouble) -> None:
+    worker = play.worker(trouble=trouble, stalled_after_s=STALL_S)
+    play.wait_for(lambda: bool(worker.hear().struck), f"the speech model's {trouble.nth}th call")
+    play.books.began_ms = play.books.lifted_ms = worker.journal.struck_ms
+
+
+def freeze(play: Play, drawn: Drawn, service: Service) -> None:
+    worker = breakpoint_of(play, drawn)
+    service.freeze()
+    worker.thaw()
+    time.sleep(outage_s(drawn))
+    service.thaw()
+    play.lifted()
+
+
+def outage_s(drawn: Drawn) -> float:
+    """How long a service is away."""
+    shortest, longest = OUTAGE_S
+    return FULL_OUTAGE_S[drawn.fault] if drawn.full_length else shortest + drawn.lasts * (longest - shortest)
+
+
+def poison_for(stage: str) -> list[RawMessage]:
+    """Three messages that this stage cannot use, each with a key that tells where it was put."""
+    lost = f"poison-{stage}".encode()
+    foreign = message(segment(SMALL.streams[0], 0, b"")) if stage == "catalog_encoder" else message(
+        product(f"{stage} only", LOOKS[0]))  # fmt: skip
+    key, value, headers = message(segment(SMALL.streams[0], 1, lost))
+    return [(lost, b"\xff\x00 no event", {}), (key, value, headers | {"ce_type": b"vitrine.riddle.v1"}), foreign]
+
+
+FAULTS = (
+    Fault("worker killed", "a worker, at a named point", "SIGKILL", AT_ONCE, killed),
+    Fault("worker terminated", "a worker, at a named point", "SIGTERM", AT_ONCE, terminated),
+    Fault("worker frozen", "a worker, at a named point", "SIGSTOP for longer than its session, then SIGCONT",
+          AT_ONCE, frozen),
+    Fault("upstream republishes", "a stage's input", "all of it again at new offsets", AT_ONCE, republished),
+    Fault("workers join and leave", "the consumer groups", "a second worker joins, one of them leaves",
+          "when the second one has joined", joined_and_left),
+    Fault("broker killed", "Kafka", "SIGKILL, then a start on the same data", RETURNED, broker_killed),
+    Fault("broker frozen", "Kafka", "SIGSTOP, then SIGCONT", RETURNED, broker_frozen),
+    Fault("broker's disk full", "Kafka", "no file of it may grow (RLIMIT_FSIZE); it ends; then a start with room",
+          RETURNED, broker_disk_full),
+    Fault("Milvus killed", "Milvus", "SIGKILL, then a start on the same data", RETURNED, milvus_killed),
+    Fault("Milvus frozen", "Milvus", "SIGSTOP for longer than a call, then SIGCONT", RETURNED, milvus_frozen),
+    Fault("Milvus away", "Milvus", "stopped, and started later", RETURNED, milvus_away),
+    Fault("producer killed", "a push", "SIGKILL at a segment; the same file is pushed again under the same stream id",
+          AT_ONCE, producer_killed, twins=("pushed",)),
+    Fault("object store's disk full", "a worker's files", "none may grow (RLIMIT_FSIZE); later they may",
+          "when they may grow", objects_disk_full),
+    Fault("model hangs", "the speech model", "a call never returns; the worker's pulse ends it", AT_ONCE, model_hangs),
+    Fault("model out of memory", "the speech model", "three calls fail", AT_ONCE, model_out_of_memory),
+    Fault("clock jumps", "a worker's clock", "an hour ahead or back", AT_ONCE, clock_jumps),
+    Fault("poison in every stage", "every stage's input", "three unusable messages each", AT_ONCE, poisoned),
+    Fault("one stream stalls", "the transcriber, one stream", "its partition waits while 20 streams run",
+          "when it may go on", one_stream_stalls, WIDE),
+    Fault("catalogue changes", "the catalogue, in mid-stream", "a product's page changes (the rooms change as well)",
+          AT_ONCE, catalogue_changes, twins=("recorded", "between", "updated")),
+)  # fmt: skip
+"""All of them. A message that crashes the process comes with the supervisor that counts the crashes."""
+
+BY_NAME = {fault.name: fault for fault in FAULTS}

@@ -1,0 +1,108 @@
+"""seed → one run with its fault → what was wrong with it; and the undisturbed runs that it is compared with."""
+
+from dataclasses import dataclass, field, replace
+
+from streams.topology import PRODUCTS, topic_name
+from tests.chaos.controls import Control
+from tests.chaos.draw import STRUCK, Drawn, draw
+from tests.chaos.faults import BY_NAME, FAULTS
+from tests.chaos.ledger import Books, Check, Complaint, Expected, complaints
+from tests.chaos.play import Play, playing
+from tests.chaos.rig import House
+from tests.chaos.world import SMALL, World, catalogue, catalogue_update
+
+OTHERS = tuple(fault.name for fault in FAULTS if fault.name not in STRUCK)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One run."""
+
+    drawn: Drawn
+    complaints: tuple[Complaint, ...]
+    recovery_s: float | None
+    answers: int
+    duplicates: int
+    """Records that said again what was said before."""
+
+
+@dataclass(slots=True)
+class Theatre:
+    """Runs on one house, and the undisturbed ones, each played once."""
+
+    house: House
+    _twins: dict[tuple[str, str], Books] = field(default_factory=dict)
+
+    def run(self, seed: int) -> Outcome:
+        """Play the run of a seed."""
+        return self.play(draw(seed, OTHERS))
+
+    def play(self, drawn: Drawn) -> Outcome:
+        """Play a run that was drawn."""
+        fault = BY_NAME[drawn.fault]
+        twins = [self.twin(fault.world, kind) for kind in fault.twins]
+        pushed = "pushed" not in fault.twins
+        with playing(self.house, f"chaos-{drawn.seed}", fault.world, pushed) as play:
+            try:
+                fault.inject(play, drawn)
+            except TimeoutError as late:
+                play.complain(Check.STUCK, str(late))
+            finally:
+                self.house.mend()
+            expected = Expected(twins, play.more)
+            return _outcome(drawn, _ended(play, expected), expected)
+
+    def control(self, control: Control) -> list[Complaint]:
+        """Play a run with one rule less; what is noticed."""
+        expected = Expected([self.twin(SMALL, "recorded")])
+        with playing(self.house, "control-" + control.rule.replace(" ", "-").replace(",", ""), SMALL) as play:
+            play.patience_s = 40.0
+            if control.strike:
+                play.struck(control.strike, without=control.rule)
+            play.worker(without=control.rule)
+            return complaints(_ended(play, expected), expected)
+
+    def twin(self, world: World, kind: str) -> Books:
+        """The undisturbed run of what was recorded, of what a producer pushes, or with a newer catalogue.
+
+        Raises `AssertionError` where even that one breaks a promise.
+        """
+        if kind == "between":
+            return _with_old_revision(self.twin(world, "updated"))
+        if (world.name, kind) not in self._twins:
+            with playing(self.house, f"calm-{world.name}-{kind}", world, kind != "pushed") as play:
+                self._twins[world.name, kind] = _undisturbed(play, kind)
+        return self._twins[world.name, kind]
+
+
+def _undisturbed(play: Play, kind: str) -> Books:
+    if kind == "updated":
+        play.push(topic_name(PRODUCTS, play.run), [catalogue_update()])
+    play.worker()
+    if kind == "pushed":
+        play.wait_for(play.producer().has_ended, "the producer to push it all")
+    play.wait_for(lambda: play.world.segment_ids() <= {it.name for it in play.eyes.terminals}, "the undisturbed run")
+    play.finish(Expected([Books(terminals=play.eyes.terminals)]))
+    books = play.close()
+    wrong = complaints(books, Expected([books]))
+    assert not wrong, wrong
+    return books
+
+
+def _with_old_revision(books: Books) -> Books:
+    """The same answers, as they name the revision before: a product's rows are there a moment before its revision."""
+    last = len(catalogue())
+    now, before = (f'"catalogue_revision":{revision}'.encode() for revision in (last, last - 1))
+    return Books([replace(it, said=it.said.replace(now, before)) for it in books.terminals], books.rows, books.products)
+
+
+def _ended(play: Play, expected: Expected) -> Books:
+    play.finish(expected)
+    return play.close()
+
+
+def _outcome(drawn: Drawn, books: Books, expected: Expected) -> Outcome:
+    ids = {terminal.record_id for terminal in books.terminals}
+    return Outcome(
+        drawn, tuple(complaints(books, expected)), books.recovery_s, len(ids), len(books.terminals) - len(ids)
+    )
