@@ -167,7 +167,7 @@ class Delivery(Generic[S]):
         outcome = self._once(detail)
         if outcome.fate is Fate.LETTER:
             await self._send_letter(record, None, outcome)
-        await self._steadily(lambda: self.wiring.stage.refused(self.wiring.ask, record.offset))
+        await self._steadily(record, lambda: self.wiring.stage.refused(self.wiring.ask, record.offset))
         acknowledge()
         self.wiring.watcher.finished(record, outcome, None)
 

@@ -61,7 +61,7 @@ def read_rope(folder: Path, images: Path | None = None) -> Iterator[View]:
 
 def _views(start: Path, files: _Files, images: Path) -> Iterator[View]:
     split = PREFIXES[start.name]
-    texts = dict(rows(_file(start, files.texts), ("id", "text"), _COMMA))
+    texts = {row[0]: row[1] for row in rows(_file(start, files.texts), ("id", "text"), _COMMA)}
     pictures = _pictures(start, files)
     pairs = dict.fromkeys(rows(_file(start, files.pairs), ("product id", "view id"), _COMMA, exact=True))
     for product, number in pairs:

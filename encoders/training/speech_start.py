@@ -9,12 +9,15 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-_TYPES = {0: np.dtype("<f4"), 1: np.dtype("i1"), 2: np.dtype("<i2"), 3: np.dtype("<i4"), 4: np.dtype("<f2")}
+_TYPES: dict[int, np.dtype[Any]] = {
+    number: np.dtype(kind) for number, kind in enumerate(("<f4", "i1", "<i2", "<i4", "<f2"))
+}
 _FORMAT = 6
 _LINEAR = {"weight": "weight", "bias": "bias"}
 _NORM = {"gamma": "weight", "beta": "bias"}

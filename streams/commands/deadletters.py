@@ -76,7 +76,8 @@ def show(letter_id: str, run: str) -> None:
     """
     settings = read_settings()
     with reading.connect(settings) as reader:
-        letter = deadletters.whole(*deadletters.find(reader, [letter_id], run), reader)
+        (found,) = deadletters.find(reader, [letter_id], run)
+        letter = deadletters.whole(found, reader)
     click.echo(deadletters.as_text(letter, _bytes_of(letter, settings)))
 
 

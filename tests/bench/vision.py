@@ -13,6 +13,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -89,7 +90,7 @@ def measure(placement: Placement, batches: tuple[int, ...], say: Callable[[str],
     for batch in batches:
         say(f"batch {batch}")
         pixels = torch.randint(0, 256, (batch, 3, 224, 224), dtype=torch.uint8)
-        rows.append(row_of(batch, list(_timed(lambda pixels=pixels: _seen(tower, pixels, placement))), peak))
+        rows.append(row_of(batch, list(_timed(partial(_seen, tower, pixels, placement))), peak))
     name = torch.cuda.get_device_name() if placement.device == "cuda" else "CPU"
     numbers = str(placement.dtype).removeprefix("torch.")
     return VisionBench(name, numbers, torch.get_num_threads(), round(peak, 1), tuple(rows))

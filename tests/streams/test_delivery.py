@@ -243,7 +243,7 @@ def test_a_message_that_the_step_cannot_be_given_is_passed_over_by_name() -> Non
     async def refused(ask: Ask, offset: int) -> None:
         passed.append(offset)
 
-    rig = Rig(source(1, 1), stage=Stage("transcriber", (Transcript,), Count, count, refused))
+    rig = Rig(source(1, 1), stage=Stage("transcriber", (Transcript,), Count, count, refused=refused))
     rig.topic.append((b"k", b"v", {"ce_id": b"unreadable"}))
     rig.run()
     assert passed == [0, 1]
