@@ -1,0 +1,122 @@
+"""A network's folder and prepared views → a vector for each view.
+
+Views are embedded in batches of one domain: a vector may differ from production's, which embeds one by one, in the
+last bits, far below what scores are rounded to. Views with neither picture nor text get zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from encoders.engines import Domain, Floats
+from encoders.fusion import token_ids
+from encoders.network import FusionModule
+from encoders.network_store import CONFIG, FUSION, TOKENIZER, NetworkConfig, load_weights, read_config
+from encoders.prepared import Prepared
+
+BATCH = 64
+FILES = (CONFIG, FUSION, TOKENIZER)
+
+
+class WrongNetwork(ValueError):
+    """A network that cannot be evaluated on these views: says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a network is given: a text for each view ("" for none), and whether it sees pictures."""
+
+    texts: Sequence[str]
+    sees: bool
+    whole: bool = False
+    """Whether a text longer than the tower reads is read in pieces, and the vectors of the pieces averaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """One thing to embed: a view, and the part of its text that is read with it."""
+
+    row: int
+    text: str
+
+
+class EvaluatedNetwork:
+    """A network for the offline reading of many views. Serves one thread at a time."""
+
+    def __init__(self, module: FusionModule, tokenizer: Tokenizer, config: NetworkConfig) -> None:
+        self._module = module
+        self._tokenizer = tokenizer
+        self._config = config
+
+    def vectors(self, prepared: Prepared, reading: Reading) -> Floats:
+        """(views, out_dim): of unit length, or zeros for a view that cannot be read.
+
+        Raises `WrongNetwork` where the visual tokens come from another tower.
+        """
+        if reading.sees and prepared.tower != self._config.tower:
+            raise WrongNetwork(
+                f"{self._config.space} reads the tower {self._config.tower}, the views were prepared with "
+                f"{prepared.tower}; prepare them with this network's profile"
+            )
+        found = np.zeros((len(prepared.views), self._config.shape.out_dim), np.float32)
+        seen = np.asarray(prepared.tokens.any((1, 2)), bool) & reading.sees
+        for domain in Domain:
+            for batch in _batches(list(self._pieces(prepared, reading, seen, domain))):
+                rows = np.array([piece.row for piece in batch])
+                np.add.at(found, rows, self._embedded(domain, batch, prepared.tokens[rows], seen[rows]))
+        length = np.linalg.norm(found, axis=1, keepdims=True)
+        return np.asarray(found / np.where(length > 0, length, 1), np.float32)
+
+    def _pieces(
+        self, prepared: Prepared, reading: Reading, seen: NDArray[np.bool_], domain: Domain
+    ) -> Iterator[_Piece]:
+        for row, view in enumerate(prepared.views):
+            if view.domain is domain and (seen[row] or reading.texts[row]):
+                texts = self._parts(reading.texts[row]) if reading.whole else [reading.texts[row]]
+                yield from (_Piece(row, text) for text in texts)
+
+    def _parts(self, text: str) -> list[str]:
+        """A text in as many pieces as the tower needs to read all of it, at least one."""
+        spans = self._tokenizer.encode(text, add_special_tokens=False).offsets
+        step = self._config.shape.text_tokens - 1
+        ends = [(group[0][0], group[-1][1]) for group in (spans[i : i + step] for i in range(0, len(spans), step))]
+        return [text[begin:end] for begin, end in ends] or [text]
+
+    @torch.inference_mode()
+    def _embedded(
+        self, domain: Domain, batch: Sequence[_Piece], tokens: NDArray[np.float16], seen: NDArray[np.bool_]
+    ) -> Floats:
+        size = self._config.shape.text_tokens
+        ids = torch.from_numpy(np.stack([token_ids(self._tokenizer, piece.text, size) for piece in batch]))
+        said = np.array([bool(piece.text) for piece in batch])
+        has = torch.from_numpy(np.stack([seen, said], 1))
+        visual = torch.from_numpy(np.asarray(tokens, np.float32))
+        return np.asarray(self._module(domain, visual, ids, has).numpy())
+
+
+def load_network(folder: Path) -> EvaluatedNetwork:
+    """The fusion of the network in ``folder``. Raises FileNotFoundError where a file is missing."""
+    config = read_config(folder)
+    module = FusionModule(config.shape)
+    load_weights(module, folder / FUSION, "cpu")
+    return EvaluatedNetwork(module, Tokenizer.from_str((folder / TOKENIZER).read_text()), config)
+
+
+def checksum(folder: Path) -> str:
+    """The sha256 over the files that an evaluation reads of a network."""
+    digest = sha256()
+    for name in FILES:
+        digest.update(sha256((folder / name).read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _batches(pieces: Sequence[_Piece]) -> Iterator[Sequence[_Piece]]:
+    return (pieces[begin : begin + BATCH] for begin in range(0, len(pieces), BATCH))

@@ -1,0 +1,150 @@
+"""``rows.toml`` beside the networks ↔ which method each row of the evaluation is.
+
+    [ampere]
+    network = "ampere"           # a folder beside this file
+    also = ["ampere-2"]          # the same, trained from other seeds
+    text = "summary"             # what it reads of speech: summary, spoken_32, spoken_uncut, keywords or none
+    picture = true               # whether it sees
+
+    [late_fusion]
+    picture_of = "visual"        # rows of this file, each of one modality
+    text_of = "text"
+    weight = 0.3                 # left out: weight and the stand-in for a missing text are tuned on validation
+
+    ["ampere_llm_0.5b"]
+    network = "ampere"
+    texts = "qwen.jsonl"         # lines of view_id and text, in place of the manifest's; only their products are asked
+
+    [bound]
+    facts = "truth.jsonl"        # lines of view_id and any other attributes: what the view shows and says
+
+A path is relative to the file's folder. A row whose network is not there is left out, and the evaluation says so.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+
+from encoders.evaluation.texts import TextKind
+
+ROWS = "rows.toml"
+OURS = "ampere"
+NAMES = (
+    "visual",
+    "text",
+    "raw_asr",
+    "visual_raw_asr",
+    "visual_raw_asr_uncut",
+    "visual_keywords",
+    "late_fusion",
+    "late_fusion_tuned",
+    "ampere",
+    "ampere_one_branch",
+    "ampere_llm_0.5b",
+    "ampere_32d",
+    "ampere_64d",
+    "ampere_256d",
+    "ampere_3_terms",
+    "ampere_6_terms",
+    "bound",
+)
+"""Every row that an evaluation may have, in the order in which they are shown."""
+
+
+class RowsError(ValueError):
+    """A ``rows.toml``, or a file it names, that cannot be used: says which row and why."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MethodSpec(_Frozen):
+    """One row. It is one of three: a network, a late fusion of two rows, or the facts of a world."""
+
+    network: str | None = None
+    also: tuple[str, ...] = ()
+    text: TextKind = "summary"
+    picture: bool = True
+    texts: str | None = None
+    picture_of: str | None = None
+    text_of: str | None = None
+    weight: float | None = None
+    facts: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of_three(self) -> MethodSpec:
+        fused = self.picture_of is not None and self.text_of is not None
+        if [self.network is not None, fused, self.facts is not None].count(True) != 1:
+            raise ValueError("a row has either network, or picture_of and text_of, or facts")
+        if self.network is not None and not self.picture and self.text == "none":
+            raise ValueError("a row that neither sees nor reads has nothing to compare")
+        return self
+
+    def needs(self) -> tuple[str, ...]:
+        """The files and folders that have to be there, relative to ``rows.toml``."""
+        return tuple(name for name in (self.network, *self.also, self.texts, self.facts) if name is not None)
+
+
+_ROWS = TypeAdapter(dict[str, MethodSpec])
+
+
+class ViewText(_Frozen):
+    """A line of a ``texts`` file."""
+
+    view_id: str
+    text: str
+
+
+class ViewFacts(BaseModel):
+    """A line of a ``facts`` file: the view, and each attribute it tells with its value."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, str]
+
+    view_id: str
+
+    def facts(self) -> Mapping[str, str]:
+        """Attribute → value."""
+        return self.__pydantic_extra__
+
+
+Line = TypeVar("Line", ViewText, ViewFacts)
+
+
+def read_rows(folder: Path) -> dict[str, MethodSpec]:
+    """The rows in the order in which they are shown. Raises `RowsError`, FileNotFoundError."""
+    path = folder / ROWS
+    try:
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        rows = _ROWS.validate_python(told)
+    except tomllib.TOMLDecodeError as error:
+        raise RowsError(f"{path}: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RowsError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    for name, row in rows.items():
+        if name not in NAMES:
+            raise RowsError(f"{path}: there is no row {name!r}; the rows are {', '.join(NAMES)}")
+        for other in (row.picture_of, row.text_of):
+            if other is not None and (other not in rows or rows[other].network is None):
+                raise RowsError(f"{path}: {name} is made of {other!r}, which is no row with a network there")
+    return {name: rows[name] for name in NAMES if name in rows}
+
+
+def read_lines(path: Path, kind: type[Line]) -> dict[str, Line]:
+    """A file of a line of JSON for each view, by view_id. Raises `RowsError`."""
+    found: dict[str, Line] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            each = kind.model_validate(json.loads(line))
+        except (json.JSONDecodeError, ValidationError) as error:
+            raise RowsError(f"{path}:{number}: not a line of {', '.join(kind.model_fields)} as JSON") from error
+        found[each.view_id] = each
+    return found

@@ -1,0 +1,52 @@
+"""Prepared folders → the views of an evaluation, as if they had been prepared together.
+
+The splits of a manifest may lie in folders of their own. Their media are found from the working directory afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from encoders.engines import Domain
+from encoders.manifest import ManifestError, View
+from encoders.prepared import MANIFEST, Prepared, PreparedError, read_prepared
+
+
+def folder_of(manifest: Path) -> Path:
+    """The prepared folder that a manifest belongs to; a folder is itself. Raises `PreparedError`."""
+    if manifest.is_dir():
+        return manifest
+    if manifest.name != MANIFEST:
+        raise PreparedError(
+            f"{manifest} is no prepared manifest, which is named {MANIFEST}; make it with "
+            f"`vitrine prepare --manifest {manifest} --out FOLDER`, and give FOLDER/{MANIFEST}"
+        )
+    return manifest.parent
+
+
+def gathered(folders: Sequence[Path]) -> Prepared:
+    """All views of all folders. Raises `PreparedError` where towers differ, `ManifestError` for a view given twice."""
+    parts = [read_prepared(folder) for folder in folders]
+    towers = {part.tower: folder for part, folder in zip(parts, folders, strict=True)}
+    if len(towers) > 1:
+        told = ", ".join(f"{folder} by {tower}" for tower, folder in towers.items())
+        raise PreparedError(f"views that different towers have seen cannot be compared: {told}")
+    views = [_placed(view, folder) for part, folder in zip(parts, folders, strict=True) for view in part.views]
+    if len({view.view_id for view in views}) < len(views):
+        raise ManifestError("a view_id stands in two of the manifests; each view needs its own")
+    return Prepared(tuple(views), np.concatenate([part.tokens for part in parts]), parts[0].tower)
+
+
+def held_out(prepared: Prepared) -> Prepared:
+    """The views that an evaluation embeds: those outside training, and every page, since pages may distract."""
+    wanted = [view.split != "train" or view.domain is Domain.PAGE for view in prepared.views]
+    rows = np.flatnonzero(np.array(wanted, bool))
+    return Prepared(tuple(prepared.views[row] for row in rows), np.asarray(prepared.tokens[rows]), prepared.tower)
+
+
+def _placed(view: View, folder: Path) -> View:
+    media = None if view.media is None else str(folder / view.media)
+    return view.model_copy(update={"media": media, "frames": tuple(str(folder / name) for name in view.frames)})

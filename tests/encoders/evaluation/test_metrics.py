@@ -1,0 +1,79 @@
+"""Ranking, judged beside an oracle that counts by hand; ties, masks, and what is refused."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from encoders.evaluation.metrics import CUTS, judge
+
+pytestmark = pytest.mark.hermetic
+
+Row = tuple[list[float], list[bool], list[bool]]
+
+
+@st.composite
+def queries(draw: st.DrawFn) -> list[Row]:
+    """A few queries of one gallery: scores with many ties, which answers are right, and which may answer."""
+    size = draw(st.integers(1, 14))
+    rows = []
+    for _ in range(draw(st.integers(1, 4))):
+        scores = draw(st.lists(st.sampled_from([0.0, 0.25, 0.5, -1.0]), min_size=size, max_size=size))
+        right = draw(st.lists(st.booleans(), min_size=size, max_size=size))
+        allowed = draw(st.lists(st.booleans(), min_size=size, max_size=size))
+        right[0] = allowed[0] = True
+        rows.append((scores, right, allowed))
+    return rows
+
+
+def by_hand(row: Row) -> list[float]:
+    """R@1, R@5, R@10 and the average precision, from each right answer's rank behind all its equals that are wrong."""
+    scores, right, allowed = row
+    found = [s for s, r, a in zip(scores, right, allowed, strict=True) if r and a]
+    wrong = [s for s, r, a in zip(scores, right, allowed, strict=True) if a and not r]
+    ranks = []
+    for behind, score in enumerate(sorted(found, reverse=True)):
+        ranks.append(1 + behind + sum(other >= score for other in wrong))
+    precision = sum((behind + 1) / rank for behind, rank in enumerate(ranks)) / len(ranks)
+    return [float(min(ranks) <= cut) for cut in CUTS] + [precision]
+
+
+@settings(max_examples=25)
+@given(queries())
+def test_the_library_agrees_with_counting_by_hand(rows: list[Row]) -> None:
+    scores, right, allowed = (np.array([row[part] for row in rows]) for part in range(3))
+    judged = judge(scores.astype(np.float32), right, allowed, np.arange(len(rows)))
+    assert np.allclose(judged.values, [by_hand(row) for row in rows], atol=1e-6)
+    judged = judge(scores.astype(np.float32), right, None, np.arange(len(rows)))
+    everyone = [(one, two, [True] * len(one)) for one, two, _ in rows]
+    assert np.allclose(judged.values, [by_hand(row) for row in everyone], atol=1e-6)
+
+
+def test_a_method_that_says_the_same_of_everything_finds_nothing() -> None:
+    judged = judge(np.full((6, 6), 0.7, np.float32), np.eye(6, dtype=bool), None, np.arange(6))
+    assert judged.means()["r1"] == 0.0
+
+
+def test_the_last_bits_of_a_score_break_no_tie() -> None:
+    scores = np.array([[0.5, 0.5 - 1e-7]], np.float32)
+    assert judge(scores, np.array([[True, False]]), None, np.arange(1)).means()["r1"] == 0.0
+
+
+def test_two_right_answers_at_one_and_three() -> None:
+    judged = judge(np.array([[3.0, 2.0, 1.0]], np.float32), np.array([[True, False, True]]), None, np.arange(1))
+    assert judged.means() == pytest.approx({"r1": 1.0, "r5": 1.0, "r10": 1.0, "map": (1 + 2 / 3) / 2})
+
+
+def test_the_best_answers_come_in_the_order_of_their_scores() -> None:
+    judged = judge(np.array([[0.1, 0.9, 0.5]], np.float32), np.array([[True, False, False]]), None, np.arange(1))
+    assert judged.best.tolist() == [[1, 2, 0]]
+
+
+def test_a_query_without_a_right_answer_is_refused() -> None:
+    with pytest.raises(ValueError, match="no right answer"):
+        judge(np.ones((1, 2), np.float32), np.array([[True, False]]), np.array([[False, True]]), np.arange(1))
+
+
+def test_a_score_that_is_no_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="finite"):
+        judge(np.array([[np.nan, 1.0]], np.float32), np.array([[True, False]]), None, np.arange(1))
