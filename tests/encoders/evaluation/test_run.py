@@ -1,0 +1,197 @@
+"""A whole evaluation of untrained networks: the result's form, its bytes, and the page that is made of it."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from encoders.evaluation.build import Row
+from encoders.evaluation.examples import Answer, Example, Shot, album_of
+from encoders.evaluation.intervals import Bootstrap
+from encoders.evaluation.report import page
+from encoders.evaluation.rows import RowsError
+from encoders.evaluation.run import Evaluation, evaluate, steps_in, write_result
+from encoders.manifest import ManifestError
+from tests.encoders.evaluation.samples import make_bench, make_views, noisy, write_networks, write_views
+
+pytestmark = pytest.mark.hermetic
+
+DIRECTIONS = {
+    "page_to_video",
+    "page_to_live",
+    "video_to_page",
+    "video_to_live",
+    "live_to_page",
+    "live_to_video",
+}
+BOOTSTRAP = Bootstrap(seed=0, draws=100)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Views and networks."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    views = [*make_views(16), *make_views(4, "valid"), *make_views(4, "train")]
+    return write_views(folder / "views", views), write_networks(folder / "networks", views)
+
+
+@pytest.fixture(scope="module")
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def evaluation(folders: tuple[Path, Path], told: list[str]) -> Evaluation:
+    return evaluate([folders[0]], folders[1], BOOTSTRAP, told.append)
+
+
+@pytest.fixture(scope="module")
+def result(evaluation: Evaluation) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(json.dumps(evaluation.result))
+    return read
+
+
+def test_each_row_has_the_six_directions_and_the_shelf(result: dict[str, Any]) -> None:
+    expected = {"visual", "text", "raw_asr", "late_fusion", "late_fusion_tuned", "ampere", "ampere_llm_0.5b", "bound"}
+    assert set(result["rows"]) == expected
+    for ways in result["rows"].values():
+        assert set(ways) == {*DIRECTIONS, "shelf"}
+        for figures in ways.values():
+            low, high = figures["r1_ci"]
+            assert 0 <= low <= figures["r1"] <= high <= 1
+            assert figures["r1"] <= figures["r5"] <= figures["r10"] <= 1
+            assert 0 < figures["map"] <= 1
+
+
+def test_every_other_row_is_paired_with_ours(result: dict[str, Any]) -> None:
+    assert set(result["paired"]) == set(result["rows"]) - {"ampere"}
+    for ways in result["paired"].values():
+        assert set(ways) == {*DIRECTIONS, "shelf"}
+        assert all(-1 <= low <= high <= 1 for low, high in ways.values())
+
+
+def test_a_pair_holds_the_difference_of_the_means(result: dict[str, Any]) -> None:
+    for other in ("visual", "text", "bound"):
+        for way, (low, high) in result["paired"][other].items():
+            assert low <= result["rows"]["ampere"][way]["r1"] - result["rows"][other][way]["r1"] <= high
+
+
+def test_the_parts_of_a_split_make_up_the_whole(result: dict[str, Any]) -> None:
+    for row, ways in result["by_difference"].items():
+        for way, parts in ways.items():
+            assert set(parts) <= {"picture", "speech", "both"}
+            whole = result["rows"][row][way]
+            assert sum(part["queries"] for part in parts.values()) == whole["queries"]
+            found = sum(part["r1"] * part["queries"] for part in parts.values()) / whole["queries"]
+            assert found == pytest.approx(whole["r1"], abs=1e-5)
+
+
+def test_the_bound_of_a_world_that_tells_everything_is_one(result: dict[str, Any]) -> None:
+    assert {figures["r1"] for figures in result["rows"]["bound"].values()} == {1.0}
+
+
+def test_rows_with_other_texts_are_asked_about_the_products_that_have_them(result: dict[str, Any]) -> None:
+    assert result["rows"]["ampere_llm_0.5b"]["live_to_page"]["queries"] == 8
+    assert result["rows"]["ampere"]["live_to_page"]["queries"] == 16
+
+
+def test_what_could_not_be_measured_is_said(result: dict[str, Any]) -> None:
+    assert result["left_out"]["ampere_32d"] == "not-trained-yet is not there"
+    assert "24 are there" in result["left_out"]["gallery_1k"]
+    assert "16 are there" in result["left_out"]["shelf of 100"]
+
+
+def test_the_union_counts_answers_of_the_own_domain(result: dict[str, Any]) -> None:
+    for figures in result["union"].values():
+        assert figures["queries"] in (48, 24)
+        assert set(figures["own_domain_share"]) == {"all", "page", "video", "live"}
+
+
+def test_other_seeds_stand_beside_the_first(result: dict[str, Any]) -> None:
+    first, second = result["seeds"]["ampere"]["shelf"]
+    assert first == result["rows"]["ampere"]["shelf"]["r1"]
+    assert 0 <= second <= 1
+
+
+def test_what_was_measured_on_is_told(result: dict[str, Any]) -> None:
+    on = result["measured_on"]
+    assert (on["products"], on["families"], on["distractors"]) == (16, 4, 8)
+    assert on["views"] == {"page": 16, "video": 16, "live": 16}
+    assert result["made_of"]["late_fusion_tuned"]["tuned_on"] == "valid"
+    assert re.fullmatch("[0-9a-f]{64}", result["made_of"]["ampere"]["networks"]["ampere-2"])
+
+
+def test_the_progress_ends_at_the_announced_number(
+    folders: tuple[Path, Path], evaluation: Evaluation, told: list[str]
+) -> None:
+    left_out = 1  # is read, and then not asked
+    assert len(evaluation.rows) > 0
+    assert len(told) == steps_in(folders[1]) - left_out
+
+
+def test_the_same_input_gives_the_same_bytes(
+    folders: tuple[Path, Path], evaluation: Evaluation, tmp_path: Path
+) -> None:
+    again = evaluate([folders[0]], folders[1], BOOTSTRAP, lambda _: None)
+    files = [tmp_path / name for name in ("a.json", "b.json")]
+    for each, file in zip((evaluation, again), files, strict=True):
+        write_result(each.result, file)
+    assert files[0].read_bytes() == files[1].read_bytes()
+    pages = [page(each.result, album_of(each.rows, each.bench).examples(0)) for each in (evaluation, again)]
+    assert pages[0] == pages[1]
+
+
+def test_views_without_speech_are_refused_by_the_rows_that_read_it(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    views = write_views(tmp_path / "views", [*make_views(4, spoken=False), *make_views(4, "valid")])
+    with pytest.raises(ManifestError, match=r"no transcript; `vitrine prepare`"):
+        evaluate([views], folders[1], BOOTSTRAP, lambda _: None)
+
+
+def test_without_a_validation_split_nothing_can_be_tuned(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    views = write_views(tmp_path / "views", make_views(4))
+    network = folders[1] / "ampere"
+    (tmp_path / "rows.toml").write_text(
+        f"[visual]\nnetwork = '{network}'\n[late_fusion_tuned]\npicture_of = 'visual'\ntext_of = 'visual'\n"
+    )
+    with pytest.raises(ManifestError, match=r"late_fusion_tuned is tuned on the validation split, and no product"):
+        evaluate([views], tmp_path, BOOTSTRAP, lambda _: None)
+
+
+def test_a_folder_without_any_network_is_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "rows.toml").write_text("[ampere]\nnetwork = 'away'\n")
+    with pytest.raises(RowsError, match="away is not there"):
+        evaluate([folders[0]], tmp_path, BOOTSTRAP, lambda _: None)
+
+
+def test_the_page_needs_nothing_from_elsewhere(evaluation: Evaluation) -> None:
+    shot = Shot("view-1", 'a <b>"mug"</b>', b"\xff\xd8 jpeg")
+    shown = [Example(shot, (Answer(shot, 0.5, True), Answer(Shot("view-2", "", None), 0.25, False)))]
+    html = page(evaluation.result, shown)
+    sources = re.findall(r"""(?:src|href|url|srcset|action|data)\s*[=(]\s*["']?([^"')\s>]+)""", html)
+    assert sources == ["data:image/jpeg;base64,/9gganBlZw=="] * 2
+    assert "http" not in html
+    assert "<script" not in html
+    assert "a &lt;b&gt;&quot;mug&quot;" in html
+    for name in evaluation.result["rows"]:
+        assert name in html
+
+
+def test_examples_are_right_and_wrong_ones_drawn_by_the_seed() -> None:
+    bench = make_bench(48)
+    album = album_of([Row("ampere", noisy(bench, 0.6), {})], bench)
+    shown = album.examples(1)
+    assert [example.right for example in shown] == [True] * 4 + [False] * 4
+    for example in shown:
+        scores = [answer.score for answer in example.answers]
+        assert scores == sorted(scores, reverse=True)
+        assert len(scores) == 5
+    assert shown != album.examples(2)
+
+
+def test_an_example_without_a_picture_says_so(evaluation: Evaluation) -> None:
+    """The views name media that nobody made."""
+    shown = album_of(evaluation.rows, evaluation.bench).examples(0)
+    assert {example.query.jpeg for example in shown} == {None}
+    assert "no picture" in page(evaluation.result, shown)
