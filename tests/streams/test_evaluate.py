@@ -1,0 +1,81 @@
+"""``vitrine evaluate encoder``: both files and the table for good input, one clear failure for each kind of bad one."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from streams.cli import run
+from tests.encoders.evaluation.samples import make_views, write_network, write_views
+
+pytestmark = pytest.mark.hermetic
+
+
+def networks_in(folder: Path, rows: str) -> Path:
+    write_network(folder / "net")
+    (folder / "rows.toml").write_text(rows)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Views and networks that can be evaluated."""
+    folder = tmp_path_factory.mktemp("made")
+    write_views(folder / "views", make_views(16))
+    networks_in(folder / "nets", "[visual]\nnetwork = 'net'\ntext = 'none'\n[ampere]\nnetwork = 'net'\n")
+    return folder
+
+
+@pytest.fixture
+def asked(made: Path, tmp_path: Path) -> list[str]:
+    """The words of a command that succeeds."""
+    views, networks = (str(made / name) for name in ("views/manifest.jsonl", "nets"))
+    return ["evaluate", "encoder", "--manifest", views, "--networks", networks, "--out", str(tmp_path)]
+
+
+def test_both_files_are_written_and_the_figures_printed(
+    asked: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*asked, "--seed", "7"]) == 0
+    result = json.loads((tmp_path / "evaluation.json").read_text())
+    assert result["measured_on"]["seed"] == 7
+    assert (tmp_path / "evaluation.html").read_text().startswith("<!doctype html>")
+    shown = capsys.readouterr().out
+    assert f"{result['rows']['ampere']['shelf']['r1']:.3f}" in shown
+    assert f"{result['paired']['visual']['shelf'][0]:+.3f}" in shown
+    assert "claim against visual (ahead, intervals apart): not shown in page" in shown
+    assert "left out: shelf of 600: 600 products wanted, 16 are there" in shown
+    assert max(map(len, shown.partition("claim")[0].splitlines())) <= 80
+
+
+def test_a_manifest_that_was_never_prepared_sends_the_user_to_prepare(
+    asked: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "manifest.jsonl").write_text("")
+    assert run(["evaluate", "encoder", "--manifest", str(tmp_path / "manifest.jsonl"), *asked[4:]]) == 1
+    told = capsys.readouterr().err
+    assert "is no prepared manifest" in told
+    assert "remedy: vitrine prepare" in told
+
+
+def test_a_split_that_is_missing_is_named_with_what_there_is(
+    asked: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    views = write_views(tmp_path / "other", make_views(4, "valid"))
+    assert run(["evaluate", "encoder", "--manifest", str(views), *asked[4:]]) == 1
+    assert "no product of the split 'test'" in capsys.readouterr().err
+
+
+def test_networks_without_their_list_are_refused(
+    asked: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*asked[:4], "--networks", str(tmp_path)]) == 1
+    told = capsys.readouterr().err
+    assert "rows.toml is not there" in told
+    assert "remedy: the networks' folder needs a rows.toml" in told
+
+
+def test_a_wrong_row_is_named(asked: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "rows.toml").write_text("[ampere]\nnetwork = 'net'\ntext = 'sung'\n")
+    assert run([*asked[:4], "--networks", str(tmp_path)]) == 1
+    assert "rows.toml: ampere.text" in capsys.readouterr().err
