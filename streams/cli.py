@@ -17,7 +17,6 @@ COMMANDS = {
     "down": ("down", "Stop the embedded Kafka and Milvus; their data stay."),
     "doctor": ("doctor", "Say what is installed and reachable, and the remedy for what is not."),
     "demo": ("demo", "Play the demo broadcast and score its matches."),
-    "evaluate": ("evaluate", "Tell how good the matches are."),
     "calibrate": ("calibrate", "Choose the thresholds of a match on labelled segments."),
     "push": ("push", "Push a broadcast: a file, a folder of segments, or an HLS URL."),
     "catalog": ("catalog", "Load products into the catalogue, or delete one."),
