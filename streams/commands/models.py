@@ -54,7 +54,7 @@ def pull(name: str, folder: Path | None) -> None:
     vitrine.lock.json, and verified against that from then on.
 
     \b
-    Example: VITRINE_MODELS=models vitrine models pull base
+    Example: vitrine models pull base
     """
     from streams.pulling import Source
     from streams.pulling import pull as bring
