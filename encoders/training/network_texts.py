@@ -25,8 +25,12 @@ from encoders.world.windows import Noise, misheard
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 OTHERS = 24
-HEARING = Noise(attribute=0.02, other=0.03, lost=0.01)
-LOST_FEATURE, STALE = 0.06, 0.02
+CLEAR, DIM = Noise(attribute=0.05, other=0.06, lost=0.02), Noise(attribute=0.28, other=0.25, lost=0.06)
+DIM_SHARE = 0.4
+"""How often music or a hard voice makes the recogniser mishear much. On the validation split a material that was said is
+in 81 % of the transcripts; trained on texts with 2 % of wrong words, the network trusted words more than pictures."""
+SPELLED_ANEW = 0.5
+LOST_FEATURE, STALE = 0.10, 0.03
 """How often a summary leaves a feature out, or is still of the product before."""
 
 
@@ -82,12 +86,13 @@ def _heard(talk: Talk, seconds: int, ear: BrandEar, rng: np.random.Generator) ->
     memory: dict[str, list[str]] = {}
 
     def spell(brand: str, dice: np.random.Generator) -> list[str]:
-        """A voice says a name alike each time, so mostly it is also written alike."""
-        if brand not in memory or dice.random() < 0.2:
+        """A voice says a name alike each time, so it is often written alike."""
+        if brand not in memory or dice.random() < SPELLED_ANEW:
             memory[brand] = ear.hear(brand, dice)
         return memory[brand]
 
-    earlier, later = ([misheard(line, rng, HEARING, spell) for line in lines] for lines in (before, own))
+    noise = DIM if rng.random() < DIM_SHARE else CLEAR
+    earlier, later = ([misheard(line, rng, noise, spell) for line in lines] for lines in (before, own))
     is_stale = bool(earlier) and rng.random() < STALE
     summary = summary_of(earlier if is_stale else [*earlier, *later])
     return text_of(_shortened(summary, rng)), _joined([*earlier, *later])
