@@ -24,7 +24,7 @@ def command() -> None:
               help="A prepared manifest (vitrine prepare), or its folder; several: all their views.")  # fmt: skip
 @click.option("--networks", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True,
               help="Folder with the networks and rows.toml, which says what each row reads.")  # fmt: skip
-@click.option("--out", type=FOLDER, default="evaluation", show_default=True,
+@click.option("--out", type=FOLDER, default=".vitrine/evaluation/encoder", show_default=True,
               help="Folder for evaluation.json and evaluation.html.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
               help="Draws shelves, galleries, intervals and examples.")  # fmt: skip
