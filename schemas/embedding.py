@@ -20,9 +20,7 @@ class Embedding(StreamEvent):
     space: str
     """The name of the embedding space; vectors of two spaces are never compared."""
     vector: tuple[float, ...]
-    """(128,), unit length, float32 values; empty where there was no picture and nothing was said of a product."""
-    seen: tuple[float, ...] = ()
-    """The same of the picture alone, where `vector` is of picture and speech; empty where there is but one of them."""
+    """As many float32 values as its space has, of unit length; empty where nothing was seen or said of a product."""
     said: Said
     said_age_ms: int
     said_at: int | None
