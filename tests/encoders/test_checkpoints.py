@@ -101,8 +101,7 @@ def test_minilm_is_a_text_tower_whose_weights_are_the_published_ones(minilm: Pat
 
     shaver, razor, kettle = map(mean, ("feike electric shaver", "a razor for men", "a kettle that boils water"))
     assert marks_in(minilm) == Marks("[CLS]", "[SEP]", 0)
-    assert float(shaver @ razor) > 0.5
-    assert float(shaver @ kettle) < 0.3
+    assert float(shaver @ razor) > float(shaver @ kettle) + 0.15
 
 
 def test_a_network_reads_with_minilm(minilm: Path, tmp_path: Path) -> None:

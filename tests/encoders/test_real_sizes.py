@@ -110,12 +110,11 @@ def test_a_pair_of_its_published_size_makes_unit_vectors(tmp_path: Path, family:
 
 def test_a_vit_b16_in_bfloat16_agrees_with_float32(tmp_path: Path) -> None:
     public_folders.vit(tmp_path / "vit", FULL)
-    pixels, clip = Pixels(224, (0.5,) * 3, (0.5,) * 3), np.repeat(a_still(), 2, 0)
+    tower, pixels = _Looks(tower_in(tmp_path / "vit", "vision")), Pixels(224, (0.5,) * 3, (0.5,) * 3)
     half = placement_of("cpu", NetworkSettings(precision="bfloat16", channels_last=True))
     seen = []
     for placement in (Placement(), half):
-        tower = placement.place(_Looks(tower_in(tmp_path / "vit", "vision")))
-        seen.append(TorchVision(tower, "vit", pixels, placement).encode([clip])[0])
+        seen.append(TorchVision(placement.place(tower), "vit", pixels, placement).encode([a_still()])[0])
     whole, rounded = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in seen)
     assert whole.dtype == rounded.dtype == np.float32
     assert not np.array_equal(whole, rounded)
