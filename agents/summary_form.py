@@ -38,7 +38,7 @@ _DIGITS_OF = {word: str(number) for number, word in enumerate(NUMBERS)}
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 _RUN = re.compile(rf"[{_CJK}]+")
 _PARTICLES = str.maketrans("", "", "的了呢啊吧呀哦嘛得地")
-"""Stand between two words and belong to neither."""
+"""Stand between two words and belong to neither, so a name may leave them out."""
 _COMMAS = re.compile("[,，、]")
 _WORD = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
 
@@ -96,18 +96,22 @@ def _kept(part: str, speech: str) -> str:
     """A part of a name, as far as it was said: all of it; of Chinese the pieces that were; else nothing."""
     if _is_said(part, speech):
         return part
-    return "".join(_pieces(part, _line(speech))) if _RUN.fullmatch(part) else ""
+    return "".join(_pieces(part, " ".join(_RUN.findall(speech)))) if _RUN.fullmatch(part) else ""
 
 
 def _covered(run: str, speech: str) -> bool:
     """Whether characters in a row can be cut into pieces of two or more that were each said so."""
-    plain, line = run.translate(_PARTICLES), _line(speech)
-    if len(plain) < 2:
-        return plain in line
+    line = " ".join(_RUN.findall(speech))
+    return any(_cuts(spelling, line) for spelling in (run, run.translate(_PARTICLES)))
+
+
+def _cuts(run: str, line: str) -> bool:
+    if len(run) < 2:
+        return run in line
     ends = {0}
-    for end in range(2, len(plain) + 1):
-        ends |= {end for start in list(ends) if start <= end - 2 and plain[start:end] in line}
-    return len(plain) in ends
+    for end in range(2, len(run) + 1):
+        ends |= {end for start in list(ends) if start <= end - 2 and run[start:end] in line}
+    return len(run) in ends
 
 
 def _pieces(run: str, line: str) -> Iterator[str]:
@@ -117,11 +121,6 @@ def _pieces(run: str, line: str) -> Iterator[str]:
         end = next((end for end in range(len(run), at + 1, -1) if run[at:end] in line), at)
         yield run[at:end]
         at = max(end, at + 1)
-
-
-def _line(speech: str) -> str:
-    """The Chinese of the speech without particles; whatever else was said keeps its neighbours apart."""
-    return " ".join(run.translate(_PARTICLES) for run in _RUN.findall(speech))
 
 
 def _pairs(run: str) -> list[str]:

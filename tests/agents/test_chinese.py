@@ -75,6 +75,7 @@ def test_two_names_that_share_a_character_are_not_one_product() -> None:
         ("剃须刀 飞科", "剃须刀 飞科"),
         ("刀", "刀"),
         ("鞋", ""),
+        ("科干", ""),  # a particle stands between them
     ],
 )
 def test_a_name_keeps_the_pieces_that_were_said(name: str, kept: str) -> None:
