@@ -20,13 +20,13 @@ from encoders.engines import FRAMES_PER_CLIP, Domain
 from encoders.network import DOMAINS, FusionModule, VisionNetwork, with_clip_token
 from encoders.training.network_frames import FrameMixer
 from encoders.training.network_losses import info_nce
+from encoders.training.terms import Alike, Side, Weighing, terms_of
 from encoders.world.shop import SIBLINGS, Listing, words_of
 
 FAMILIES_PER_BATCH = 14
 KEPT_FRAMES = {Domain.PAGE: 2, Domain.VIDEO: 8, Domain.LIVE: 16}
 MOST_STRAYS = {Domain.PAGE: 0, Domain.VIDEO: 2, Domain.LIVE: 3}  # frames of 8 that show another product or none
 BLIND, MUTE = 0.04, 0.05  # how often a view is given without its picture, or without its text
-FUSED_WEIGHT, MODALITY_WEIGHT, CROSS_WEIGHT = 1.0, 0.5, 0.15
 PAIRS = ((0, 1), (0, 2), (1, 2))
 
 
@@ -116,50 +116,26 @@ class FusionTrainee(nn.Module):
 
     def loss(self, views: dict[Domain, View], same_look: Tensor, same_text: Tensor) -> Tensor:
         """The weighed terms. ``same_…`` (batch, batch) mark listings that share a look, or what is said."""
-        sides = [self._side(domain, view) for domain, view in views.items()]
-        loss = torch.zeros(())
-        for i, j in PAIRS:
-            loss = loss + FUSED_WEIGHT * _fused_term(sides[i], sides[j], same_look, same_text)
-        if self.senses.terms >= 12:
-            loss = loss + MODALITY_WEIGHT * self._modality_terms(sides, same_look, same_text)
-        if self.senses.terms >= 6 and self.senses.sees and self.senses.reads:
-            for side in sides:
-                seen, said = (F.normalize(part, dim=-1) for part in side.cross)
-                loss = loss + CROSS_WEIGHT * info_nce(seen, said, same_look | same_text, side.has[:, 1])
-        return loss
+        sides = {domain: self._side(domain, view) for domain, view in views.items()}
+        sees, reads = self.senses.sees, self.senses.reads
+        wanted = {"fused": True, "visual": sees, "text": reads, "cross": sees and reads}
+        terms = terms_of(sides, Alike(same_look, same_text), Weighing(self.senses.terms))
+        return torch.stack([term for name, term in terms.items() if wanted[name.partition("/")[0]]]).sum()
 
     def _side(self, domain: Domain, view: View) -> Side:
         words = self.fusion.words(view.ids)
         fused = self.fusion.fuse(domain, view.visual, words, view.has, view.ids > 0)
-        cross = (self.visual_cross(view.visual[:, 0]), self.text_cross(words[:, 0]))
-        return Side(fused, self.fusion.visual_unit(view.visual), self.fusion.text_unit(words), cross, view.has)
-
-    def _modality_terms(self, sides: Sequence[Side], same_look: Tensor, same_text: Tensor) -> Tensor:
-        loss = torch.zeros(())
-        for i, j in PAIRS:
-            if self.senses.sees:
-                loss = loss + info_nce(sides[i].visual, sides[j].visual, same_look)
-            if self.senses.reads:
-                said = sides[i].has[:, 1] & sides[j].has[:, 1]
-                loss = loss + info_nce(sides[i].text, sides[j].text, same_text, said)
-        return loss
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """What one domain's side of a batch has become."""
-
-    fused: Tensor
-    visual: Tensor
-    text: Tensor
-    cross: tuple[Tensor, Tensor]
-    has: Tensor
-
-
-def _fused_term(left: Side, right: Side, same_look: Tensor, same_text: Tensor) -> Tensor:
-    both_said = left.has[:, None, 1] & right.has[None, :, 1]
-    both_seen = left.has[:, None, 0] & right.has[None, :, 0]
-    return info_nce(left.fused, right.fused, (same_look & ~both_said) | (same_text & ~both_seen))
+        seen, said = self.visual_cross(view.visual[:, 0]), self.text_cross(words[:, 0])
+        given = view.has.index_fill(1, torch.tensor([0]), True)  # a picture that the fusion goes without is still there
+        return Side(
+            fused,
+            self.fusion.visual_unit(view.visual),
+            self.fusion.text_unit(words),
+            F.normalize(seen, dim=-1),
+            F.normalize(said, dim=-1),
+            view.has,
+            given,
+        )
 
 
 def _alike(numbers: NDArray[np.int64]) -> Tensor:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-TEMPERATURE = 0.05
-SMOOTHING = 0.1
+
+@dataclass(frozen=True, slots=True)
+class Sharpness:
+    """How hard the loss presses; AMPere's numbers."""
+
+    temperature: float = 0.05
+    smoothing: float = 0.1
 
 
-def info_nce(left: Tensor, right: Tensor, same: Tensor | None = None, counts: Tensor | None = None) -> Tensor:
+AMPERE = Sharpness()
+
+
+def info_nce(
+    left: Tensor, right: Tensor, same: Tensor | None = None, counts: Tensor | None = None, sharp: Sharpness = AMPERE
+) -> Tensor:
     """The loss over a batch of pairs, (batch, dim) each.
 
     ``same`` (batch, batch) marks pairs off the diagonal that cannot be told apart by what these vectors know, and
     are left out; ``counts`` (batch,) marks the pairs that take part.
     """
-    likeness = left @ right.T / TEMPERATURE
+    likeness = left @ right.T / sharp.temperature
     left_out = torch.zeros_like(likeness, dtype=torch.bool) if same is None else same.clone()
     if counts is not None:
         rows = counts.nonzero()[:, 0]
@@ -23,11 +35,12 @@ def info_nce(left: Tensor, right: Tensor, same: Tensor | None = None, counts: Te
     if len(likeness) < 2:
         return likeness.sum() * 0
     left_out.fill_diagonal_(False)
-    return (_one_way(likeness, left_out) + _one_way(likeness.T, left_out.T)) / 2
+    back = _one_way(likeness.T, left_out.T, sharp.smoothing)
+    return (_one_way(likeness, left_out, sharp.smoothing) + back) / 2
 
 
-def _one_way(likeness: Tensor, left_out: Tensor) -> Tensor:
+def _one_way(likeness: Tensor, left_out: Tensor, smoothing: float) -> Tensor:
     log_share = likeness.masked_fill(left_out, -1e4).log_softmax(1)
     kept = ~left_out
     spread = (log_share * kept).sum(1) / kept.sum(1)
-    return -((1 - SMOOTHING) * log_share.diagonal() + SMOOTHING * spread).mean()
+    return -((1 - smoothing) * log_share.diagonal() + smoothing * spread).mean()
