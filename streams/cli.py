@@ -35,6 +35,7 @@ COMMANDS = {
     "topology": ("topology", "Print the flow as text, Mermaid or AsyncAPI."),
     "manifest": ("manifest", "Write the manifest of a published data set."),
     "prepare": ("prepare", "Make the transcripts, texts and visual tokens of a manifest of views."),
+    "train": ("train", "Train a network on a prepared manifest."),
     "evaluate": ("evaluate", "Measure how well the system finds products."),
     "models": ("models", "List the model profiles, pull their files, or verify them."),
 }

@@ -1,0 +1,90 @@
+"""Where a run stands ↔ a file: whole or not at all, whatever kills the process, and refused by another run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+CHECKPOINT, LOSSES = "checkpoint.pt", "losses.jsonl"
+
+
+class OtherRun(ValueError):
+    """The folder holds a run that was begun with other settings or data: says which differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The next thing that a run will do."""
+
+    stage: int = 0
+    step: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A checkpoint that was read."""
+
+    standing: Standing
+    trainee: dict[str, torch.Tensor]
+    optimiser: dict[str, Any] | None
+    """None between two stages."""
+
+
+def save(path: Path, kept: Kept, identity: Mapping[str, object]) -> None:
+    """Write a checkpoint in place of the one before."""
+    told = {
+        "stage": kept.standing.stage,
+        "step": kept.standing.step,
+        "trainee": kept.trainee,
+        "optimiser": kept.optimiser,
+        "identity": dict(identity),
+    }
+    part = path.with_suffix(".part")
+    torch.save(told, part)
+    part.replace(path)
+
+
+def read(path: Path, identity: Mapping[str, object]) -> Kept | None:
+    """The checkpoint, or None where there is none yet. Raises `OtherRun`."""
+    if not path.exists():
+        return None
+    told = torch.load(path, map_location="cpu", weights_only=True)
+    before = told["identity"]
+    differ = sorted(name for name in before.keys() | identity.keys() if before.get(name) != identity.get(name))
+    if differ:
+        raise OtherRun(f"{path.parent} holds a run with other settings or data; these differ: {', '.join(differ)}")
+    return Kept(Standing(told["stage"], told["step"]), told["trainee"], told["optimiser"])
+
+
+class LossLog:
+    """The loss of each step, a line each; a run that is taken up again leaves out what it will tell anew."""
+
+    def __init__(self, path: Path, standing: Standing) -> None:
+        self._path = path
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        told = [line for line in lines if _before(line, standing)]
+        path.write_text("".join(f"{line}\n" for line in told), encoding="utf-8")
+
+    def tell(self, told: Mapping[str, object]) -> None:
+        """Add a line, at once."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(told) + "\n")
+
+    def last(self) -> dict[str, object]:
+        """The last line; empty where there is none."""
+        lines = self._path.read_text(encoding="utf-8").splitlines()
+        return dict(json.loads(lines[-1])) if lines else {}
+
+
+def _before(line: str, standing: Standing) -> bool:
+    """Whether a line tells a step that is done; a half-written one tells none."""
+    try:
+        told = json.loads(line)
+    except json.JSONDecodeError:
+        return False
+    return (told["stage"], told["step"]) < (standing.stage, standing.step)

@@ -1,0 +1,81 @@
+"""Views of a manifest → pixels as a vision tower takes them, decoded by several threads; and a tower's tokens of all.
+
+For a stage that trains the tower, and to make the tokens anew with what it has become.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from encoders.engines import FRAMES_PER_CLIP, Domain, Frames
+from encoders.manifest import View
+from encoders.media import PyAvDecoder, central, clip_of
+from encoders.network import VisionNetwork, with_clip_token
+from encoders.network_store import Pixels
+from encoders.prepared import Halves
+from encoders.training.samples import ABSENT, Drawn, Inputs, Rows, cropped
+from encoders.vision import shrunk
+
+
+class PixelSource:
+    """Pixels and token ids of drawn views, from their media. Raises `Unreadable` for media that changed."""
+
+    def __init__(self, views: Sequence[View], folder: Path, pixels: Pixels, loaders: int) -> None:
+        """Media paths are relative to ``folder``; ``loaders`` threads decode at the same time."""
+        self._views = views
+        self._folder = folder
+        self._side_px = pixels.side_px
+        self._mean = torch.tensor(pixels.mean).view(3, 1, 1)
+        self._deviation = torch.tensor(pixels.deviation).view(3, 1, 1)
+        self._pool = ThreadPoolExecutor(loaders)
+        self._decoder = PyAvDecoder()
+
+    def inputs(self, drawn: Drawn, ids: NDArray[np.int32], device: torch.device) -> dict[Domain, Inputs]:
+        """By domain; a view that is not there, or goes without its picture, is grey."""
+        found = {}
+        for domain, rows in drawn.rows.items():
+            has = drawn.has[domain]
+            pixels = self.pixels(np.where(has[:, 0], rows, ABSENT)).to(device)
+            words = cropped(torch.from_numpy(ids[rows].astype(np.int64))).to(device)
+            found[domain] = Inputs(pixels, words, torch.from_numpy(has).to(device))
+        return found
+
+    def pixels(self, rows: Rows) -> Tensor:
+        """(views, 8, 3, side, side)."""
+        return torch.stack(list(self._pool.map(self._of, rows.tolist())))
+
+    def _of(self, row: int) -> Tensor:
+        if row == ABSENT or not self._views[row].seen:
+            return torch.zeros(FRAMES_PER_CLIP, 3, self._side_px, self._side_px)
+        clip = self._frames(self._views[row])
+        spread = np.arange(FRAMES_PER_CLIP) * len(clip) // FRAMES_PER_CLIP
+        frames = shrunk(torch.from_numpy(np.ascontiguousarray(clip)), self._side_px)
+        return ((frames / 255 - self._mean) / self._deviation)[spread]
+
+    def _frames(self, view: View) -> Frames:
+        if view.media is None:
+            names = [view.frames[at] for at in central(len(view.frames))]
+            return clip_of([self._decoder.image((self._folder / name).read_bytes()) for name in names])
+        media = (self._folder / view.media).read_bytes()
+        return self._decoder.image(media) if view.domain is Domain.PAGE else self._decoder.clip(media).frames
+
+
+@torch.no_grad()
+def tokens_of(vision: VisionNetwork, source: PixelSource, views: Sequence[View], batch: int) -> Halves:
+    """The tower's tokens of all views, (views, 9, dim); zeros where there is no picture."""
+    device, parts = next(vision.parameters()).device, []
+    vision.eval()
+    for start in range(0, len(views), batch):
+        rows = np.arange(start, min(start + batch, len(views)))
+        pixels = source.pixels(rows).to(device)
+        frames = vision.frames(pixels.flatten(0, 1)).reshape(len(rows), FRAMES_PER_CLIP, -1)
+        seen = torch.tensor([views[row].seen for row in rows.tolist()], device=device)
+        parts.append((with_clip_token(frames) * seen[:, None, None]).half().cpu().numpy())
+    return np.concatenate(parts)

@@ -1,0 +1,107 @@
+"""A network folder ↔ a network in training: what a run begins from, and what it leaves for production."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from encoders.fusion import token_ids
+from encoders.network import Network
+from encoders.network_store import (
+    FUSION,
+    TOKENIZER,
+    VISION,
+    NetworkConfig,
+    load_weights,
+    read_config,
+    write_config,
+    write_weights,
+)
+from encoders.profiles import SHIPPED
+from encoders.training.plan import PlanError, TrainPlan
+
+TEXT = "text."
+"""The text tower's weights in the fusion's file begin so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What a run begins from."""
+
+    network: Network
+    """What is trained."""
+    config: NetworkConfig
+    """Of the network that was begun from, with the new sizes."""
+    folder: Path
+
+
+def begin(plan: TrainPlan) -> Begun:
+    """The network in the plan's ``start`` folder; what the plan calls untrained begins from the plan's seed.
+
+    Raises `PlanError` where the folder holds no network.
+    """
+    folder = plan.start or SHIPPED / "network"
+    try:
+        config = read_config(folder)
+    except FileNotFoundError as missing:
+        raise PlanError(f"start: {folder} holds no network: {missing.filename} is missing") from missing
+    sizes = {name: size for name, size in plan.sizes.model_dump().items() if size is not None}
+    config = replace(config, shape=replace(config.shape, **sizes))
+    torch.manual_seed(plan.seed)
+    network = Network(config.shape)
+    if "vision" not in plan.untrained:
+        load_weights(network.vision, folder / VISION, "cpu")
+    _fill_fusion(network, plan, folder)
+    return Begun(network, config, folder)
+
+
+def _fill_fusion(network: Network, plan: TrainPlan, folder: Path) -> None:
+    """The fusion from the folder, but for what begins untrained."""
+    fresh = {name: value.clone() for name, value in network.fusion.state_dict().items()}
+    kept = {"text": "text" not in plan.untrained, "fusion": "fusion" not in plan.untrained}
+    if not any(kept.values()):
+        return
+    whole = type(network.fusion)(read_config(folder).shape)
+    load_weights(whole, folder / FUSION, "cpu")
+    trained = whole.state_dict()
+    chosen = {name: kept["text" if name.startswith(TEXT) else "fusion"] for name in fresh}
+    network.fusion.load_state_dict({name: trained[name] if chosen[name] else fresh[name] for name in fresh})
+
+
+def ids_of(texts: Sequence[str], begun: Begun) -> NDArray[np.int32]:
+    """The texts as the text tower reads them, (texts, tokens)."""
+    tokenizer = Tokenizer.from_str((begun.folder / TOKENIZER).read_text(encoding="utf-8"))
+    rows = {text: token_ids(tokenizer, text, begun.config.shape.text_tokens) for text in set(texts)}
+    return np.stack([rows[text] for text in texts]).astype(np.int32)
+
+
+def finish(begun: Begun, plan: TrainPlan, run: Mapping[str, object], out: Path) -> None:
+    """Write the folder of the trained network: loadable by any profile that names it.
+
+    A run that trained the tower gives it a new name, since its tokens are others. The thresholds are those of the
+    network that was begun from: of the new space nothing has been measured yet.
+    """
+    tower = f"{plan.space}-tower" if trains_tower(plan) else begun.config.tower
+    training = {"plan": plan.model_dump(mode="json"), "start_space": begun.config.space, **run}
+    config = replace(begun.config, space=plan.space, tower=tower, training=training)
+    out.mkdir(parents=True, exist_ok=True)
+    write_weights(begun.network, out)
+    shutil.copyfile(begun.folder / TOKENIZER, out / TOKENIZER)
+    write_config(config, out)
+
+
+def trains_tower(plan: TrainPlan) -> bool:
+    """Whether the vision tower comes out another than it went in."""
+    return "vision" in plan.untrained or any(stage.pixels and stage.rates.vision > 0 for stage in plan.stages)
+
+
+def identity(plan: TrainPlan) -> dict[str, object]:
+    """What two parts of one run have to agree in: all but how often is saved and by how many threads is loaded."""
+    return plan.model_dump(mode="json", exclude={"save_every", "validate_every", "loaders"})
