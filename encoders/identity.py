@@ -17,7 +17,10 @@ from encoders.loaded import Identities
 from encoders.media import MediaLimits
 from encoders.network_store import CONFIG, VISION
 from encoders.profiles import path_of
-from encoders.settings import Profile
+from encoders.settings import NetworkSettings, Profile
+
+PLACED = ("precision", "channels_last")
+"""The settings of a network that change its tower's last bits."""
 
 
 def identities_of(profile: Profile) -> Identities:
@@ -25,15 +28,16 @@ def identities_of(profile: Profile) -> Identities:
     return Identities(
         speech=_identity(_files(path_of(profile, "speech")), profile.speech.settings.model_dump(mode="json")),
         language=_identity(_files(path_of(profile, "language")), profile.language.settings.model_dump(mode="json")),
-        vision=_tower_identity(path_of(profile, "network")),
+        vision=_tower_identity(path_of(profile, "network"), profile.network.settings),
     )
 
 
-def _tower_identity(folder: Path) -> str:
+def _tower_identity(folder: Path, settings: NetworkSettings) -> str:
     files = [folder / VISION] if (folder / VISION).is_file() else _files(folder)
     told = json.loads((folder / CONFIG).read_text(encoding="utf-8")) if (folder / CONFIG).is_file() else {}
     tower = {"tower": told.get("tower"), "pixels": told.get("pixels"), "vision": told.get("shape", {}).get("vision")}
-    return _identity(files, tower | {"media": asdict(MediaLimits())})
+    chosen = {name: settings.model_dump()[name] for name in PLACED if settings.model_dump()[name] is not None}
+    return _identity(files, tower | chosen | {"media": asdict(MediaLimits())})
 
 
 def _identity(files: Iterable[Path], settings: dict[str, object]) -> str:

@@ -11,16 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from encoders.engines import FRAMES_PER_CLIP, Domain, Frames
 from encoders.manifest import View
 from encoders.media import PyAvDecoder, central, clip_of
-from encoders.network import VisionNetwork, with_clip_token
+from encoders.network import VisionNetwork
 from encoders.network_store import Pixels
 from encoders.prepared import Halves
-from encoders.training.samples import ABSENT, Drawn, Inputs, Rows, cropped
+from encoders.training.samples import ABSENT, Drawn, Inputs, Rows, Words
 from encoders.vision import shrunk
 
 
@@ -31,20 +30,19 @@ class PixelSource:
         """Media paths are relative to ``folder``; ``loaders`` threads decode at the same time."""
         self._views = views
         self._folder = folder
-        self._side_px = pixels.side_px
+        self._wanted = pixels
         self._mean = torch.tensor(pixels.mean).view(3, 1, 1)
         self._deviation = torch.tensor(pixels.deviation).view(3, 1, 1)
         self._pool = ThreadPoolExecutor(loaders)
         self._decoder = PyAvDecoder()
 
-    def inputs(self, drawn: Drawn, ids: NDArray[np.int32], device: torch.device) -> dict[Domain, Inputs]:
+    def inputs(self, drawn: Drawn, words: Words, device: torch.device) -> dict[Domain, Inputs]:
         """By domain; a view that is not there, or goes without its picture, is grey."""
         found = {}
         for domain, rows in drawn.rows.items():
             has = drawn.has[domain]
             pixels = self.pixels(np.where(has[:, 0], rows, ABSENT)).to(device)
-            words = cropped(torch.from_numpy(ids[rows].astype(np.int64))).to(device)
-            found[domain] = Inputs(pixels, words, torch.from_numpy(has).to(device))
+            found[domain] = Inputs(pixels, words.of(rows).to(device), torch.from_numpy(has).to(device))
         return found
 
     def pixels(self, rows: Rows) -> Tensor:
@@ -53,10 +51,10 @@ class PixelSource:
 
     def _of(self, row: int) -> Tensor:
         if row == ABSENT or not self._views[row].seen:
-            return torch.zeros(FRAMES_PER_CLIP, 3, self._side_px, self._side_px)
+            return torch.zeros(FRAMES_PER_CLIP, 3, self._wanted.side_px, self._wanted.side_px)
         clip = self._frames(self._views[row])
         spread = np.arange(FRAMES_PER_CLIP) * len(clip) // FRAMES_PER_CLIP
-        frames = shrunk(torch.from_numpy(np.ascontiguousarray(clip)), self._side_px)
+        frames = shrunk(torch.from_numpy(np.ascontiguousarray(clip)), self._wanted)
         return ((frames / 255 - self._mean) / self._deviation)[spread]
 
     def _frames(self, view: View) -> Frames:
@@ -67,6 +65,14 @@ class PixelSource:
         return self._decoder.image(media) if view.domain is Domain.PAGE else self._decoder.clip(media).frames
 
 
+def clip_tokens(vision: VisionNetwork, pixels: Tensor) -> Tensor:
+    """Clips (clips, frames, 3, side, side) → (clips, 1 + frames, dim)."""
+    if vision.whole_clips:
+        return torch.stack([vision(clip) for clip in pixels])
+    frames = vision.frames(pixels.flatten(0, 1)).reshape(*pixels.shape[:2], -1)
+    return torch.cat([vision.family.clip(vision.tower, frames).unsqueeze(-2), frames], -2)
+
+
 @torch.no_grad()
 def tokens_of(vision: VisionNetwork, source: PixelSource, views: Sequence[View], batch: int) -> Halves:
     """The tower's tokens of all views, (views, 9, dim); zeros where there is no picture."""
@@ -75,7 +81,6 @@ def tokens_of(vision: VisionNetwork, source: PixelSource, views: Sequence[View],
     for start in range(0, len(views), batch):
         rows = np.arange(start, min(start + batch, len(views)))
         pixels = source.pixels(rows).to(device)
-        frames = vision.frames(pixels.flatten(0, 1)).reshape(len(rows), FRAMES_PER_CLIP, -1)
         seen = torch.tensor([views[row].seen for row in rows.tolist()], device=device)
-        parts.append((with_clip_token(frames) * seen[:, None, None]).half().cpu().numpy())
+        parts.append((clip_tokens(vision, pixels) * seen[:, None, None]).half().cpu().numpy())
     return np.concatenate(parts)

@@ -137,12 +137,25 @@ class Sampler:
         return np.stack([seen, said], 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The texts of all views as ids, (views, tokens)."""
+
+    ids: NDArray[np.int32]
+    pad_id: int
+
+    def of(self, rows: Rows) -> Tensor:
+        """Those of some views, without the columns that are padding in every row: half the work, the same answer."""
+        ids = torch.from_numpy(self.ids[rows].astype(np.int64))
+        return ids[:, : max(2, int((ids != self.pad_id).sum(1).max()))]
+
+
 class TokenSource:
     """Visual tokens and token ids of drawn views, from what was prepared."""
 
-    def __init__(self, tokens: Halves, ids: NDArray[np.int32], device: torch.device) -> None:
+    def __init__(self, tokens: Halves, words: Words, device: torch.device) -> None:
         self._tokens = tokens
-        self._ids = ids
+        self._words = words
         self._device = device
 
     def inputs(self, drawn: Drawn) -> dict[Domain, Inputs]:
@@ -152,16 +165,10 @@ class TokenSource:
     def _side(self, rows: Rows, has: NDArray[np.bool_]) -> Inputs:
         visual = torch.tensor(self._visual(rows), device=self._device)  # a copy: numpy's memory is aligned by chance,
         # and matrix products of the same numbers differ in the last bits where it is not aligned alike
-        ids = torch.from_numpy(self._ids[rows].astype(np.int64))
         given = torch.from_numpy(has)
-        return Inputs(visual, cropped(ids).to(self._device), given.to(self._device))
+        return Inputs(visual, self._words.of(rows).to(self._device), given.to(self._device))
 
     def _visual(self, rows: Rows) -> NDArray[np.float32]:
         tokens = np.asarray(self._tokens[np.maximum(rows, 0)], np.float32)
         tokens[rows == ABSENT] = 0
         return tokens
-
-
-def cropped(ids: Tensor) -> Tensor:
-    """Token ids without the columns that are padding in every row: half the work, the same answer."""
-    return ids[:, : max(2, int((ids > 0).sum(1).max()))]

@@ -9,10 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
-from encoders.fusion import token_ids
 from encoders.network import Network
 from encoders.network_store import (
     FUSION,
@@ -25,7 +22,9 @@ from encoders.network_store import (
     write_weights,
 )
 from encoders.profiles import SHIPPED
+from encoders.tokens import VOCABULARY, read_tokenizer, token_ids
 from encoders.training.plan import PlanError, TrainPlan
+from encoders.training.samples import Words
 
 TEXT = "text."
 """The text tower's weights in the fusion's file begin so."""
@@ -75,11 +74,11 @@ def _fill_fusion(network: Network, plan: TrainPlan, folder: Path) -> None:
     network.fusion.load_state_dict({name: trained[name] if chosen[name] else fresh[name] for name in fresh})
 
 
-def ids_of(texts: Sequence[str], begun: Begun) -> NDArray[np.int32]:
-    """The texts as the text tower reads them, (texts, tokens)."""
-    tokenizer = Tokenizer.from_str((begun.folder / TOKENIZER).read_text(encoding="utf-8"))
-    rows = {text: token_ids(tokenizer, text, begun.config.shape.text_tokens) for text in set(texts)}
-    return np.stack([rows[text] for text in texts]).astype(np.int32)
+def words_of(texts: Sequence[str], begun: Begun) -> Words:
+    """The texts as the text tower reads them."""
+    tokenizer, shape = read_tokenizer(begun.folder), begun.config.shape
+    rows = {text: token_ids(tokenizer, text, shape.text_tokens, shape.marks) for text in set(texts)}
+    return Words(np.stack([rows[text] for text in texts]).astype(np.int32), shape.marks.pad_id)
 
 
 def finish(begun: Begun, plan: TrainPlan, run: Mapping[str, object], out: Path) -> None:
@@ -93,7 +92,9 @@ def finish(begun: Begun, plan: TrainPlan, run: Mapping[str, object], out: Path) 
     config = replace(begun.config, space=plan.space, tower=tower, training=training)
     out.mkdir(parents=True, exist_ok=True)
     write_weights(begun.network, out)
-    shutil.copyfile(begun.folder / TOKENIZER, out / TOKENIZER)
+    for name in (TOKENIZER, VOCABULARY):
+        if (begun.folder / name).is_file():
+            shutil.copyfile(begun.folder / name, out / name)
     write_config(config, out)
 
 

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from encoders.engines import Domain
-from encoders.network import Network, with_clip_token
+from encoders.network import Network
+from encoders.training.pixels import clip_tokens
 from encoders.training.plan import Stage
 from encoders.training.samples import Inputs
 from encoders.training.terms import MarginClassifier, Side
@@ -44,7 +45,7 @@ class Trainee(nn.Module):
             "has": view.has,
         }
         if fuses:
-            side["fused"] = self.fusion.fuse(domain, visual, words, view.has, view.ids > 0)
+            side["fused"] = self.fusion.fuse(domain, visual, words, view.has, self.fusion.seen(view.ids))
             if self.classifier is not None:
                 side["cosines"] = self.classifier(side["fused"])
         return side
@@ -53,8 +54,7 @@ class Trainee(nn.Module):
         """Tokens as they are, or those of pixels (batch, frames, 3, side, side)."""
         if visual.dim() == 3:
             return visual
-        frames = self.vision.frames(visual.flatten(0, 1))
-        return with_clip_token(frames.reshape(*visual.shape[:2], -1))
+        return clip_tokens(self.vision, visual)
 
     def groups(self, stage: Stage) -> list[dict[str, object]]:
         """What a stage trains, each part with its peak rate; the rest is frozen."""

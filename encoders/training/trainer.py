@@ -33,7 +33,7 @@ from encoders.training.rates import share_of_peak
 from encoders.training.samples import Drawn, Habits, Inputs, Sampler, TokenSource, TooFew
 from encoders.training.spread import gathered, share_of_loss
 from encoders.training.terms import Weighing, margin_loss, terms_of
-from encoders.training.trained import begin, finish, identity, ids_of
+from encoders.training.trained import begin, finish, identity, words_of
 from encoders.training.trainee import Trainee, side_of
 from encoders.training.validation import Recall, recall_of
 
@@ -77,7 +77,7 @@ class Trainer:
         self.standing = self._kept.standing if self._kept else Standing()
         self._cpu = cpu
         self._accelerator = _accelerator(cpu)
-        self._ids = ids_of([view.text or "" for view in prepared.views], self._begun)
+        self._words = words_of([view.text or "" for view in prepared.views], self._begun)
         self._pixels = PixelSource(prepared.views, media, self._begun.config.pixels, plan.loaders)
         self.trainee = Trainee(self._begun.network, self.products if plan.classifier else 0)
         """What is trained, to be looked at."""
@@ -198,11 +198,11 @@ class Trainer:
 
     def _inputs(self, stage: Stage, drawn: Drawn) -> dict[Domain, Inputs]:
         if stage.pixels:
-            return self._pixels.inputs(drawn, self._ids, self._accelerator.device)
+            return self._pixels.inputs(drawn, self._words, self._accelerator.device)
         return self._source().inputs(drawn)
 
     def _source(self) -> TokenSource:
-        return TokenSource(self._tokens, self._ids, self._accelerator.device)
+        return TokenSource(self._tokens, self._words, self._accelerator.device)
 
     def _looks(self, stage: Stage, done: int) -> bool:
         """Whether the validation split is looked at now: with tokens of the tower that is trained beside."""

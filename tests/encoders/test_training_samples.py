@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from encoders.engines import Domain
-from encoders.training.samples import ABSENT, Habits, Sampler, TokenSource, TooFew
+from encoders.training.samples import ABSENT, Habits, Sampler, TokenSource, TooFew, Words
 from tests.encoders.tiny import DIM, tiny_prepared, tiny_views
 
 pytestmark = pytest.mark.hermetic
@@ -95,7 +95,7 @@ def test_inputs_are_the_views_own_tokens_and_ids() -> None:
     rows = drawn.rows[Domain.VIDEO].copy()
     rows[1] = ABSENT
     drawn.rows[Domain.VIDEO] = rows
-    side = TokenSource(prepared.tokens, ids, torch.device("cpu")).inputs(drawn)[Domain.VIDEO]
+    side = TokenSource(prepared.tokens, Words(ids, 0), torch.device("cpu")).inputs(drawn)[Domain.VIDEO]
     assert side.visual.shape == (8, 9, DIM) and side.visual.dtype == torch.float32
     assert torch.equal(side.visual[0], torch.from_numpy(prepared.tokens[rows[0]].astype(np.float32)))
     assert not side.visual[1].any(), "a view that is not there is nothing"

@@ -10,7 +10,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from encoders.engines import Domain
-from encoders.fusion import SENTENCE
+from encoders.families import SENTENCE
 from encoders.manifest import Split, View
 from encoders.network import Network, Shape
 from encoders.network_store import TOKENIZER, NetworkConfig, Pixels, Thresholds, write_config, write_weights
