@@ -27,8 +27,8 @@ PAD, UNKNOWN = "[PAD]", "[UNK]"
 OTHERS = 24
 CLEAR, DIM = Noise(attribute=0.05, other=0.06, lost=0.02), Noise(attribute=0.28, other=0.25, lost=0.06)
 DIM_SHARE = 0.4
-"""How often music or a hard voice makes the recogniser mishear much. On the validation split a material that was said is
-in 81 % of the transcripts; trained on texts with 2 % of wrong words, the network trusted words more than pictures."""
+"""How often music or a hard voice makes the recogniser mishear much. On the validation split 80 % of the transcripts
+hold the product's material; trained with 2 % of wrong words, the network trusted words more than pictures."""
 SPELLED_ANEW = 0.5
 LOST_FEATURE, STALE = 0.10, 0.03
 """How often a summary leaves a feature out, or is still of the product before."""
