@@ -42,9 +42,7 @@ class Eyes:
         try:
             for topic in (MATCHES, DEADLETTERS):
                 for record in self.new_in(topic_name(topic, self.run)):
-                    terminal = take_match(record) if topic is MATCHES else take_letter(record)
-                    if terminal:
-                        self.terminals.append(terminal)
+                    self.terminals.append(take_match(record) if topic is MATCHES else take_letter(record))
         except AWAY:
             self.close()
             return False

@@ -215,7 +215,11 @@ def catalogue_changes(play: Play, drawn: Drawn) -> None:
 
 
 def breakpoint_of(play: Play, drawn: Drawn) -> Worker:
-    """A worker that stands still at the place, so that what happens next happens exactly there."""
+    """A worker that stands still at the place, so that what happens next happens exactly there.
+
+    Clients of a broker that was away may stay away (Faust's consumers can stop quietly); the pulse is there for that.
+    """
+    play.may_stall = True
     return play.struck(Strike(drawn.place, drawn.nth, "SIGSTOP"))
 
 

@@ -53,7 +53,7 @@ class Complaint:
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """A match or a dead letter."""
+    """A match, a dead letter, or a control event at the end of its way."""
 
     record_id: str
     """Equal ids are one record."""
@@ -62,7 +62,7 @@ class Terminal:
     at_ms: int
     stream: str = ""
     sequence: int | None = None
-    """Of a match; a dead letter stands in no order."""
+    """Of a match; nothing else stands in an order."""
 
 
 Row = tuple[str, int, int, tuple[float, ...]]
@@ -130,11 +130,11 @@ def complaints(books: Books, expected: Expected) -> list[Complaint]:
     return [*found, *_balance(books), *_counters(books.survivors)]
 
 
-def take_match(record: Record) -> Terminal | None:
-    """A record of the matches as a terminal record; None: a control event."""
-    if record.headers["ce_type"].decode() != Match.ce_type:
-        return None
+def take_match(record: Record) -> Terminal:
+    """A record of the matches: a match, or a control event that has come through all stages."""
     name, stream = record.headers["ce_id"].decode().removesuffix("/match"), (record.key or b"").decode()
+    if record.headers["ce_type"].decode() != Match.ce_type:
+        return Terminal(name, name, record.value or b"", record.timestamp_ms)
     return Terminal(name, name, record.value or b"", record.timestamp_ms, stream, int(record.headers["ce_sequence"]))
 
 

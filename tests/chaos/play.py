@@ -114,12 +114,16 @@ class Play:
                 worker.expected_to_end = True
                 self._ended(worker)
 
-    def check_commits(self) -> None:
-        """A committed offset may not have passed what no worker has finished."""
+    def _all_seen(self) -> bool:
+        return self.eyes.look() and self.check_commits() and bool(self.eyes.ends())
+
+    def check_commits(self) -> bool:
+        """A committed offset may not have passed what no worker has finished; False: nobody tells the offsets now."""
         committed = self.eyes.committed()
         done = set().union(*(worker.hear().done for worker in self.workers))
         self.books.overtaken |= overtaken(committed, done)
         self._commits_at = time.monotonic()
+        return bool(committed)
 
     def finish(self, expected: Expected) -> None:
         """Wait until every stage is through, and for what may be missing; that it does not get there is a complaint."""
@@ -153,8 +157,7 @@ class Play:
             if not worker.has_ended():
                 worker.thaw()
                 self.stop(worker)
-        self.eyes.look()
-        self.check_commits()
+        wait_for(self._all_seen, "Kafka to tell what the run came to")
         self.books.terminals = self.eyes.terminals
         self.books.inputs = self.eyes.inputs()
         self.books.journals = [worker.hear() for worker in self.workers]

@@ -148,7 +148,7 @@ class PointedWatch(StageWatch):
     """The product's own counts, told to the harness as well; and a shorter patience."""
 
     pen: Pen | None = None
-    stalled_after_s: float = 20.0
+    stalled_after_s: float = 45.0
 
     def at(self, point: str, record: Record) -> None:
         StageWatch.at(self, point, record)

@@ -24,7 +24,7 @@ from infra.settings import Settings
 from tests.chaos.journal import Journal
 from tests.chaos.world import PARTITIONS
 
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0
 """For any one thing that is waited for, on a busy machine."""
 POLL_S = 0.2
 Say = Callable[[str], None]
@@ -172,13 +172,15 @@ class Worker:
         return not self.process.is_alive()
 
     def hear(self) -> Journal:
-        """Its journal as far as it was told."""
+        """Its journal as far as it was told; the lines are kept beside the log."""
         try:
             while self.told.poll():
                 data = os.read(self.told.fileno(), 65536)
                 if not data:
                     break
                 self.journal.take(data)
+                with self.log.with_suffix(".journal").open("ab") as kept:
+                    kept.write(data)
         except BrokenPipeError:
             pass
         return self.journal

@@ -63,7 +63,7 @@ class Orders:
     trouble: Trouble | None = None
     stall: tuple[str, Path] | None = None
     """A stream that the transcriber leaves lying until the file is there."""
-    stalled_after_s: float = 20.0
+    stalled_after_s: float = 45.0
     """The patience of its pulse."""
     without: str = ""
     """The rule of the delivery layer that is removed: a control."""
