@@ -86,6 +86,11 @@ class Trainer:
         self._model: Any = None
 
     @property
+    def space(self) -> str:
+        """The name of the space that is trained."""
+        return self._plan.space
+
+    @property
     def products(self) -> int:
         """How many products are trained on."""
         return len(self._samplers[0].products)

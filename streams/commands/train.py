@@ -65,6 +65,18 @@ def command(manifest: Path, config: Path, out: Path, settings: tuple[str, ...]) 
     \b
     Example: vitrine train --manifest prepared --config run.toml --out network
     """
+    trainer = _begun(manifest, config, out, settings)
+    with _minded() as interrupt:
+        finished = _watched(trainer, interrupt)
+    if not finished:
+        say(f"stopped at step {trainer.standing.step} of stage {trainer.standing.stage}; the same command goes on")
+        raise KeyboardInterrupt
+    if trainer.first:
+        click.echo(f"trained {plain(trainer.space)} on {trainer.products} products: {plain(str(out))}")
+
+
+def _begun(manifest: Path, config: Path, out: Path, settings: tuple[str, ...]) -> Trainer:
+    """The run, as far as it came before. Raises `NoTraining`."""
     try:
         from encoders.training.trainer import Trainer
     except ImportError as missing:
@@ -77,18 +89,11 @@ def command(manifest: Path, config: Path, out: Path, settings: tuple[str, ...]) 
 
     try:
         plan = read_plan(config, settings)
-        trainer = Trainer(plan, read_prepared(manifest), manifest, out, cpu=read_settings().device == "cpu")
+        return Trainer(plan, read_prepared(manifest), manifest, out, cpu=read_settings().device == "cpu")
     except (ManifestError, PreparedError, PlanError, TooFew) as wrong:
         raise NoTraining(str(wrong)) from wrong
     except OtherRun as other:
         raise NoTraining(str(other), remedy="give another --out, or remove that folder") from other
-    with _minded() as interrupt:
-        finished = _watched(trainer, interrupt)
-    if not finished:
-        say(f"stopped at step {trainer.standing.step} of stage {trainer.standing.stage}; the same command goes on")
-        raise KeyboardInterrupt
-    if trainer.first:
-        click.echo(f"trained {plain(plan.space)} on {trainer.products} products: {plain(str(out))}")
 
 
 def _watched(trainer: Trainer, interrupt: Interrupt) -> bool:
