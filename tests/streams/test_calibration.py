@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.matcher import Matcher, MatchPolicy
@@ -79,11 +79,12 @@ thresholds_ = st.builds(Thresholds, scores, scores, st.floats(0, 0.1), st.floats
 
 
 @given(samples_, thresholds_)
+@settings(deadline=None)
 def test_what_thresholds_are_worth_is_what_slow_counting_finds(samples: list[Sample], at: Thresholds) -> None:
     told = worth(samples, at)
     named = []
     for one in samples:
-        best = one.candidates[0] if one.candidates[0].score >= one.candidates[1].score else one.candidates[1]
+        best = min(one.candidates, key=lambda candidate: (-candidate.score, candidate.product_id))
         near, seen = best.score >= at.min_score, best.seen_score or 0.0
         lead = abs(one.candidates[0].score - one.candidates[1].score)
         named.append(best.product_id if near and seen >= at.seen_min_score and lead >= at.margin else None)
