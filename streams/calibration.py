@@ -13,7 +13,6 @@ from functools import cache
 
 from agents.matcher import MatchPolicy, verdict
 from encoders.network_store import Thresholds
-from encoders.training.network_thresholds import ADVANTAGES, LEADS
 from infra.errors import InfraError
 from schemas.embedding import Embedding
 from schemas.ids import ProductId
@@ -31,6 +30,8 @@ GRIDS: tuple[tuple[str, ...], ...] = (
 )  # fmt: skip
 """What is tried together: the first two decide about the same segments."""
 ROUNDS = 2
+LEADS = (0.0, 0.005, 0.01, 0.02, 0.04)
+ADVANTAGES = (0.02, 0.05, 0.08, 0.12, 0.16, 0.2, 0.25)
 
 
 class TooFewLabels(InfraError):

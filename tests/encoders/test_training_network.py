@@ -8,16 +8,13 @@ import torch
 
 from encoders.engines import Domain
 from encoders.network import DOMAINS, FusionModule
-from encoders.network_store import Thresholds
 from encoders.training.network_brands import BrandEar, between, exact_share, letters_ear
-from encoders.training.network_evaluation import hits_at_1, recall, shelves
 from encoders.training.network_frames import FrameMixer, make_bank
 from encoders.training.network_fusion import KEPT_FRAMES, Features, FusionSampler, FusionTrainee, Senses, catalogue_of
 from encoders.training.network_looks import looks_of, squared
 from encoders.training.network_losses import info_nce
 from encoders.training.network_recipes import RECIPES
 from encoders.training.network_texts import draw_variant, keep_texts, kept_texts, rebranded
-from encoders.training.network_thresholds import Trials, choose, value
 from encoders.training.network_vision import LookSampler, labels_of
 from encoders.world.lexicon import is_brand_of
 from encoders.world.shop import SIBLINGS, Listing, make_shop
@@ -166,31 +163,3 @@ def test_a_batch_of_views_marks_siblings_by_what_they_share(shop: tuple[Listing,
     inside = (family[:, None] == family[None]) & ~torch.eye(batch, dtype=torch.bool)
     assert not ((same_look | same_text) & ~inside).any(), "only siblings are alike"
     assert (same_look | same_text)[inside].float().mean() > 0.3
-
-
-def test_recall_counts_the_diagonal_and_shelves_hold_siblings() -> None:
-    scores = np.eye(40, dtype=np.float32)
-    assert hits_at_1(scores).all()
-    found = recall(hits_at_1(scores), np.random.default_rng(0))
-    assert (found.share, found.low, found.high, found.count) == (1.0, 1.0, 1.0, 40)
-    for product, shelf in enumerate(shelves(40, np.random.default_rng(0))):
-        assert shelf[-1] == product and len(set(shelf)) == 16
-        assert {other for other in range(40) if other // SIBLINGS == product // SIBLINGS} <= set(shelf)
-
-
-def test_thresholds_separate_what_is_shown_from_what_is_not() -> None:
-    shows = np.array([True] * 50 + [False] * 50)
-    trials = Trials(
-        shelf=np.where(shows, 0.8, 0.4),
-        shelf_lead=np.full(100, 0.3),
-        shelf_right=shows,
-        off=np.full(100, 0.3),
-        off_lead=np.full(100, 0.3),
-        off_right=np.zeros(100, bool),
-        silent=np.zeros(100, bool),
-        shows=shows,
-    )
-    chosen = choose(trials)
-    assert 0.4 < chosen.min_score <= 0.8
-    assert value(trials, chosen)[1:] == (1.0, 1.0)
-    assert value(trials, Thresholds(0.9, 0.9, 0.0, 0.1))[1:] == (0.0, 1.0)
