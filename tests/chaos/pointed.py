@@ -145,10 +145,9 @@ class Pointed(Delivery[Any]):
 
 @dataclass(slots=True)
 class PointedWatch(StageWatch):
-    """The product's own counts, told to the harness as well; and a shorter patience."""
+    """The product's own counts, told to the harness as well."""
 
     pen: Pen | None = None
-    stalled_after_s: float = 45.0
 
     def at(self, point: str, record: Record) -> None:
         StageWatch.at(self, point, record)
@@ -160,9 +159,6 @@ class PointedWatch(StageWatch):
         if outcome.reason is Reason.MALFORMED:  # the layer's own word: no step was asked
             self._tell(journal.FATE, record, outcome.fate.value)
         self._tell(journal.FINISHED, record, outcome.fate.value)
-
-    def stalled(self, lag: dict[int, int], stalled_after_s: float = 0.0) -> list[int]:
-        return StageWatch.stalled(self, lag, self.stalled_after_s)
 
     def _tell(self, kind: str, record: Record, detail: str = "") -> None:
         if self.pen:

@@ -90,15 +90,12 @@ def _run(orders: Orders, pen: Pen) -> int:
     )
     ask = Ask(engines, ObjectStore(settings.objects), vectors,
               catalogue_from=catalogue_end(settings, settings.kafka, orders.run))  # fmt: skip
-    watch = {
-        name: PointedWatch(StageMetrics(Metrics(), name), points.clock, pen=pen, stalled_after_s=orders.stalled_after_s)
-        for name in orders.stages
-    }
+    watch = {name: PointedWatch(StageMetrics(Metrics(), name), points.clock, pen=pen) for name in orders.stages}
     broker = broker_of(settings, settings.kafka, orders.stages, orders.run, orders.run)
     broker = replace(broker, session_timeout_s=SESSION_TIMEOUT_S)
     make = _delivery_of(parts, points, orders)
     apps = build(Plan(orders.stages, orders.run, broker, watch, make, parts.steps, orders.run), ask)
-    return run_until_stopped(apps, Pulse(apps, watch))
+    return run_until_stopped(apps, Pulse(apps, watch, stalled_after_s=orders.stalled_after_s))
 
 
 def _delivery_of(parts: Parts, points: Points, orders: Orders) -> Callable[..., Delivery[Any]]:
