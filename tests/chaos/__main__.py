@@ -104,5 +104,5 @@ def say(words: str) -> None:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except InfraError as failure:
+    except (InfraError, TimeoutError) as failure:
         sys.exit(str(failure))

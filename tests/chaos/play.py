@@ -23,6 +23,8 @@ from tests.chaos.worker import Orders, serve
 from tests.chaos.world import RawMessage, World, catalogue
 
 COMMITS_EVERY_S = 1.0
+WORKERS_AT_MOST = 4
+"""So many may end that no fault explains; then the run is given up."""
 NOTHING_MORE_COMES_AFTER_S = 6.0
 """When every stage is through and answers are missing."""
 
@@ -174,6 +176,8 @@ class Play:
         status = worker.process.exitcode
         if not (self.may_stall and status == EXIT_STALLED):
             self.complain(Check.STOPPED, f"a worker ended with {status}: {worker.tail()[-600:]}")
+        if len([each for each in self.books.other if each.check is Check.STOPPED]) >= WORKERS_AT_MOST:
+            raise TimeoutError(f"one worker after the other ends, the last one with {status}: {worker.tail()[-600:]}")
         self.worker()
 
     def _last_words(self) -> str:
