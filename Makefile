@@ -40,11 +40,6 @@ REPORT ?= chaos.json
 chaos: setup-dev
 	$(PYTHON) -m tests.chaos --seeds $(SEEDS) --report $(REPORT)
 
-SEEDS ?= 1-100
-REPORT ?= chaos.json
-chaos: setup-dev
-	$(PYTHON) -m tests.chaos --seeds $(SEEDS) --report $(REPORT)
-
 clean:
 	@if [ -x .venv/bin/vitrine ]; then .venv/bin/vitrine down || true; fi
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

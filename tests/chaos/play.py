@@ -135,6 +135,7 @@ class Play:
         def through() -> bool:
             if not settled(self.eyes.committed(), self.eyes.ends()):
                 since[0] = time.monotonic()
+                return False
             missing = names - {terminal.name for terminal in self.eyes.terminals}
             return time.monotonic() > since[0] + (NOTHING_MORE_COMES_AFTER_S if missing else 0.0)
 
