@@ -90,7 +90,7 @@ def siglip2(folder: Path, size: Size) -> Any:
 
 
 def xclip(folder: Path, size: Size) -> Any:
-    vision = {**size.vision, **(SMALL_MIT if size.vision else {})}
+    vision = {**size.vision, **(SMALL_MIT if size is SMALL else {})}
     config = XCLIPConfig(vision_config=vision, text_config=dict(size.text), projection_dim=size.projection or 512)
     return _saved(folder, _random(XCLIPModel, config), cropped=True)
 
@@ -161,8 +161,10 @@ def _random(model: Any, config: Any, **options: object) -> Any:
 
 def _saved(folder: Path, model: Any, cropped: bool = False) -> Any:
     model.eval().save_pretrained(folder)
-    side = {"height": 32, "width": 32}
+    looks = getattr(model.config, "vision_config", model.config)
+    side_px = getattr(looks, "image_size", 32)
+    side = {"height": side_px, "width": side_px}
     told = {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.3, 0.25], "size": side, "resample": 3}
-    sized = {"do_center_crop": True, "crop_size": side, "size": {"shortest_edge": 40}} if cropped else {}
+    sized = {"do_center_crop": True, "crop_size": side, "size": {"shortest_edge": side_px * 5 // 4}} if cropped else {}
     (folder / "preprocessor_config.json").write_text(json.dumps(told | sized))
     return model
