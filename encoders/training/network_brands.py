@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +23,8 @@ from encoders.training.speech_corpus import noised, spoken
 from encoders.world import lexicon
 from encoders.world.shop import Split, pick
 from encoders.world.voices import voice_of
-from encoders.world.windows import mishear
 
-LETTERS_OFF = 0.1
+SOUND = re.compile(r"sh|ch|ei|ai|oi|ou|[a-z ]")
 CARRIERS: tuple[tuple[str, str], ...] = (
     ("it is the", "everyone"), ("we call it the", "lamp"), ("what about this mug from", ""), ("so here is the", "bag"),
     ("get your", "shoe here"), ("the", "one is my favourite watch"), ("now we have the", "steel kettle"),
@@ -32,29 +33,54 @@ CARRIERS: tuple[tuple[str, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class BrandEar:
-    """Brands, and the words that were written for each of them; several ways of one brand stand beside each other."""
+    """Brands without end, and how the recogniser writes them: sound by sound, as it wrote those that it was asked."""
 
-    brands: tuple[str, ...]
+    split: Split
     written: Mapping[str, Sequence[str]]
+    """Sound → what was written for it, as often as it was; a sound that is not there is written as it is."""
+
+    def draw(self, rng: np.random.Generator) -> str:
+        """A new brand: a tower that reads the same thousand names again learns the names, not how they are spelled."""
+        return lexicon.brand(rng, self.split)
 
     def hear(self, brand: str, rng: np.random.Generator) -> list[str]:
-        """The words that are written for a brand: one that was heard, else one a letter off now and then."""
-        ways = self.written.get(brand)
-        if ways:
-            return pick(rng, ways).split()
-        return mishear(brand, rng) if rng.random() < LETTERS_OFF else [brand]
+        """The words that are written for a brand, at least one."""
+        sounds = (pick(rng, self.written.get(sound) or (sound,)) for sound in sounds_of(brand))
+        return "".join(sounds).split() or [brand]
 
 
-def letters_ear(split: Split, count: int, seed: int) -> BrandEar:
-    """Brands that nobody has heard yet."""
-    rng = np.random.default_rng([seed, 14])
-    return BrandEar(tuple(lexicon.brand(rng, split) for _ in range(count)), {})
+def sounds_of(brand: str) -> list[str]:
+    """The consonants and vowels that a brand is spelled with: "feike" → f, ei, k, e."""
+    return SOUND.findall(brand)
+
+
+def outcomes(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Brands and what was written for them → what became of each sound, by the closest alignment of each pair."""
+    found: dict[str, list[str]] = {}
+    for brand, heard in pairs:
+        said, written = sounds_of(brand), sounds_of(heard)
+        parts = [""] * len(said)
+        for kind, first, last, start, stop in SequenceMatcher(None, said, written, autojunk=False).get_opcodes():
+            if kind == "insert":
+                parts[max(0, first - 1)] += "".join(written[start:stop])
+                continue
+            for place in range(first, last):
+                mine = written[start + place - first :] if place == last - 1 else written[start + place - first :][:1]
+                parts[place] += "".join(mine[: max(0, stop - start - (place - first))])
+        for sound, part in zip(said, parts, strict=True):
+            found.setdefault(sound, []).append(part)
+    return found
+
+
+def letters_ear(split: Split) -> BrandEar:
+    """A recogniser that spells every brand right."""
+    return BrandEar(split, {})
 
 
 def read_ear(path: Path) -> BrandEar:
-    """What ``main`` wrote."""
-    written = json.loads(path.read_text())
-    return BrandEar(tuple(written), written)
+    """The ear of the brands that ``main`` wrote."""
+    told = json.loads(path.read_text())
+    return BrandEar("train", outcomes((brand, way) for brand, ways in told.items() for way in ways))
 
 
 def between(words: Sequence[str], before: str, after: str) -> str | None:
@@ -95,7 +121,9 @@ def main() -> None:
     parser.add_argument("--ways", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    written = ears(letters_ear("train", options.brands, options.seed).brands, options.ways, options.seed)
+    rng = np.random.default_rng([options.seed, 14])
+    brands = [lexicon.brand(rng, "train") for _ in range(options.brands)]
+    written = ears(brands, options.ways, options.seed)
     options.out.write_text(json.dumps(written))
     print(f"{len(written)} brands, {exact_share(written):.2f} of the ways exact")
 

@@ -55,7 +55,7 @@ def rebranded(family: Sequence[Listing], ear: BrandEar, rng: np.random.Generator
     fresh: dict[str, str] = {}
     for listing in family:
         while listing.brand not in fresh:
-            brand = pick(rng, ear.brands)
+            brand = ear.draw(rng)
             fresh |= {listing.brand: brand} if brand not in fresh.values() else {}
     return [
         replace(item, brand=fresh[item.brand], title=item.title.replace(item.brand, fresh[item.brand], 1))

@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from encoders.engines import Domain
 from encoders.network import DOMAINS, FusionModule
-from encoders.training.network_brands import BrandEar, between, exact_share, letters_ear
+from encoders.training.network_brands import BrandEar, between, exact_share, letters_ear, outcomes, sounds_of
 from encoders.training.network_frames import FrameMixer, make_bank
 from encoders.training.network_fusion import KEPT_FRAMES, Features, FusionSampler, FusionTrainee, Senses, catalogue_of
 from encoders.training.network_looks import looks_of, squared
@@ -84,7 +86,7 @@ def test_a_batch_of_looks_holds_siblings_of_one_kind_together(shop: tuple[Listin
 
 
 def test_new_brands_are_shared_as_the_old_ones_were(shop: tuple[Listing, ...]) -> None:
-    rng, ear = np.random.default_rng(1), letters_ear("train", 40, 1)
+    rng, ear = np.random.default_rng(1), letters_ear("train")
     for start in range(0, 24, SIBLINGS):
         family = shop[start : start + SIBLINGS]
         renamed = rebranded(family, ear, rng)
@@ -96,7 +98,7 @@ def test_new_brands_are_shared_as_the_old_ones_were(shop: tuple[Listing, ...]) -
 def test_texts_are_the_same_from_the_same_seed_and_kept(
     shop: tuple[Listing, ...], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    ear = letters_ear("train", 40, 1)
+    ear = letters_ear("train")
     few = shop[: 10 * SIBLINGS]
     texts = draw_variant(few, ear, 5)
     assert texts == draw_variant(few, ear, 5) != draw_variant(few, ear, 6)
@@ -108,11 +110,25 @@ def test_texts_are_the_same_from_the_same_seed_and_kept(
     assert all(spoken for spoken in (*texts.spoken_videos, *texts.spoken_lives)), "somebody always talks"
 
 
-def test_a_brand_is_written_as_it_was_heard() -> None:
-    ear = BrandEar(("zorva", "feike"), {"zorva": ["sorva", "zor va"]})
-    rng = np.random.default_rng(0)
-    assert {" ".join(ear.hear("zorva", rng)) for _ in range(40)} == {"sorva", "zor va"}
+def test_a_sound_is_written_as_it_was_in_brands_that_were_heard() -> None:
+    assert sounds_of("feike") == ["f", "ei", "k", "e"]
+    found = outcomes([("zorva", "sorva"), ("zorva", "zorva"), ("lumi", "lumil"), ("disu", "di su"), ("kake", "kae")])
+    assert sorted(found["z"]) == ["s", "z"]
+    assert found["v"] == ["v", "v"]
+    assert found["i"] == ["il", "i "]
+    assert sorted(found["k"]) == ["", "k"]
+    ear, rng = BrandEar("train", found), np.random.default_rng(0)
+    assert {" ".join(ear.hear("zorva", rng)) for _ in range(40)} == {"sorva", "zorva"}
+    assert ear.hear("goupo", rng) == ["goupo"], "sounds that nobody heard are written as they are"
     assert exact_share({"a": ["a", "b"], "c": ["c", "c"]}) == 0.75
+
+
+@given(brand=st.text("aeioubdfgklmnprstvz", min_size=1, max_size=10), heard=st.text("aeioubdfgk ", max_size=10))
+@settings(max_examples=60, deadline=None)
+def test_what_became_of_the_sounds_is_together_what_was_written(brand: str, heard: str) -> None:
+    found = outcomes([(brand, heard)])
+    assert sum(map(len, found.values())) == len(sounds_of(brand))
+    assert sorted("".join(part for parts in found.values() for part in parts)) == sorted(heard)
 
 
 def test_the_heard_name_is_what_stands_between_words_that_were_heard_right() -> None:
