@@ -10,7 +10,7 @@ import logging
 import os
 import ssl
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -25,12 +25,18 @@ from infra.errors import DependencyDown
 from infra.settings import KafkaSecurity
 from streams.delivery import Delivery, Revoked, Wiring
 from streams.envelope import Record
+from streams.passed_over import Continuity, read_again
 from streams.snapshots import KafkaSnapshots
 from streams.state import PartitionStates, Source
-from streams.topology import MAX_MESSAGE_BYTES, group_id, topic_name
+from streams.topology import MAX_MESSAGE_BYTES, Keep, group_id, topic_name
 
 log = logging.getLogger(__name__)
 S = TypeVar("S")
+A = TypeVar("A")
+
+METADATA_MAX_AGE_MS = 10_000
+"""A broker that has just come back may not know a topic yet. A group that shares out its partitions at that moment
+gives nobody any, and does so again only when the topic is looked for anew (by default after 5 minutes)."""
 
 EXIT_BUG = 70
 """BSD's EX_SOFTWARE: the process ended because of a bug, with the message unread."""
@@ -87,11 +93,13 @@ class StageApp(Generic[S]):
     app: faust.App = field(init=False)
     _epoch: int = field(default=0, init=False)
     _partitions: dict[int, tuple[int, Delivery[S]]] = field(default_factory=dict, init=False)
+    _continuity: Continuity = field(init=False)
     _boot: str = field(default_factory=lambda: uuid.uuid4().hex[:12], init=False)
 
     def __post_init__(self) -> None:
         assert_faust_is_whole()
         press_early()
+        self._continuity = Continuity(self.wiring.row.reads.keep is Keep.LATEST_BY_KEY)
         self.app = faust.App(group_id(self.wiring.row.stage, self.wiring.run), **self._settings())
         self.app.on_partitions_revoked.connect(self._turn, weak=False)
         self.app.on_partitions_assigned.connect(self._turn, weak=False)
@@ -112,6 +120,7 @@ class StageApp(Generic[S]):
             "broker_request_timeout": max(40.0, 2 * self.broker.session_timeout_s),
             "consumer_auto_offset_reset": "earliest",
             "consumer_max_fetch_size": 1024 * 1024,
+            "consumer_metadata_max_age_ms": METADATA_MAX_AGE_MS,
             "producer_acks": -1,
             "producer_linger": 0.0,
             "producer_max_request_size": 2 * MAX_MESSAGE_BYTES,
@@ -147,7 +156,24 @@ class StageApp(Generic[S]):
     async def _deliver(self, event: Any) -> None:
         record = record_of(event.message)
         delivery = await self._delivery(record.partition)
+        for missed in await self._missed(record, delivery.held):
+            log.warning("a message was passed over; it is handled now",
+                        extra={"stage": self.wiring.row.stage, "offset": missed.offset})  # fmt: skip
+            await delivery.deliver(missed, lambda: None)
         await delivery.deliver(record, event.ack)
+        self._continuity.handled(record)
+
+    async def _missed(self, record: Record, held: Callable[[], bool]) -> list[Record]:
+        """What this generation should have been given before `record`."""
+        offsets = self._continuity.missing(record)
+        if not offsets:
+            return []
+
+        async def again() -> list[Record]:
+            found = read_again(self.consumer_options(), self.app_topic, record.partition, offsets)
+            return [missed async for missed in found]
+
+        return await self._patiently(again, record.partition, held)
 
     async def _delivery(self, partition: int) -> Delivery[S]:
         """This generation's delivery of a partition; its state is read back before its first message."""
@@ -161,17 +187,18 @@ class StageApp(Generic[S]):
         )
         kept_ms, writer = self.broker.state_kept_ms, f"{self._boot}.{now}"
         states = PartitionStates(self.wiring.stage.begin, source, snapshots, writer, kept_ms)
-        await self._loaded(states, partition, lambda: now == self._epoch)
+        await self._patiently(states.load, partition, lambda: now == self._epoch)
+        self._continuity.begin(partition, self.committed().get(partition))
         delivery = self.make_delivery(self.wiring, states, lambda: now == self._epoch)
         self._partitions[partition] = (now, delivery)
         return delivery
 
-    async def _loaded(self, states: PartitionStates[S], partition: int, held: Callable[[], bool]) -> None:
+    async def _patiently(self, ask: Callable[[], Awaitable[A]], partition: int, held: Callable[[], bool]) -> A:
+        """Ask until Kafka answers. Raises `Revoked` where the partition is taken away first."""
         try:
             while True:
                 try:
-                    await states.load()
-                    return
+                    return await ask()
                 except DependencyDown as down:
                     self.wiring.watcher.waiting(str(down), partition)
                     await asyncio.sleep(0.5)

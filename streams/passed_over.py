@@ -1,0 +1,56 @@
+"""What a consumer was given → what it was not given: the messages that it passed over, read again and handled first.
+
+What one would get wrong: Faust notes a message as read before it is handed on. When partitions are given out at that
+moment the message is dropped; the next one is delivered, and Faust commits past both, taking the gap for one that
+compaction left. So what is delivered is compared with where this generation must go on.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from infra.errors import DependencyDown
+from streams.envelope import Record
+
+
+@dataclass(slots=True)
+class Continuity:
+    """How far each partition has come in this generation."""
+
+    gaps_are_normal: bool
+    """A compacted topic has gaps: only where a generation begins does one tell of anything."""
+    _next: dict[int, int] = field(default_factory=dict)
+
+    def begin(self, partition: int, committed: int | None) -> None:
+        """A generation begins, where the group has committed to go on; None: nowhere yet."""
+        self._next[partition] = committed or 0
+
+    def missing(self, record: Record) -> range:
+        """The offsets before this record that did not come; there may be no message at some of them, or at any."""
+        return range(self._next.get(record.partition, record.offset), record.offset)
+
+    def handled(self, record: Record) -> None:
+        """All is done up to this record."""
+        self._next[record.partition] = max(record.offset + 1, self._next.get(record.partition, 0))
+        if self.gaps_are_normal:
+            del self._next[record.partition]
+
+
+async def read_again(options: dict[str, object], topic: str, partition: int, offsets: range) -> AsyncIterator[Record]:
+    """The messages that there are at these offsets, by a consumer of no group. Raises `DependencyDown`."""
+    place = TopicPartition(topic, partition)
+    consumer = AIOKafkaConsumer(**options, enable_auto_commit=False, auto_offset_reset="earliest")
+    try:
+        await consumer.start()
+        consumer.assign([place])
+        consumer.seek(place, offsets.start)
+        while await consumer.position(place) < offsets.stop:
+            for raw in (await consumer.getmany(place, timeout_ms=1000)).get(place, []):
+                if raw.offset in offsets:
+                    yield Record(topic, partition, raw.offset, raw.key, raw.value, dict(raw.headers), raw.timestamp)
+    except KafkaError as error:
+        raise DependencyDown(f"messages of {topic} cannot be read again: {error!r}", remedy="vitrine up") from error
+    finally:
+        await consumer.stop()
