@@ -24,6 +24,10 @@ OUTAGE_S = (4.0, 12.0)
 """The shortest and the longest of a fault run: beyond the session timeout, and beyond a call of the vector store."""
 FULL_OUTAGE_S = {"broker frozen": 60.0, "Milvus away": 300.0}
 AT_ONCE, RETURNED = "at once", "when it answers again"
+LAST_PRODUCT = len(LOOKS) - 1
+OLD_REVISION = f"updated@{LAST_PRODUCT}"
+"""A product's rows are there a moment before its revision."""
+REVISIONS_OF_POISON = tuple(f"recorded@{LAST_PRODUCT + number}" for number in (1, 2, 3))
 STALL_S = 8.0
 """The pulse's patience with a worker whose model hangs or whose clock jumps."""
 
@@ -40,8 +44,7 @@ class Fault:
     inject: Callable[[Play, Drawn], None]
     world: World = SMALL
     twins: tuple[str, ...] = ("recorded",)
-    """The undisturbed runs whose answers are right: of what was recorded, what was pushed, with a newer catalogue, or
-    with its rows while the revision is still the old one."""
+    """The undisturbed runs whose answers are right, as `tests/chaos/run.py` names them; the last one's rows are."""
 
 
 def killed(play: Play, drawn: Drawn) -> None:
@@ -275,11 +278,12 @@ FAULTS = (
     Fault("model hangs", "the speech model", "a call never returns; the worker's pulse ends it", AT_ONCE, model_hangs),
     Fault("model out of memory", "the speech model", "three calls fail", AT_ONCE, model_out_of_memory),
     Fault("clock jumps", "a worker's clock", "an hour ahead or back", AT_ONCE, clock_jumps),
-    Fault("poison in every stage", "every stage's input", "three unusable messages each", AT_ONCE, poisoned),
+    Fault("poison in every stage", "every stage's input", "three unusable messages each", AT_ONCE, poisoned,
+          twins=(*REVISIONS_OF_POISON, "recorded")),
     Fault("one stream stalls", "the transcriber, one stream", "its partition waits while 20 streams run",
           "when it may go on", one_stream_stalls, WIDE),
     Fault("catalogue changes", "the catalogue, in mid-stream", "a product's page changes (the rooms change as well)",
-          AT_ONCE, catalogue_changes, twins=("recorded", "between", "updated")),
+          AT_ONCE, catalogue_changes, twins=("recorded", OLD_REVISION, "updated")),
 )  # fmt: skip
 """All of them. A message that crashes the process comes with the supervisor that counts the crashes."""
 

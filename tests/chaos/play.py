@@ -130,14 +130,14 @@ class Play:
     def finish(self, expected: Expected) -> None:
         """Wait until every stage is through, and for what may be missing; that it does not get there is a complaint."""
         names = set().union(*(twin.said for twin in expected.twins), expected.more)
-        since = [0.0]
+        since = [time.monotonic()]
 
         def through() -> bool:
             if not settled(self.eyes.committed(), self.eyes.ends()):
                 since[0] = time.monotonic()
                 return False
             missing = names - {terminal.name for terminal in self.eyes.terminals}
-            return time.monotonic() > since[0] + (NOTHING_MORE_COMES_AFTER_S if missing else 0.0)
+            return not missing or time.monotonic() > since[0] + NOTHING_MORE_COMES_AFTER_S
 
         try:
             self.wait_for(through, f"the end of {self.run}", self.patience_s)

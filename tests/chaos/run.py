@@ -1,5 +1,6 @@
 """seed → one run with its fault → what was wrong with it; and the undisturbed runs that it is compared with."""
 
+import re
 from dataclasses import dataclass, field, replace
 
 from streams.topology import PRODUCTS, topic_name
@@ -9,7 +10,7 @@ from tests.chaos.faults import BY_NAME, FAULTS
 from tests.chaos.ledger import Books, Check, Complaint, Expected, complaints
 from tests.chaos.play import Play, playing
 from tests.chaos.rig import House
-from tests.chaos.world import SMALL, World, catalogue, catalogue_update
+from tests.chaos.world import SMALL, World, catalogue_update
 
 OTHERS = tuple(fault.name for fault in FAULTS if fault.name not in STRUCK)
 
@@ -63,12 +64,15 @@ class Theatre:
             return complaints(_ended(play, expected), expected)
 
     def twin(self, world: World, kind: str) -> Books:
-        """The undisturbed run of what was recorded, of what a producer pushes, or with a newer catalogue.
+        """The undisturbed run of what was recorded, of what is pushed, or with an updated catalogue.
+
+        ``KIND@N``: its answers, as they would name the revision N.
 
         Raises `AssertionError` where even that one breaks a promise.
         """
-        if kind == "between":
-            return _with_old_revision(self.twin(world, "updated"))
+        kind, _, revision = kind.partition("@")
+        if revision:
+            return _naming(self.twin(world, kind), int(revision))
         if (world.name, kind) not in self._twins:
             with playing(self.house, f"calm-{world.name}-{kind}", world, kind != "pushed") as play:
                 self._twins[world.name, kind] = _undisturbed(play, kind)
@@ -89,11 +93,11 @@ def _undisturbed(play: Play, kind: str) -> Books:
     return books
 
 
-def _with_old_revision(books: Books) -> Books:
-    """The same answers, as they name the revision before: a product's rows are there a moment before its revision."""
-    last = len(catalogue())
-    now, before = (f'"catalogue_revision":{revision}'.encode() for revision in (last, last - 1))
-    return Books([replace(it, said=it.said.replace(now, before)) for it in books.terminals], books.rows, books.products)
+def _naming(books: Books, revision: int) -> Books:
+    """The same answers, as they would name another revision of the catalogue."""
+    named = f'"catalogue_revision":{revision}'.encode()
+    again = [replace(it, said=re.sub(rb'"catalogue_revision":\d+', named, it.said)) for it in books.terminals]
+    return Books(again, books.rows, books.products)
 
 
 def _ended(play: Play, expected: Expected) -> Books:
