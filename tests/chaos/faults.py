@@ -92,7 +92,7 @@ def repeatable(records: Iterable[Record], keys: set[bytes]) -> list[RawMessage]:
 def joined_and_left(play: Play, drawn: Drawn) -> None:
     slow = Trouble("slow", 0)  # so that there is still work to share when the second one is there
     first = play.worker(trouble=slow)
-    play.wait_for_answers(drawn.after)
+    play.wait_for_answers(drawn.after // 2)
     second = play.worker(trouble=slow)
     play.begins()
     play.wait_for(lambda: bool(second.hear().received), "the second worker to have a share")

@@ -16,7 +16,7 @@ from tests.chaos.pointed import Pointed
 
 NEVER = threading.Event()
 CALLS_WITHOUT_MEMORY = 3
-SLOW_S = 0.2
+SLOW_S = 0.4
 
 
 @dataclass(frozen=True, slots=True)
