@@ -1,6 +1,6 @@
 """Windows of talk → the demo summarizer: a Llama of 0.9 million parameters, trained on the fly on one thread.
 
-    python -m encoders.training.language --out FOLDER --minutes 20 --seed 1 [--resume] [--start FILE]
+    python -m encoders.training.language --out FOLDER --minutes 20 --seed 1 [--resume] [--start FILE] [--brands FILE]
 
 Every product in the windows has a pseudo-word for a brand, so the model learns to copy names that it never saw. The
 loss counts the answer fully and the prompt a tenth. ``FOLDER`` receives ``checkpoint.pt`` and, at the end,
@@ -30,8 +30,9 @@ from encoders.training.language_gguf import (
     read_weights,
     write_gguf,
 )
+from encoders.training.network_brands import read_ear
 from encoders.training.rates import share_of_peak
-from encoders.world.windows import Window, windows
+from encoders.world.windows import USUAL, Hearings, Window, windows
 
 VOCABULARY = 1024
 BATCH = 16
@@ -39,6 +40,7 @@ POOL = 32
 """Batches drawn at once and cut by length, so that little is spent on padding."""
 PEAK_RATE = 2e-3
 PROMPT_WEIGHT = 0.1
+HARD_SHARE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,15 @@ class Plan:
     start: Path | None = None
     """A trained summarizer to go on from; None: from nothing."""
     peak_rate: float = PEAK_RATE
+    brands: Path | None = None
+    """Brands as the recogniser writes them: half of the windows are heard as badly as clips with music are."""
+
+    def hearings(self) -> Hearings:
+        """How the training windows are heard."""
+        if self.brands is None:
+            return USUAL
+        ear = read_ear(self.brands)
+        return lambda rng: ear.hearing(rng) if rng.random() < HARD_SHARE else USUAL(rng)
 
 
 @dataclass(slots=True)
@@ -148,7 +159,7 @@ def _loop(
 ) -> None:
     budget_s, before_s, began = plan.minutes * 60, progress.seconds, time.monotonic()
     told_s = before_s
-    for batch in batches(windows(plan.seed + 1000 * progress.resumed, "train"), tokenizer):
+    for batch in batches(windows(plan.seed + 1000 * progress.resumed, "train", plan.hearings()), tokenizer):
         rate = plan.peak_rate * share_of_peak(progress.step, progress.seconds / budget_s)
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -233,6 +244,7 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--start", type=Path, help="a summarizer (GGUF) to go on from")
     parser.add_argument("--peak-rate", type=float, default=PEAK_RATE)
+    parser.add_argument("--brands", type=Path, help="brands as they are heard, of encoders.training.network_brands")
     print(train(Plan(**vars(parser.parse_args()))))
 
 

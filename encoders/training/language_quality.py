@@ -14,7 +14,7 @@ from pathlib import Path
 from encoders.language import load_language
 from encoders.profiles import load_profile
 from encoders.world.script import EMPTY
-from encoders.world.windows import Noise, Window, windows
+from encoders.world.windows import USUAL, Noise, Window, heard_by, windows
 
 SEED = 9001
 QUIET = Noise(attribute=0, brand=0, other=0, lost=0)
@@ -76,8 +76,8 @@ def _share(hits: Sequence[bool]) -> float:
 def measure(model: Path, count: int) -> dict[str, dict[str, float]]:
     """The scores on held-out windows as they are heard, and on the same kind without any misheard word."""
     report = {}
-    for name, noise in (("as heard", Noise()), ("every word right", QUIET)):
-        given, seconds = answers(model, list(itertools.islice(windows(SEED, "test", noise), count)))
+    for name, hearings in (("as heard", USUAL), ("every word right", heard_by(QUIET))):
+        given, seconds = answers(model, list(itertools.islice(windows(SEED, "test", hearings), count)))
         report[name] = scores(given) | {"ms_per_answer": round(1000 * seconds, 1)}
     return report
 

@@ -21,15 +21,10 @@ from encoders.world.clips import LIVE_S, VIDEO_S, Subject, Talk, first_words, li
 from encoders.world.market import telling_of
 from encoders.world.script import WORDS_PER_S, Summary, Utterance, summary_of
 from encoders.world.shop import SIBLINGS, Listing, pick
-from encoders.world.windows import Noise, misheard
+from encoders.world.windows import misheard
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 OTHERS = 24
-CLEAR, DIM = Noise(attribute=0.05, other=0.06, lost=0.02), Noise(attribute=0.28, other=0.25, lost=0.06)
-DIM_SHARE = 0.4
-"""How often music or a hard voice makes the recogniser mishear much. On the validation split 80 % of the transcripts
-hold the product's material; trained with 2 % of wrong words, the network trusted words more than pictures."""
-SPELLED_ANEW = 0.5
 LOST_FEATURE, STALE = 0.10, 0.03
 """How often a summary leaves a feature out, or is still of the product before."""
 
@@ -83,16 +78,8 @@ def _heard(talk: Talk, seconds: int, ear: BrandEar, rng: np.random.Generator) ->
     """The summary and the transcript of a clip."""
     before = first_words(talk.before, int(talk.before_s * WORDS_PER_S))
     own = first_words(talk.own, int((seconds - talk.before_s) * WORDS_PER_S))
-    memory: dict[str, list[str]] = {}
-
-    def spell(brand: str, dice: np.random.Generator) -> list[str]:
-        """A voice says a name alike each time, so it is often written alike."""
-        if brand not in memory or dice.random() < SPELLED_ANEW:
-            memory[brand] = ear.hear(brand, dice)
-        return memory[brand]
-
-    noise = DIM if rng.random() < DIM_SHARE else CLEAR
-    earlier, later = ([misheard(line, rng, noise, spell) for line in lines] for lines in (before, own))
+    hearing = ear.hearing(rng)
+    earlier, later = ([misheard(line, rng, hearing) for line in lines] for lines in (before, own))
     is_stale = bool(earlier) and rng.random() < STALE
     summary = summary_of(earlier if is_stale else [*earlier, *later])
     return text_of(_shortened(summary, rng)), _joined([*earlier, *later])

@@ -19,10 +19,13 @@ from numpy.typing import NDArray
 from encoders.world import lexicon
 from encoders.world.script import Utterance, host, mention, pastime, take_words
 from encoders.world.shop import Split, make_shop, pick
+from encoders.world.talk import music
 from encoders.world.voices import ACCENTS, SAMPLE_RATE_HZ, VARIANTS, Sound, Voice, speak, voice_of
 
 Mel = NDArray[np.float16]  # (frames, 80), 100 frames a second
 MOST_SECONDS = 14.0
+MUSIC_SHARE, MUSIC_DB = 0.35, (-30.0, -14.0)
+"""How often there is music behind the voice, and how loud against the voice's peak: somewhat louder than in a clip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +98,15 @@ def spoken(lines: list[str], voice: Voice, rng: np.random.Generator) -> Spoken:
 
 
 def noised(clean: Spoken, rng: np.random.Generator) -> Spoken:
-    """Half of the time with noise at 8–30 dB; always with a level and a tilt of the spectrum of its own."""
+    """Half of the time with noise at 8–30 dB, and often with music; with a level and a tilt of its own each time."""
     sound = _tilted(clean.sound, rng.uniform(-0.25, 0.25))
     if rng.random() < 0.5:
         ratio = 10 ** (-rng.uniform(8, 30) / 20)
         noise = _noise(len(sound), rng)
         sound = sound + noise * np.float32(ratio * np.sqrt(np.mean(sound**2)))
+    if rng.random() < MUSIC_SHARE:
+        level = 10 ** (rng.uniform(*MUSIC_DB) / 20) * float(np.abs(sound).max())
+        sound = sound + music(len(sound), rng) * np.float32(level)
     peak = float(np.abs(sound).max())
     return Spoken(sound * np.float32(rng.uniform(0.1, 0.98) / max(peak, 1e-3)), clean.sentences, clean.times_s)
 

@@ -44,6 +44,23 @@ class Noise:
 
 
 @dataclass(frozen=True, slots=True)
+class Hearing:
+    """How the words of one window are heard; ``spell`` says how brands are written, by letters alone if None."""
+
+    noise: Noise
+    spell: Speller | None = None
+
+
+Hearings = Callable[[np.random.Generator], Hearing]
+"""A draw → how one window is heard."""
+
+
+def heard_by(noise: Noise) -> Hearings:
+    """Every window alike."""
+    return lambda _: Hearing(noise)
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """The words of one request and what the summarizer should answer; None means ``empty``."""
 
@@ -54,22 +71,25 @@ class Window:
         return self.target.form() if self.target else EMPTY
 
 
-def windows(seed: int, split: Split, noise: Noise | None = None) -> Iterator[Window]:
+USUAL = heard_by(Noise())
+
+
+def windows(seed: int, split: Split, hearings: Hearings = USUAL) -> Iterator[Window]:
     """An endless sequence of windows on products of ``split``, the same for the same arguments."""
     rng = np.random.default_rng([seed, *split.encode(), 7])
     while True:
         shop = make_shop(int(rng.integers(1 << 31)), 6, split)
         for _ in range(8):
-            yield _window(shop, rng, noise or Noise())
+            yield _window(shop, rng, hearings(rng))
 
 
-def _window(shop: tuple[Listing, ...], rng: np.random.Generator, noise: Noise) -> Window:
+def _window(shop: tuple[Listing, ...], rng: np.random.Generator, hearing: Hearing) -> Window:
     draw = rng.random()
     if draw < 0.05:
         return Window(_babble(rng), None)
     most = int(rng.integers(8, MOST_WORDS + 1))
     speech = _idle(shop, rng, most) if draw < 0.17 else _busy(shop, rng, most)
-    heard = [misheard(line, rng, noise) for line in _last_words(speech, most)]
+    heard = [misheard(line, rng, hearing) for line in _last_words(speech, most)]
     return Window(" ".join(line.text for line in heard), summary_of(heard))
 
 
@@ -124,8 +144,9 @@ def _without_first(line: Utterance, count: int) -> Utterance:
     return Utterance(line.words[count:], tuple(part for part in said if part.start >= 0))
 
 
-def misheard(line: Utterance, rng: np.random.Generator, noise: Noise, spell: Speller | None = None) -> Utterance:
-    """The sentence as a recogniser may write it; ``spell`` says how it writes brands, by letters alone if None."""
+def misheard(line: Utterance, rng: np.random.Generator, hearing: Hearing) -> Utterance:
+    """The sentence as a recogniser may write it."""
+    noise, spell = hearing.noise, hearing.spell
     slots = {index: said.slot for said in line.said for index in range(said.start, said.stop)}
     words, place = list[str](), [0]
     for index, word in enumerate(line.words):

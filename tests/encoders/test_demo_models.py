@@ -15,7 +15,7 @@ from encoders.profiles import SHIPPED, load_profile, path_of
 from encoders.speech import FasterWhisper, load_speech
 from encoders.training.language_quality import Answered, scores
 from encoders.training.speech_quality import edits
-from encoders.world.windows import Noise, windows
+from encoders.world.windows import Noise, heard_by, windows
 
 pytestmark = pytest.mark.model
 
@@ -49,7 +49,7 @@ def test_the_recogniser_hears_nothing_in_silence(recogniser: FasterWhisper) -> N
 
 
 def test_the_summarizer_copies_brands_that_it_never_saw(summarizer: LlamaCpp) -> None:
-    drawn = list(islice(windows(77, "test", QUIET), 40))
+    drawn = list(islice(windows(77, "test", heard_by(QUIET)), 40))
     found = scores([Answered(window.answer(), summarizer.complete(window.text)) for window in drawn])
     assert found["brand_exact"] >= 0.85
     assert found["features_f1"] >= 0.75

@@ -21,7 +21,7 @@ from encoders.world.script import (
     summary_of,
 )
 from encoders.world.shop import make_shop
-from encoders.world.windows import Noise, Window, windows
+from encoders.world.windows import Noise, Window, heard_by, windows
 
 pytestmark = pytest.mark.hermetic
 
@@ -31,7 +31,7 @@ LONGEST_LINE = 14
 
 
 def window_of(seed: int, noise: Noise | None = None) -> Window:
-    return next(windows(seed, "test", noise))
+    return next(windows(seed, "test", heard_by(noise or Noise())))
 
 
 @given(seed=st.integers(0, 2**31))
@@ -118,6 +118,6 @@ def test_a_window_is_no_longer_than_thirty_seconds_of_words() -> None:
 def test_the_same_seed_says_the_same_and_only_what_belongs_to_the_split() -> None:
     assert window_of(8) == window_of(8)
     quiet = Noise(attribute=0, brand=0, other=0, lost=0)
-    for window in itertools.islice(windows(9, "test", quiet), 200):
+    for window in itertools.islice(windows(9, "test", heard_by(quiet)), 200):
         brands = set(window.text.split()) - lexicon.WORDS
         assert all(lexicon.is_brand_of(brand, "test") for brand in brands)
