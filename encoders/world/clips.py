@@ -22,15 +22,16 @@ from encoders.world.studio import Studio, room_shot
 from encoders.world.talk import Line, spoken, track_of
 from encoders.world.voices import Sound, Voice, voice_of
 
-VIDEO_S, LIVE_S = 12, 20
+VIDEO_S, LIVE_S = 30, 30
+"""As long as the product's own window of speech. In the published sets a live clip is 75 to 118 s long."""
 SHELF_SIZE = 16
 MUSIC_SHARE, MUSIC_DB = 0.35, (-30.0, -18.0)
 EMPTY_VIDEO, EMPTY_LIVE = 0.04, 0.06
 UNTOLD = 0.05
 """How often a host leaves out what tells the product from its siblings."""
-BEFORE, BEFORE_S = 0.4, (2.0, 6.0)
+BEFORE, BEFORE_S = 0.4, (3.0, 9.0)
 """How often the product before is still shown and spoken of, and for how long."""
-AFTER, AFTER_S = 0.25, (1.0, 4.0)
+AFTER, AFTER_S = 0.25, (1.5, 6.0)
 """How often the next product is lifted while the host still speaks of this one."""
 STRAY_VIDEO = 0.25
 ATTEMPTS = 40

@@ -49,7 +49,7 @@ class MarketSplit:
 SPLITS: dict[ManifestSplit, MarketSplit] = {
     "train": MarketSplit(100, 30, 120, VARIANTS, ACCENTS),
     "valid": MarketSplit(8100, 1, 72, HELD_OUT_VARIANTS[6:], ACCENTS),
-    "test": MarketSplit(7100, 3, 84, HELD_OUT_VARIANTS[:6], (*ACCENTS, HELD_OUT_ACCENT)),
+    "test": MarketSplit(7200, 3, 84, HELD_OUT_VARIANTS[:6], (*ACCENTS, HELD_OUT_ACCENT)),
 }
 """No voice, brand or look is in two splits; the test has one accent that no other has."""
 
