@@ -35,6 +35,12 @@ class Shape:
     out_dim: int = EMBEDDING_DIM
     marks: Marks = field(default_factory=Marks)
     """How a text is written for the text tower."""
+    shared_branch: bool = False
+    """One fusion branch for all domains, in place of one for each."""
+
+    def branch(self, domain: Domain) -> str:
+        """The name of the domain's branch."""
+        return "all" if self.shared_branch else domain.value
 
     def to_json(self) -> dict[str, object]:
         return asdict(self)
@@ -100,11 +106,15 @@ class FusionModule(nn.Module):
         self.places = nn.Parameter(torch.randn(tokens, shape.dim) * 0.02)
         self.no_text = nn.Parameter(torch.randn(shape.dim) * 0.02)
         self.no_visual = nn.Parameter(torch.randn(shape.dim) * 0.02)
-        self.branches = nn.ModuleDict({domain.value: Branch(shape) for domain in DOMAINS})
+        names = dict.fromkeys(shape.branch(domain) for domain in DOMAINS)
+        self.branches = nn.ModuleDict({name: Branch(shape) for name in names})
         self.head = nn.Linear(shape.dim, shape.out_dim)
         self.visual_head = nn.Sequential(nn.LayerNorm(shape.vision_dim), nn.Linear(shape.vision_dim, half))
         self.text_head = nn.Sequential(nn.LayerNorm(shape.text_dim), nn.Linear(shape.text_dim, half))
         self.weights = nn.Parameter(torch.tensor([[0.3, 1.0, 0.7]]).repeat(len(DOMAINS), 1))
+        self.trust = nn.Linear(shape.text_dim, 1)
+        nn.init.zeros_(self.trust.weight)
+        nn.init.zeros_(self.trust.bias)
 
     def words(self, ids: Tensor) -> Tensor:
         """(batch, tokens) ids with the marks' padding → (batch, tokens, text_dim).
@@ -129,6 +139,10 @@ class FusionModule(nn.Module):
         """What the text alone says, (batch, out_dim / 2)."""
         return F.normalize(self.text_head(words[:, 0]), dim=-1)
 
+    def trusted(self, words: Tensor) -> Tensor:
+        """How much a text counts beside the picture, (batch, 1) in (0, 2): a vague one less than one full of names."""
+        return 2 * torch.sigmoid(self.trust(words[:, 0]))
+
     def forward(self, domain: Domain, visual: Tensor, ids: Tensor, has: Tensor) -> Tensor:
         """One domain's views → (batch, out_dim).
 
@@ -146,9 +160,11 @@ class FusionModule(nn.Module):
         tokens = torch.cat([looks, texts], 1) + places
         counts = torch.cat([has[:, :1].expand(-1, first_word), seen & has[:, 1:]], 1)
         counts[:, 0] = counts[:, first_word] = True  # the two that are read must be there, seen or not
-        together = F.normalize(self.head(self.branches[domain.value](tokens, counts, first_word)), dim=-1)
+        branch = self.branches[self.shape.branch(domain)]
+        together = F.normalize(self.head(branch(tokens, counts, first_word)), dim=-1)
         weight = self.weights[DOMAINS.index(domain)]
-        alone = [weight[1] * self.visual_unit(visual) * has[:, :1], weight[2] * self.text_unit(words) * has[:, 1:]]
+        said = weight[2] * self.trusted(words) * self.text_unit(words)
+        alone = [weight[1] * self.visual_unit(visual) * has[:, :1], said * has[:, 1:]]
         return F.normalize(weight[0] * together + torch.cat(alone, -1), dim=-1)
 
 

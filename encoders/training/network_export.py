@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from encoders.evaluation.texts import reader
 from encoders.network import Network
 from encoders.network_store import (
     CONFIG,
@@ -30,9 +31,12 @@ from encoders.network_store import (
     write_config,
     write_weights,
 )
+from encoders.prepared import read_prepared
+from encoders.tokens import read_tokenizer
 from encoders.training.network import SHOP_SEED, Plan, fusion_weights, vision_weights
+from encoders.training.network_balance import balance
 from encoders.training.network_looks import SIDE_PX
-from encoders.training.network_recipes import RECIPES
+from encoders.training.network_recipes import RECIPES, Recipe
 
 SPACE, TOWER = "vitrine-demo-2", "vitrine-demo-resnet-2"
 PIXELS = Pixels(SIDE_PX, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -47,6 +51,8 @@ class Export:
     plan: Plan
     out: Path
     vision: bool
+    valid: Path | None = None
+    """Prepared validation views, by which the weights of texts are chosen; None: they stay as they were trained."""
 
     @property
     def space(self) -> str:
@@ -57,16 +63,32 @@ class Export:
 def export(wanted: Export) -> None:
     """Write the folder, replacing what was there but for its thresholds."""
     wanted.out.mkdir(parents=True, exist_ok=True)
-    network, recipe = Network(RECIPES[wanted.plan.recipe].shape()), wanted.plan.recipe
+    recipe = RECIPES[wanted.plan.recipe]
+    network = Network(recipe.shape())
     network.vision.load_state_dict(vision_weights(wanted.plan.out))
     network.fusion.load_state_dict(fusion_weights(wanted.plan.folder))
+    thresholds = read_config(wanted.out).thresholds if (wanted.out / CONFIG).exists() else UNSET
+    config = NetworkConfig(wanted.space, TOWER, PIXELS, recipe.shape(), thresholds)
+    shutil.copy(wanted.plan.out / TOKENIZER, wanted.out / TOKENIZER)
+    balanced = balanced_on(wanted.valid, recipe, network, config, wanted.out) if wanted.valid else {}
     write_weights(network, wanted.out)
     if not wanted.vision:
         (wanted.out / VISION).unlink()
-    thresholds = read_config(wanted.out).thresholds if (wanted.out / CONFIG).exists() else UNSET
-    write_config(NetworkConfig(wanted.space, TOWER, PIXELS, RECIPES[recipe].shape(), thresholds), wanted.out)
-    shutil.copy(wanted.plan.out / TOKENIZER, wanted.out / TOKENIZER)
-    (wanted.out / CARD).write_text(json.dumps(card_of(wanted, network), indent=1) + "\n")
+    write_config(config, wanted.out)
+    (wanted.out / CARD).write_text(json.dumps(card_of(wanted, network) | balanced, indent=1) + "\n")
+
+
+def balanced_on(
+    valid: Path, recipe: Recipe, network: Network, config: NetworkConfig, folder: Path
+) -> dict[str, dict[str, float]]:
+    """Choose the weights of the texts where the network both sees and reads; what the card says of it."""
+    if not (recipe.senses.sees and recipe.senses.reads):
+        return {}
+    prepared = read_prepared(valid)
+    read = reader(recipe.reads, prepared.views)
+    texts = [read(view) for view in prepared.views]
+    factors = balance(network.fusion, read_tokenizer(folder), config, prepared, texts)
+    return {"balance": {domain.value: factor for domain, factor in factors.items()}}
 
 
 def card_of(wanted: Export, network: Network) -> dict[str, object]:
@@ -106,9 +128,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--vision", action="store_true", help="with the vision tower: a network that can be shipped")
+    parser.add_argument("--valid", type=Path, help="prepared validation views: choose on them how much a text counts")
     options = parser.parse_args()
     plan = Plan(Path(), options.runs, 0.0, 0, 0, recipe=options.recipe, seed=options.seed)
-    export(Export(plan, options.out, options.vision))
+    export(Export(plan, options.out, options.vision, options.valid))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from encoders.evaluation.texts import Keywords, TextKind
 from encoders.network import Shape
 from encoders.training.network_fusion import Senses
 from encoders.training.network_texts import Texts
@@ -46,19 +47,29 @@ ALL = Senses()
 class Recipe:
     """What one network is trained to read and see."""
 
-    text: Literal["summary", "spoken"] = "summary"
-    """What stands for a video or a live clip: its summary, or its transcript cut to 32 tokens."""
+    text: Literal["summary", "spoken", "keywords"] = "summary"
+    """What stands for a video or a live clip: its summary, or its transcript cut to 32 tokens, or its keywords."""
     senses: Senses = ALL
     out_dim: int = DEMO_SHAPE.out_dim
+    shared_branch: bool = False
 
     def shape(self) -> Shape:
         """The sizes of its network."""
-        return replace(DEMO_SHAPE, out_dim=self.out_dim)
+        return replace(DEMO_SHAPE, out_dim=self.out_dim, shared_branch=self.shared_branch)
+
+    @property
+    def reads(self) -> TextKind:
+        """What it reads of views that the chain has prepared."""
+        kinds: dict[str, TextKind] = {"summary": "summary", "spoken": "spoken_32", "keywords": "keywords"}
+        return kinds[self.text]
 
     def columns(self, texts: Texts) -> Sequence[Sequence[str]]:
         """The texts that it reads of a page, a video and a live clip."""
         if self.text == "spoken":
             return texts.titles, texts.spoken_videos, texts.spoken_lives
+        if self.text == "keywords":
+            keywords = Keywords.fit((*texts.spoken_videos, *texts.spoken_lives))
+            return texts.titles, *([keywords.of(line) for line in said] for said in texts.spoken)
         return texts.titles, texts.videos, texts.lives
 
 
@@ -68,6 +79,8 @@ RECIPES: dict[str, Recipe] = {
     "text": Recipe(senses=Senses(sees=False)),
     "raw_asr": Recipe("spoken", Senses(sees=False)),
     "visual_raw_asr": Recipe("spoken"),
+    "visual_keywords": Recipe("keywords"),
+    "ampere_one_branch": Recipe(shared_branch=True),
     "ampere_32d": Recipe(out_dim=32),
     "ampere_64d": Recipe(out_dim=64),
     "ampere_256d": Recipe(out_dim=256),

@@ -39,6 +39,11 @@ class Texts:
     spoken_videos: tuple[str, ...]
     spoken_lives: tuple[str, ...]
 
+    @property
+    def spoken(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The transcripts of the videos and of the live clips."""
+        return self.spoken_videos, self.spoken_lives
+
 
 def text_of(summary: Summary | None) -> str:
     """A summary as the text tower reads it: ``name; feature, feature``. None reads as ''."""

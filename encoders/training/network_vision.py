@@ -23,6 +23,7 @@ from encoders.world.shop import Look
 KINDS_PER_BATCH, LOOKS_PER_KIND = 6, 6  # small batches: on a CPU many steps are worth more than large ones
 LIVE_FRAMES = 1
 NAMING_WEIGHT = 0.4
+IDENTITY_DIM = 128
 NAMED = {
     "kind": lexicon.KINDS,
     "colour": tuple(lexicon.COLOURS),
@@ -55,7 +56,7 @@ class VisionTrainee(nn.Module):
     def __init__(self, vision: VisionNetwork, dim: int) -> None:
         super().__init__()
         self.vision = vision
-        self.identity = nn.Linear(dim, 128)
+        self.identity = nn.Linear(dim, IDENTITY_DIM)
         self.names = nn.ModuleList(nn.Linear(dim, len(names)) for names in NAMED.values())
         self.shape = nn.Linear(dim, 3)
 

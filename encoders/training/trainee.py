@@ -78,7 +78,7 @@ class Trainee(nn.Module):
 
 
 FUSING = ("fusion.visual_in.", "fusion.text_in.", "fusion.places", "fusion.no_", "fusion.branches.", "fusion.head.",
-          "fusion.weights", "classifier.")  # fmt: skip
+          "fusion.weights", "fusion.trust.", "classifier.")  # fmt: skip
 """What only the fusion needs."""
 
 
