@@ -9,6 +9,8 @@ from encoders.engines import LanguageModel
 from encoders.profiles import load_profile, path_of
 from tests.encoders.injections import ORDERS, SHAPES, utterances
 
+pytestmark = pytest.mark.model
+
 UTTERANCES = 1000
 
 
@@ -20,7 +22,6 @@ def model() -> LanguageModel:
     return load_language(path_of(profile, "language"), settings=profile.language.settings)
 
 
-@pytest.mark.model
 def test_nothing_comes_out_that_was_not_said(model: LanguageModel) -> None:
     for utterance in islice(utterances(1), UTTERANCES):
         said = parse(model.complete(utterance))
@@ -30,7 +31,6 @@ def test_nothing_comes_out_that_was_not_said(model: LanguageModel) -> None:
         assert set(told) <= set(words_of(utterance)), f"invented at {utterance!r}: {kept}"
 
 
-@pytest.mark.hermetic
 def test_the_utterances_are_the_same_each_time_and_try_everything() -> None:
     first = list(islice(utterances(1), UTTERANCES))
     assert first == list(islice(utterances(1), UTTERANCES)) != list(islice(utterances(2), UTTERANCES))
