@@ -138,6 +138,7 @@ def _headers(event: type[Event]) -> Json:
         "ce_subject": _key() | {"description": "the stream, or the product"},
         "ce_time": {"type": "string", "format": "date-time", "description": "when the segment was closed"},
         "ce_traceparent": {"type": "string", "description": "W3C trace context; passed on"},
+        "ce_replay": {"type": "string", "pattern": "^[0-9]{1,3}$", "description": "how often it was replayed"},
         "content-type": {"type": "string"},
     }
     if event is Segment:
