@@ -14,6 +14,7 @@ from rich.console import Console
 
 from encoders import remux
 from encoders.profiles import load_engines, load_profile
+from infra import scratch
 from infra.settings import Settings, read_settings
 from schemas.event import Event
 from schemas.ids import StreamId, StreamMs
@@ -42,7 +43,7 @@ def main() -> int:
     console = Console()
     pieces = tuple(remux.segments(str(show.film), SEGMENT_S, console.print))[: given.segments]
     with tempfile.TemporaryDirectory() as folder:
-        own = services_of_its_own(settings, Path(folder))
+        own = scratch.own(replace(settings, data=Path(folder)), "bench")
         with View(console, show.titles) as told:
             runs = measure(own, show, pieces, given.runs, told)
     bench = summed(machine, settings.profile, runs)
@@ -52,21 +53,6 @@ def main() -> int:
     report.write_text(bench.as_json() + "\n")
     console.print(f"written to {report}")
     return 0
-
-
-def services_of_its_own(settings: Settings, folder: Path) -> Settings:
-    """A benchmark neither reads nor writes what was recorded, and never touches a real cluster."""
-    objects = str(folder / "objects")
-    return replace(
-        settings,
-        data=folder,
-        objects=objects,
-        dataref_roots=(objects,),
-        kafka="",
-        kafka_port=0,
-        milvus="",
-        milvus_port=0,
-    )
 
 
 def measure(settings: Settings, show: Show, pieces: Sequence[push.Piece], runs: int, told: View) -> list[Both]:
