@@ -21,6 +21,7 @@ from schemas.reasons import Reason
 from schemas.reference import Reference
 from schemas.room import Control, RoomChanged, StreamEnded
 from schemas.segment import Segment
+from schemas.shedding import together
 
 
 class Branch(StrEnum):
@@ -65,6 +66,12 @@ class Pair:
     @property
     def text(self) -> str | None:
         return self.summary.said.text or None
+
+    @property
+    def unusable(self) -> bool:
+        """Something is wrong with both halves; a half that was skipped was not even tried."""
+        gaps = (self.visual.gap, self.summary.gap)
+        return None not in gaps and Reason.SKIPPED not in gaps
 
     @property
     def blank(self) -> bool:
@@ -183,7 +190,7 @@ class ProductEncoder:
         pair = self._pair(event)
         if pair is None:
             return self._wait(event)
-        if pair.visual.gap and pair.summary.gap:
+        if pair.unusable:
             self._take(event)
             detail = f"neither half can be used: picture {pair.visual.gap}, speech {pair.summary.gap}"
             return letter(pair.visual.gap, detail, _segment(pair.visual))
@@ -274,4 +281,5 @@ def _embedding(pair: Pair, fused: Fused) -> Embedding:
         evidence=visual.evidence,
         visual_gap=visual.gap,
         speech_gap=summary.gap,
+        shed=together((visual.shed, summary.shed)),
     )
