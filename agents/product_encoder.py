@@ -68,10 +68,10 @@ class Pair:
         return self.summary.said.text or None
 
     @property
-    def unusable(self) -> bool:
-        """Something is wrong with both halves; a half that was skipped was not even tried."""
+    def unusable(self) -> Reason | None:
+        """Why, where something is wrong with both halves; a half that was skipped was not even tried."""
         gaps = (self.visual.gap, self.summary.gap)
-        return None not in gaps and Reason.SKIPPED not in gaps
+        return None if None in gaps or Reason.SKIPPED in gaps else self.visual.gap
 
     @property
     def blank(self) -> bool:
@@ -190,10 +190,10 @@ class ProductEncoder:
         pair = self._pair(event)
         if pair is None:
             return self._wait(event)
-        if pair.unusable:
+        if reason := pair.unusable:
             self._take(event)
             detail = f"neither half can be used: picture {pair.visual.gap}, speech {pair.summary.gap}"
-            return letter(pair.visual.gap, detail, _segment(pair.visual))
+            return letter(reason, detail, _segment(pair.visual))
         return self._ask(event, (pair,), ())
 
     def _pair(self, event: Visual | Summary) -> Pair | None:
