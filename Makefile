@@ -8,7 +8,7 @@ help:
 	@echo "make setup   only the environment (.venv); make demo does it too"
 	@echo "make test    lint, types and every test that this machine can run (about 15 minutes on two cores)"
 	@echo "make check   lint, types and the tests that need no service (about a minute)"
-	@echo "make bench   how fast the pipeline is, as ratios"
+	@echo "make bench   how fast the pipeline is, as ratios; what becomes of one, two and three times the load"
 	@echo "make chaos   one fault a run on the real services; SEEDS=1-100 REPORT=chaos.json, an interrupted one goes on"
 	@echo "make clean   remove .venv and the tools' caches; what was recorded (.vitrine) is kept"
 
@@ -34,6 +34,7 @@ test: lint
 bench: setup-dev
 	$(PYTHON) -m tests.bench
 	$(PYTHON) -m tests.bench.vision
+	$(PYTHON) -m tests.bench.overload
 
 SEEDS ?= 1-100
 REPORT ?= chaos.json

@@ -155,6 +155,7 @@ class Matcher:
             evidence=embedding.evidence,
             visual_gap=embedding.visual_gap,
             speech_gap=embedding.speech_gap,
+            shed=embedding.shed,
             room_revision=self.broadcast.room.revision if self.broadcast.room else None,
             catalogue_revision=revision,
             made_from=_lineage(embedding),
@@ -207,7 +208,8 @@ def verdict(
 ) -> Verdicts:
     """The answer for an embedding in a room, whose catalogue holds these ranked candidates."""
     if not embedding.vector:
-        return Verdicts(Decision.ABSTAINED, (), None, Doubt.NO_EVIDENCE)
+        skipped = Reason.SKIPPED in (embedding.visual_gap, embedding.speech_gap)
+        return Verdicts(Decision.ABSTAINED, (), None, Doubt.SKIPPED if skipped else Doubt.NO_EVIDENCE)
     said = embedding.said
     named = room.shelf.get(said.links[-1]) if room and said.links else None
     return decide(candidates, policy, shelved=bool(room and room.shelf), silent=said.empty, named=named)

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from schemas.event import Event
 from schemas.reasons import Reason
+from schemas.shedding import Shed
 
 
 class Fate(StrEnum):
@@ -34,6 +35,8 @@ class Outcome:
     """For a letter: one line for a person, what was wrong and what to do."""
     instead: Event | None = None
     """For a letter that stands for an earlier message (a segment whose two halves are gaps): that message."""
+    shed: Shed | None = None
+    """What this step left out because the stream was behind, to be counted."""
 
 
 HELD = Outcome(Fate.HELD)

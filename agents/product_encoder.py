@@ -21,6 +21,7 @@ from schemas.reasons import Reason
 from schemas.reference import Reference
 from schemas.room import Control, RoomChanged, StreamEnded
 from schemas.segment import Segment
+from schemas.shedding import together
 
 
 class Branch(StrEnum):
@@ -65,6 +66,12 @@ class Pair:
     @property
     def text(self) -> str | None:
         return self.summary.said.text or None
+
+    @property
+    def unusable(self) -> Reason | None:
+        """Why, where something is wrong with both halves; a half that was skipped was not even tried."""
+        gaps = (self.visual.gap, self.summary.gap)
+        return None if None in gaps or Reason.SKIPPED in gaps else self.visual.gap
 
     @property
     def blank(self) -> bool:
@@ -183,10 +190,10 @@ class ProductEncoder:
         pair = self._pair(event)
         if pair is None:
             return self._wait(event)
-        if pair.visual.gap and pair.summary.gap:
+        if reason := pair.unusable:
             self._take(event)
             detail = f"neither half can be used: picture {pair.visual.gap}, speech {pair.summary.gap}"
-            return letter(pair.visual.gap, detail, _segment(pair.visual))
+            return letter(reason, detail, _segment(pair.visual))
         return self._ask(event, (pair,), ())
 
     def _pair(self, event: Visual | Summary) -> Pair | None:
@@ -274,4 +281,5 @@ def _embedding(pair: Pair, fused: Fused) -> Embedding:
         evidence=visual.evidence,
         visual_gap=visual.gap,
         speech_gap=summary.gap,
+        shed=together((visual.shed, summary.shed)),
     )

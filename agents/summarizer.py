@@ -6,6 +6,9 @@ begins anew where the speech itself turns to another product (`agents/cues.py`, 
 on what a later stage found. Of an answer only what the window supports is kept (`agents/summary_form.py`).
 
 A transcript's words may be older than its segment, so the window goes by the words' own times.
+
+Of a stream that is behind no request is made: the last answer stands, with its age, for as long as the window holds
+words that it has read and no turn to another product was said.
 """
 
 from dataclasses import dataclass, field, replace
@@ -15,12 +18,14 @@ from agents.broadcast import Broadcast
 from agents.cues import joiner_of, last_turn, links_said
 from agents.outcome import Outcome, dropped, used
 from agents.phonetics import repaired
+from agents.shedding import Rung
 from agents.summary_form import first_said, parse, supported, terms
 from agents.watermark import Verdict, Watermark
 from schemas.ids import StreamId, StreamMs, fingerprint
 from schemas.observation import Said, Summary
 from schemas.reasons import Reason
 from schemas.room import Control
+from schemas.shedding import Shed
 from schemas.transcript import ClosingTranscript, Transcript, Word
 
 _NOTHING = Said()
@@ -46,6 +51,8 @@ class Summarize:
     unread: int
     """How many of the last words no request has read."""
     link: int | None
+    turned: bool = False
+    """The speech turned to another product just now."""
 
     def prompt(self) -> str:
         """The window as one line."""
@@ -75,7 +82,7 @@ class Summarizer:
     asked_ms: int | None = None
     """The end of the segment that made the last request."""
 
-    def admit(self, event: Transcript | ClosingTranscript | Control) -> Summarize | Outcome:
+    def admit(self, event: Transcript | ClosingTranscript | Control, rung: Rung = Rung.FULL) -> Summarize | Outcome:
         """Decide: what is to be asked, or what became of the event. Closing words change no match."""
         if isinstance(event, ClosingTranscript):
             return used()
@@ -90,7 +97,10 @@ class Summarizer:
                 return dropped(Reason.ENDED)
             case Verdict.LATE:
                 return self._gap(event, event.gap or Reason.LATE)
-        return self._gap(event, event.gap) if event.gap else self._slide(event)
+        if event.gap:
+            return self._gap(event, event.gap)
+        due = self._slide(event)
+        return self._unasked(due) if isinstance(due, Summarize) and rung >= Rung.NO_SUMMARY else due
 
     def settle(self, due: Summarize, answer: str) -> Outcome:
         """Settle: the answer, as far as the window supports it, becomes the segment's summary."""
@@ -126,15 +136,22 @@ class Summarizer:
         unread = min(self.unread + len(transcript.words), len(held))
         hopped = self.asked_ms is None or transcript.end_ms - self.asked_ms >= self.policy.hop_ms
         if unread and (hopped or turn.at is not None):
-            return Summarize(transcript, held, unread, turn.link)
+            return Summarize(transcript, held, unread, turn.link, turned=turn.at is not None)
         self.words, self.unread, self.link = held, unread, turn.link
         return self._summary(transcript)
+
+    def _unasked(self, due: Summarize) -> Outcome:
+        """The request is left out: its words wait for the next one."""
+        if due.turned or due.unread == len(due.words):
+            self.said, self.said_at, self.said_window, self.asked_ms = _NOTHING, None, None, None
+        self.words, self.unread, self.link = due.words, due.unread, due.link
+        return replace(self._summary(due.transcript, Shed.NO_SUMMARY), shed=Shed.NO_SUMMARY)
 
     def _within(self, words: tuple[Word, ...], end_ms: int) -> tuple[Word, ...]:
         held = tuple(word for word in words if word.end_ms > end_ms - self.policy.span_ms)
         return held[-self.policy.max_words :]
 
-    def _summary(self, transcript: Transcript) -> Outcome:
+    def _summary(self, transcript: Transcript, shed: Shed | None = None) -> Outcome:
         """The last answer as of this segment; nothing, where the window is empty."""
         blank = not self.words or self.asked_ms is None
         return self._publish(
@@ -148,6 +165,7 @@ class Summarizer:
                 window=None if blank else self.said_window,
                 made_at=None if blank else self.said_at,
                 heard=transcript.text,
+                shed=shed,
             ),
             transcript,
         )
@@ -161,6 +179,7 @@ class Summarizer:
                 end_ms=transcript.end_ms,
                 heard=transcript.text,
                 gap=reason,
+                shed=Shed.SKIPPED if reason is Reason.SKIPPED else None,
             ),
             transcript,
         )

@@ -15,12 +15,14 @@ from typing import ClassVar, Protocol
 
 from agents.broadcast import Broadcast
 from agents.outcome import Outcome, dropped, used
+from agents.shedding import Rung
 from agents.watermark import Verdict, Watermark
 from schemas.event import Event
 from schemas.ids import StreamId, StreamMs
 from schemas.reasons import Reason
 from schemas.room import Control, StreamEnded
 from schemas.segment import Segment
+from schemas.shedding import Shed
 from schemas.transcript import ClosingTranscript, Transcript, Word
 
 PCM_BYTES_PER_MS = 32
@@ -124,8 +126,8 @@ class Transcriber:
         room = self.broadcast.room
         return (room.language if room else None) or self.detected
 
-    def admit(self, event: Segment | Control) -> Asked | Outcome:
-        """Decide: what has to be asked for this event, or what became of it."""
+    def admit(self, event: Segment | Control, rung: Rung = Rung.FULL) -> Asked | Outcome:
+        """Decide: what has to be asked for this event, or what became of it. A segment that is skipped is not heard."""
         if isinstance(event, StreamEnded) and self.tail and not self.broadcast.ended:
             return self.close(event)
         if not isinstance(event, Segment):
@@ -139,6 +141,8 @@ class Transcriber:
                 return dropped(Reason.ENDED)
             case Verdict.LATE:
                 return self.unreadable(event, Reason.LATE)
+        if rung is Rung.SKIP:
+            return replace(self.unreadable(event, Reason.SKIPPED), shed=Shed.SKIPPED)
         return Listen(event)
 
     def listened(self, due: Listen, pcm: bytes) -> Hear:

@@ -32,6 +32,12 @@ class Metrics:
         self.reasons = Counter(
             "vitrine_reasons", "Messages dropped, made letters, or used with less", ["stage", "reason"], registry=here
         )
+        self.shed = Counter(
+            "vitrine_shed", "Segments given less because their stream was behind", ["stage", "rule"], registry=here
+        )
+        self.behind = Gauge(
+            "vitrine_behind_seconds", "From a segment's close to the stage's last answer", ["stage"], registry=here
+        )
         self.published = Counter("vitrine_published", "Events written", ["stage"], registry=here)
         self.lag = Gauge("vitrine_lag", "Messages not yet finished", ["stage", "partition"], registry=here)
         self.waiting = Gauge("vitrine_waiting", "1 while a message waits for a dependency", ["stage"], registry=here)
@@ -68,6 +74,14 @@ class StageMetrics:
     def gap(self, reason: str) -> None:
         """Half of a segment is missing, for this reason; the segment goes on with the other half."""
         self.metrics.reasons.labels(self.stage, reason).inc()
+
+    def shed(self, rule: str) -> None:
+        """A segment was given less by this rule."""
+        self.metrics.shed.labels(self.stage, rule).inc()
+
+    def behind(self, seconds: float) -> None:
+        """The segment that was finished last had been closed so long ago."""
+        self.metrics.behind.labels(self.stage).set(max(0.0, seconds))
 
     def published(self, events: int) -> None:
         """So many events were written."""

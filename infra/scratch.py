@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from infra import locks, services
 from infra.errors import InfraError
-from infra.settings import KafkaSecurity, Settings
+from infra.settings import KafkaSecurity, Mode, Settings
 
 
 class InUse(InfraError):
@@ -15,7 +15,7 @@ class InUse(InfraError):
 
 
 def own(settings: Settings, name: str) -> Settings:
-    """Embedded services in ``<data>/<name>``, which is emptied. Raises `InUse`."""
+    """Embedded services in ``<data>/<name>``, which is emptied; nothing is left out. Raises `InUse`."""
     data = settings.data / name
     if any(locks.is_held(services.lock_of(data, service)) for service in services.NAMES):
         raise InUse(f"another process works in {data}", remedy="wait for it, or set VITRINE_DATA to another folder")
@@ -33,4 +33,5 @@ def own(settings: Settings, name: str) -> Settings:
         milvus_port=0,
         milvus_token="",
         probes_port=0,
+        mode=Mode.REPLAY,
     )

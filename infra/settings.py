@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -43,12 +44,27 @@ SETTINGS: dict[str, str] = {
     "VITRINE_RETENTION_DAYS": "how long topics keep segments; objects and live rows are kept a day longer",
     "VITRINE_PARTITIONS": "partitions of each topic at its creation",
     "VITRINE_STALLED_AFTER_S": "a worker that is behind and has stood still for so long ends itself",
+    "VITRINE_MODE": "replay: every segment is answered in full, however late; live: a stream that is behind is shed",
+    "VITRINE_BOUND_S": "live mode: a segment is answered within so many seconds of its close (default: 12)",
+    "VITRINE_SHED_BEYOND_S": "live mode: so many seconds behind means fewer frames, no summary, skipped (default: a "
+    "quarter, half and three quarters of VITRINE_BOUND_S)",
+    "VITRINE_CALM_MESSAGES": "live mode: so many segments in a row hardly behind, and one rule less is applied",
     "VITRINE_FAILURES": "vitrine run gives up after so many failures of its workers",
     "VITRINE_FAILURES_WITHIN_MIN": "those of so many minutes count",
 }
 
 STALLED_AFTER_S = 120
 """Longer than any message may take: a model call, and a rebalance of 60 s before it."""
+
+
+class Mode(StrEnum):
+    """What becomes of a stream that falls behind."""
+
+    REPLAY = "replay"
+    """It is answered in full, later and later."""
+    LIVE = "live"
+    """What it is given is reduced by named rules, so that the answers stay current."""
+
 
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "GSSAPI", "OAUTHBEARER")
@@ -103,6 +119,10 @@ class Settings:
     retention_days: int = 7
     partitions: int = 4
     stalled_after_s: int = STALLED_AFTER_S
+    mode: Mode = Mode.REPLAY
+    bound_s: float = 12.0
+    shed_beyond_s: tuple[float, float, float] = (3.0, 6.0, 9.0)
+    calm_messages: int = 3
     failures: int = 10
     failures_within_min: int = 10
 
@@ -113,6 +133,8 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     read.refuse_unknown()
     data = Path(read("VITRINE_DATA", ".vitrine", _folder))
     objects = read("VITRINE_OBJECTS", str(data / "objects"), _root)
+    bound_s = read("VITRINE_BOUND_S", "12", _seconds)
+    quarters = " ".join(str(bound_s * quarter / 4) for quarter in (1, 2, 3))
     host, port = read("VITRINE_PROBES", "127.0.0.1:0", _host_port)
     return Settings(
         data=data,
@@ -134,6 +156,10 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         retention_days=read("VITRINE_RETENTION_DAYS", "7", _positive),
         partitions=read("VITRINE_PARTITIONS", "4", _positive),
         stalled_after_s=read("VITRINE_STALLED_AFTER_S", str(STALLED_AFTER_S), _positive),
+        mode=read("VITRINE_MODE", Mode.REPLAY.value, lambda text: Mode(_one_of(*Mode)(text))),
+        bound_s=bound_s,
+        shed_beyond_s=read("VITRINE_SHED_BEYOND_S", quarters, _three_below(bound_s)),
+        calm_messages=read("VITRINE_CALM_MESSAGES", "3", _positive),
         failures=read("VITRINE_FAILURES", "10", _positive),
         failures_within_min=read("VITRINE_FAILURES_WITHIN_MIN", "10", _positive),
     )
@@ -236,6 +262,29 @@ def _positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise ValueError("not a whole number of at least 1")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.1 <= seconds <= 86_400:
+        raise ValueError("not a number of seconds between 0.1 and 86400")
+    return seconds
+
+
+def _three_below(bound_s: float) -> Callable[[str], tuple[float, float, float]]:
+    def convert(text: str) -> tuple[float, float, float]:
+        words = text.replace(",", " ").split()
+        if len(words) != 3:
+            raise ValueError("not three numbers of seconds, such as 3 6 9")
+        first, second, third = map(_seconds, words)
+        if not first < second < third < bound_s:
+            raise ValueError(f"not three ascending numbers below VITRINE_BOUND_S, which is {bound_s:g}")
+        return first, second, third
+
+    return convert
 
 
 def _one_of(*allowed: str) -> Callable[[str], str]:

@@ -48,6 +48,10 @@ def told(settings: Settings) -> dict[str, str]:
         "VITRINE_RETENTION_DAYS": str(settings.retention_days),
         **({"VITRINE_THRESHOLDS": str(settings.thresholds)} if settings.thresholds else {}),
         "VITRINE_STALLED_AFTER_S": str(settings.stalled_after_s),
+        "VITRINE_MODE": settings.mode.value,
+        "VITRINE_BOUND_S": str(settings.bound_s),
+        "VITRINE_SHED_BEYOND_S": " ".join(map(str, settings.shed_beyond_s)),
+        "VITRINE_CALM_MESSAGES": str(settings.calm_messages),
         **({"VITRINE_MODELS": str(settings.models)} if settings.models else {}),
     }
     inherited = {name: os.environ.get(name, "") for name in FILES}

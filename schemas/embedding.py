@@ -7,6 +7,7 @@ from schemas.ids import EventId, StreamMs, event_id
 from schemas.observation import Said
 from schemas.reasons import Reason
 from schemas.reference import Reference
+from schemas.shedding import ShedRules
 
 
 class Embedding(StreamEvent):
@@ -32,6 +33,7 @@ class Embedding(StreamEvent):
     evidence: Reference | None
     visual_gap: Reason | None = None
     speech_gap: Reason | None = None
+    shed: ShedRules = ()
 
     @property
     def id(self) -> EventId:

@@ -8,6 +8,7 @@ from schemas.ids import EventId, ProductId, SegmentId, StreamMs, event_id, segme
 from schemas.observation import Said
 from schemas.reasons import Reason
 from schemas.reference import Reference
+from schemas.shedding import ShedRules
 
 
 class Decision(StrEnum):
@@ -27,6 +28,8 @@ class Doubt(StrEnum):
     """The two best products cannot be told apart."""
     NO_EVIDENCE = "NoEvidence"
     """There was no picture, and nothing was said of a product."""
+    SKIPPED = "Skipped"
+    """The stream was too far behind, and what would have told of a product was passed over."""
     NOT_SEEN = "NotSeen"
     """Speech tells a product that the picture does not show."""
     EMPTY_CATALOGUE = "EmptyCatalogue"
@@ -74,6 +77,7 @@ class Match(StreamEvent):
     evidence: Reference | None
     visual_gap: Reason | None = None
     speech_gap: Reason | None = None
+    shed: ShedRules = ()
     room_revision: int | None
     catalogue_revision: int
     """The offset in the catalogue topic up to which the compared catalogue was loaded; -1: nothing yet."""

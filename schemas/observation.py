@@ -8,6 +8,7 @@ from schemas.event import StreamEvent, Value
 from schemas.ids import EventId, StreamMs, event_id
 from schemas.reasons import Reason
 from schemas.reference import Reference
+from schemas.shedding import ShedRule
 
 
 class Tokens(Value):
@@ -35,6 +36,7 @@ class Visual(StreamEvent):
     source: Reference | None = None
     """The segment's bytes, kept where they could not be decoded."""
     gap: Reason | None = None
+    shed: ShedRule = None
 
     @property
     def id(self) -> EventId:
@@ -85,6 +87,7 @@ class Summary(StreamEvent):
     """This segment's own words."""
     gap: Reason | None = None
     """Why this segment's speech is missing."""
+    shed: ShedRule = None
 
     @property
     def id(self) -> EventId:

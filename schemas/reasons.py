@@ -44,5 +44,7 @@ class Reason(StrEnum):
     """Tokens of another vision tower than the one that the fusion network reads."""
     UNPARSEABLE = "Unparseable"
     """The language model's answer was not in the summary form; taken as empty."""
+    SKIPPED = "Skipped"
+    """The stream was too far behind; in `live` mode the segment was passed over to get to a newer one."""
     CRASHED = "Crashed"
     """The message ended the worker's process three times."""

@@ -14,14 +14,14 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from agents.catalog_encoder import Replace, View, ViewRow
-from agents.frame_encoder import Seen
+from agents.frame_encoder import Look, Seen
 from agents.matcher import Found, Row, Search
 from agents.product_encoder import Fused, Pair
 from agents.transcriber import Hear
 from encoders.batcher import BatchPolicy, MicroBatcher
-from encoders.engines import Domain, Floats, Frames, FusionInput, Heard, Unreadable
+from encoders.engines import Clip, Domain, Floats, Frames, FusionInput, Heard, Unreadable
 from encoders.loaded import LoadedEngines
-from encoders.media import contact_sheet
+from encoders.media import central, contact_sheet
 from infra.errors import DependencyDown
 from infra.objects import Refused
 from infra.vectors import CatalogueRow, LiveRow, VectorStore
@@ -99,10 +99,11 @@ class Ask:
         """What the language model answers to the window."""
         return await self._call("language", lambda: self.engines.language.complete(prompt))
 
-    async def look(self, segment: Segment) -> Seen:
+    async def look(self, due: Look) -> Seen:
         """The segment's visual tokens, and a picture of what was seen, stored. Raises `Unreadable`."""
-        media = await self.bytes_of(segment.media, segment.reference)
+        media = await self.bytes_of(due.segment.media, due.segment.reference)
         clip = await self._call("media", lambda: self.engines.media.clip(media), len(media))
+        clip = _of_fewer(clip, due.frames) if due.frames else clip
         tokens = await self._ask(self._vision, clip.frames, clip.frames.nbytes)
         evidence = await self._call("objects", lambda: self.objects.put(contact_sheet(clip)))
         return Seen(self.engines.vision.name, _packed(tokens), clip.at_ms, evidence)
@@ -257,6 +258,12 @@ class Ask:
             found = self.vectors.search([questions[at].vector for at in members], rows, shelf)
             answers.update({at: tuple(map(proposed, each)) for at, each in zip(members, found, strict=True)})
         return [answers[at] for at in range(len(questions))]
+
+
+def _of_fewer(clip: Clip, frames: int) -> Clip:
+    """Those frames of a clip that stand at the centres of as many equal parts."""
+    at = central(len(clip.frames), frames)
+    return Clip(clip.frames[at], tuple(clip.at_ms[each] for each in at))
 
 
 def _each(calls: Sequence[Callable[[], Any]]) -> list[Any]:

@@ -15,6 +15,10 @@ Three outcomes, no fourth:
 A message that has ended the process too often (`streams/flight.py` knows) is applied without any model, which gives the
 step's own gap or letter (`Crashed`); one that does so even then is not given to its step.
 
+In `live` mode a message is applied with what its stream's ladder (`agents/shedding.py`) says, by how long ago its
+segment was closed; in `replay` mode, and for a segment that is replayed, nothing is ever left out. The ladder lives as
+long as the generation: a new owner begins at its foot, and climbs at the first message that is behind.
+
 A segment that is replayed, after it had become a dead letter, is handled *beside* its stream: on a state of its own
 that knows the room and nothing else. So its id is new there, the stream's window and order are not touched, and the
 same replay twice is a duplicate by the rule that finds any other. Of two terminal records under one id the one of the
@@ -24,9 +28,11 @@ higher attempt counts; each attempt has exactly one.
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Generic, Protocol, TypeVar
 
 from agents.outcome import Fate, Outcome, dropped, letter
+from agents.shedding import Rung, SheddingPolicy
 from encoders.engines import Overloaded
 from infra.errors import DependencyDown
 from schemas.deadletter import ErrorHeaders, letter_id
@@ -88,6 +94,9 @@ class Wiring(Generic[S]):
     recorded: str = ""
     """The run whose recorded input is read; empty: production's."""
     recorder: Recorder = field(default_factory=Unrecorded)
+    shedding: SheddingPolicy | None = None
+    """What `live` mode goes by; None: `replay` mode, nothing is left out."""
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     @property
     def source(self) -> str:
@@ -126,7 +135,8 @@ class Delivery(Generic[S]):
             acknowledge()
             self.wiring.watcher.finished(record, dropped(Reason.DUPLICATE), envelope)
             return
-        outcome = await self._steadily(record, lambda: self._apply(name, record, envelope))
+        rung = self._heed(slot, envelope)
+        outcome = await self._steadily(record, lambda: self._apply(name, record, envelope, rung))
         self.wiring.watcher.at("applied", record)
         await self._publish(slot, record, envelope, outcome)
         self.wiring.watcher.at("published", record)
@@ -136,7 +146,16 @@ class Delivery(Generic[S]):
         self.wiring.watcher.at("acknowledged", record)
         self.wiring.watcher.finished(record, outcome, envelope)
 
-    async def _apply(self, name: str, record: Record, envelope: Envelope) -> Outcome:
+    def _heed(self, slot: Slot[S], envelope: Envelope) -> Rung:
+        """How much is left out of a message, by how far behind it is now; its stream's ladder takes note."""
+        policy = self.wiring.shedding
+        if policy is None or envelope.event.order is None or envelope.attempt:
+            return Rung.FULL
+        behind_ms = round((self.wiring.now() - envelope.time).total_seconds() * 1000)
+        slot.ladder, rung = slot.ladder.heed(behind_ms, policy)
+        return rung
+
+    async def _apply(self, name: str, record: Record, envelope: Envelope, rung: Rung) -> Outcome:
         stage, event, slot = self.wiring.stage, envelope.event, self.states.slot(name)
         self.states.rewind(name)
         if not isinstance(event, stage.accepts):
@@ -150,7 +169,7 @@ class Delivery(Generic[S]):
             detail = f"the process ended each of the {crashes} times that this was tried, the last time without a model"
             return letter(Reason.CRASHED, detail, stage.stands_for(event))
         ask = self.wiring.ask if crashes < CRASHES_AT_MOST else self.wiring.ask.spared()
-        incoming = Incoming(event, record.topic, record.partition, record.offset, envelope.source)
+        incoming = Incoming(event, record.topic, record.partition, record.offset, envelope.source, rung)
         return await stage.apply(slot.state, incoming, ask)
 
     def _unexpected(self, event: Event) -> Outcome:

@@ -16,6 +16,7 @@ from agents.frame_encoder import FrameEncoder
 from agents.matcher import Matcher
 from agents.outcome import Outcome
 from agents.product_encoder import Asked, Branch, Fetch, Fuse, Park, ProductEncoder, Store
+from agents.shedding import Rung
 from agents.summarizer import Summarizer
 from agents.transcriber import Hear, Listen, Transcriber
 from encoders.engines import Unreadable
@@ -45,6 +46,8 @@ class Incoming:
     offset: int
     source: str
     """The CloudEvents source: ``vitrine/<stage>``, or the platform's own."""
+    rung: Rung = Rung.FULL
+    """How much is to be left out because its stream is behind."""
 
 
 async def _nothing(ask: Ask, offset: int) -> None:
@@ -86,7 +89,7 @@ def segment_of(event: Event) -> Event | None:
 async def transcribe(step: Transcriber, incoming: Incoming, ask: Ask) -> Outcome:
     event = incoming.event
     assert isinstance(event, Segment | RoomChanged | StreamEnded)
-    due = step.admit(event)
+    due = step.admit(event, incoming.rung)
     try:
         if isinstance(due, Listen):
             due = step.listened(due, await ask.sound(due.segment))
@@ -100,7 +103,7 @@ async def transcribe(step: Transcriber, incoming: Incoming, ask: Ask) -> Outcome
 async def summarize(step: Summarizer, incoming: Incoming, ask: Ask) -> Outcome:
     event = incoming.event
     assert isinstance(event, Transcript | ClosingTranscript | RoomChanged | StreamEnded)
-    due = step.admit(event)
+    due = step.admit(event, incoming.rung)
     if isinstance(due, Outcome):
         return due
     try:
@@ -112,11 +115,11 @@ async def summarize(step: Summarizer, incoming: Incoming, ask: Ask) -> Outcome:
 async def encode_frames(step: FrameEncoder, incoming: Incoming, ask: Ask) -> Outcome:
     event = incoming.event
     assert isinstance(event, Segment | RoomChanged | StreamEnded)
-    due = step.admit(event)
+    due = step.admit(event, incoming.rung)
     if isinstance(due, Outcome):
         return due
     try:
-        return step.settle(due, await ask.look(due.segment))
+        return step.settle(due, await ask.look(due))
     except Unreadable as unreadable:
         return step.unreadable(due, unreadable.reason, await ask.keep(due.segment))
 

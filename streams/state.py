@@ -11,6 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 from pydantic import TypeAdapter
 
+from agents.shedding import Ladder
 from streams.envelope import Record
 
 S = TypeVar("S")
@@ -61,6 +62,8 @@ class Slot(Generic[S]):
     older_keys: list[bytes] = field(default_factory=list)
     at_ms: int | None = None
     """The timestamp of the message at `applied`; None: not known yet."""
+    ladder: Ladder = field(default_factory=Ladder)
+    """How far behind the stream is, in this generation; not in the snapshot."""
 
 
 @dataclass(frozen=True, slots=True)

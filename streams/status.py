@@ -48,7 +48,7 @@ class RoomStatus:
     """The highest sequence with a terminal record: a match, or a dead letter."""
     ended: str = ""
     gaps: Counter[str] = field(default_factory=Counter)
-    """``picture: NoVideo``, ``speech: NoAudio``, ``dead letter: Conflict`` → how often."""
+    """``picture: NoVideo``, ``speech: NoAudio``, ``shed: NoSummary``, ``dead letter: Conflict`` → how often."""
 
     @property
     def behind(self) -> int | None:
@@ -100,6 +100,7 @@ def _count(found: Envelope, record: Record, known: dict[StreamId, RoomStatus]) -
         room.last_settled = max(room.last_settled, event.sequence)
         gaps = {"picture": event.visual_gap, "speech": event.speech_gap}
         room.gaps.update(f"{half}: {reason}" for half, reason in gaps.items() if reason)
+        room.gaps.update(f"shed: {rule}" for rule in event.shed)
 
 
 def _count_letter(record: Record, known: dict[StreamId, RoomStatus]) -> None:

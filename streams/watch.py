@@ -104,7 +104,8 @@ def _match_line(match: Match, latency_ms: int) -> str:
         f"{best.score:.2f}" if best else "",
         str(best.link) if best and best.link is not None else "",
     )
-    return f"{_row(cells)}  {latency_ms / 1000:.1f} s"
+    shed = f"  shed: {', '.join(match.shed)}" if match.shed else ""
+    return f"{_row(cells)}  {latency_ms / 1000:.1f} s{shed}"
 
 
 def _stream(name: str, wanted: bool) -> str:

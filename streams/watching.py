@@ -45,7 +45,7 @@ class StageWatch:
             self.metrics.received()
 
     def finished(self, record: Record, outcome: Outcome, envelope: Envelope | None) -> None:
-        """Count the outcome, and the latency where it is a match."""
+        """Count the outcome and what was left out; tell how far behind the stage is, and the latency of a match."""
         self.moved_at[record.partition] = self.clock()
         self.next_offset[record.partition] = record.offset + 1
         self.metrics.finished(outcome.fate.value, outcome.reason.value if outcome.reason else None)
@@ -53,8 +53,14 @@ class StageWatch:
         for event in outcome.events:
             if gap := getattr(event, "gap", None):
                 self.metrics.gap(gap.value)
-        if envelope and any(isinstance(event, Match) for event in outcome.events):
-            self.metrics.latency((datetime.now(UTC) - envelope.time).total_seconds())
+        if outcome.shed:
+            self.metrics.shed(outcome.shed.value)
+        if envelope is None or envelope.event.order is None:
+            return
+        since_close_s = (datetime.now(UTC) - envelope.time).total_seconds()
+        self.metrics.behind(since_close_s)
+        if any(isinstance(event, Match) for event in outcome.events):
+            self.metrics.latency(since_close_s)
 
     def waiting(self, dependency: str, partition: int) -> None:
         """A message waits: not ready, yet alive."""

@@ -13,6 +13,7 @@ from schemas.match import Candidate, Decision, Match
 from schemas.observation import Said
 from schemas.room import RoomChanged
 from schemas.segment import Segment
+from schemas.shedding import Shed
 from streams.envelope import Envelope, Record
 from streams.plain import plain
 from streams.reading import Reader, understood
@@ -89,6 +90,7 @@ def why(lineage: Lineage) -> str:
         f"said      {_said(match)}",
         f"seen      {_seen(match)}",
         f"compared  {_compared(match)}",
+        *([f"shed      {_shed(match)}"] if match.shed else []),
         "made from",
         *_trail(lineage),
     ]
@@ -145,6 +147,18 @@ def _seen(match: Match) -> str:
 def _compared(match: Match) -> str:
     shelf = "no shelf" if match.room_revision is None else f"shelf revision {match.room_revision}"
     return f"{shelf}, catalogue revision {match.catalogue_revision}, in the space {plain(match.space)}"
+
+
+_LEFT_OUT = {
+    Shed.FEWER_FRAMES: "fewer frames were looked at",
+    Shed.NO_SUMMARY: "the last summary stands, the language model was not asked",
+    Shed.SKIPPED: "what is missing was passed over to get to a newer segment",
+}
+
+
+def _shed(match: Match) -> str:
+    rules = "; ".join(f"{rule}, {_LEFT_OUT[rule]}" for rule in match.shed)
+    return f"the stream was behind: {rules}"
 
 
 def _trail(lineage: Lineage) -> Iterable[str]:

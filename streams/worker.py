@@ -12,9 +12,10 @@ from typing import Any
 
 import faust
 
+from agents.shedding import SheddingPolicy
 from infra import services
 from infra.metrics import Metrics, ProbeServer, StageMetrics
-from infra.settings import Settings, read_settings
+from infra.settings import Mode, Settings, read_settings
 from streams.app import Broker, StageApp
 from streams.ask import Ask
 from streams.delivery import Delivery, Watcher, Wiring
@@ -41,6 +42,8 @@ class Plan:
     recorded: str = ""
     """The run whose recorded input is read; empty: production's."""
     recorder: Recorder = field(default_factory=Unrecorded)
+    shedding: SheddingPolicy | None = None
+    """What `live` mode goes by; None: `replay` mode, nothing is left out."""
 
 
 def main(stages: Sequence[str], run: str = "", profile: str = "", flight: Path | None = None) -> int:
@@ -60,15 +63,26 @@ def main(stages: Sequence[str], run: str = "", profile: str = "", flight: Path |
     watch = {name: StageWatch(StageMetrics(metrics, name)) for name in stages}
     broker = broker_of(settings, found.kafka, stages, run)
     recorder = Flight(flight) if flight else Unrecorded()
-    apps = build(Plan(stages, run, broker, watch, table=opened.table, recorder=recorder), opened.ask)
+    shedding = shedding_of(settings, run)
+    plan = Plan(stages, run, broker, watch, table=opened.table, recorder=recorder, shedding=shedding)
+    apps = build(plan, opened.ask)
     pulse = Pulse(apps, watch, stores=stores_of(stages, opened.ask), stalled_after_s=settings.stalled_after_s)
     probes = ProbeServer(settings.probes_host, settings.probes_port, metrics, pulse.live, pulse.ready)
     address = probes.start()
-    log.info("probes are up", extra={"address": address, "stages": ",".join(stages), "run": run})
+    log.info("probes are up", extra={"address": address, "stages": ",".join(stages), "run": run,
+                                      "mode": Mode.LIVE if shedding else Mode.REPLAY})  # fmt: skip
     try:
         return run_until_stopped(apps, pulse)
     finally:
         probes.stop()
+
+
+def shedding_of(settings: Settings, run: str) -> SheddingPolicy | None:
+    """What is left out of streams that are behind; None: nothing ever. What was recorded is always answered in full."""
+    if run or settings.mode is Mode.REPLAY:
+        return None
+    first, second, third = (round(1000 * seconds) for seconds in settings.shed_beyond_s)
+    return SheddingPolicy((first, second, third), settings.calm_messages)
 
 
 def stores_of(stages: Sequence[str], ask: Ask) -> dict[str, Callable[[], Awaitable[object]]]:
@@ -134,7 +148,8 @@ def broker_of(settings: Settings, bootstrap: str, stages: Sequence[str], run: st
 def _stage_app(plan: Plan, name: str, ask: Ask) -> StageApp[Any]:
     row = row_of(name)
     outbox = _Outbox()
-    wiring = Wiring(row, plan.table[name], ask, outbox, plan.watch[name], plan.run, plan.recorded, plan.recorder)
+    wiring = Wiring(row, plan.table[name], ask, outbox, plan.watch[name], plan.run, plan.recorded, plan.recorder,
+                    plan.shedding)  # fmt: skip
     outbox.through = StageApp(wiring, plan.broker, plan.make_delivery)
     return outbox.through
 

@@ -31,7 +31,8 @@ def command(stages: tuple[str, ...], name: str, profile: str, tidy_every_h: floa
 
     Starts Kafka and Milvus too where they do not run; what it started ends with it, also when it is killed. Ctrl-C and
     SIGTERM stop everything properly. A message that ends its worker three times becomes a gap or a dead letter
-    (Crashed). Ends with 1 when the workers fail again and again.
+    (Crashed). Ends with 1 when the workers fail again and again. With VITRINE_MODE=live a stream that falls behind is
+    given less, by named rules; without it, it is answered in full, later.
 
     \b
     Example: vitrine run --workers 2

@@ -29,7 +29,7 @@ def command(ctx: click.Context, stages: tuple[str, ...], run: str, profile: str,
     """Run stages of the flow until stopped.
 
     Nobody starts it again when it ends: vitrine run does that. Ends with 70 after a bug, with 75 when it was behind and
-    stood still.
+    stood still. With VITRINE_MODE=live a stream that falls behind is given less, by named rules; a run never is.
 
     \b
     Example: vitrine worker --stages transcriber,summarizer --profile demo

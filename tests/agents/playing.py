@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 
 from agents.outcome import Fate, Outcome
+from agents.shedding import Rung
 from encoders.batcher import MicroBatcher
 from infra.errors import DependencyDown
 from schemas.event import Event
@@ -72,6 +73,8 @@ class Player:
     ask: Ask = field(default_factory=fake_ask)
     snapshots: bool = False
     """Write and read back the state between any two inputs."""
+    rung: Rung = Rung.FULL
+    """How much is left out of every event."""
     states: dict[str, Any] = field(default_factory=dict)
     taken: int = 0
 
@@ -87,7 +90,7 @@ class Player:
         stage = STAGES[self.stage]
         assert isinstance(event, stage.accepts)
         state = self.states.setdefault(event.key, stage.begin(event.key))
-        incoming = Incoming(event, "topic", 0, self.taken, f"vitrine/{source}")
+        incoming = Incoming(event, "topic", 0, self.taken, f"vitrine/{source}", self.rung)
         outcome = await self._until_done(state, incoming)
         self.taken += 1
         if self.snapshots:

@@ -9,13 +9,16 @@ from rich.console import Console
 from agents.summary_form import supported
 from schemas.ids import StreamId
 from schemas.observation import Said
+from schemas.shedding import Shed
 from streams.demo_report import Report, Times
 from tests.agents.playing import product, segment
+from tests.bench import overload
 from tests.bench.outcome import Bench, Both, Machine, Spread, summed
 from tests.bench.summaries import Heard, Set, answered, hosts, scores, world
 from tests.bench.timed import BareRun, Stopwatch, play_bare
 from tests.bench.vision import FLOPS_PER_PICTURE, row_of
 from tests.fakes.engines import fake_engines, fake_media
+from tests.streams.overload import Answer, Told
 from tests.streams.test_demo_parts import PERFECT
 
 pytestmark = pytest.mark.hermetic
@@ -101,3 +104,35 @@ def test_the_windows_that_were_written_say_what_they_are_to_say(which: Set, wind
 def test_no_window_is_for_tuning_and_for_the_test() -> None:
     assert not {one.text for one in hosts("tuning")} & {one.text for one in hosts("test")}
     assert not {one.text for one in world("tuning", 40)} & {one.text for one in world("test", 40)}
+
+
+def told(*answers: Answer) -> Told:
+    """A load that ended at 100 s; each answer is of a segment of its own."""
+    found = Told(1, load_ended_s=100.0, memory_mb=[200.0, 260.0, 210.0])
+    for number, answer in enumerate(answers):
+        found.closed[StreamId("room"), number] = answer.closed_s
+        found.answers[StreamId("room"), number].append(answer)
+    return found
+
+
+def test_a_load_is_told_by_its_latencies_rules_memory_and_recovery() -> None:
+    fewer, skipped = (Shed.FEWER_FRAMES,), (Shed.SKIPPED,)
+    under = (Answer((), 1.0, 90), Answer(fewer, 3.0, 95), Answer(skipped, 50.0, 99, skipped=True))
+    load = told(*under, Answer(fewer, 2.0, 104), Answer((), 1.0, 108), Answer((), 1.0, 112))
+    row = overload.row_of(3.0, load)
+    assert (row.segments, row.answered_once, row.memory_mb) == (6, 6, (200, 260))
+    assert row.shed == {"FewerFrames": 2, "NoSummary": 0, "Skipped": 1}
+    assert (row.p50_s, row.recovered_s) == (1.0, 8.0)
+    assert row.p95_s is not None
+    assert 2.0 <= row.p95_s < 50.0
+    screen = io.StringIO()
+    Console(file=screen, width=200).print(overload.table([row]))
+    assert "6 of 6" in screen.getvalue()
+
+
+def test_a_load_that_never_recovers_or_loses_a_segment_says_so() -> None:
+    load = told(Answer((), 1.0, 90), Answer((Shed.NO_SUMMARY,), 1.0, 130))
+    load.closed[StreamId("room"), 7] = 131.0
+    row = overload.row_of(3.0, load)
+    assert (row.recovered_s, row.segments, row.answered_once) == (None, 3, 2)
+    assert overload.row_of(1.0, told(Answer((), 1.0, 90), Answer((), 1.0, 101))).recovered_s == 1.0

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from infra.errors import BadSetting
-from infra.settings import SETTINGS, KafkaSecurity, read_settings
+from infra.settings import SETTINGS, KafkaSecurity, Mode, read_settings
+from infra.workers import told
 
 pytestmark = pytest.mark.hermetic
 
@@ -35,6 +36,15 @@ def test_an_empty_environment_means_embedded_services_in_the_current_folder() ->
         ("VITRINE_PROBES", "8080"),
         ("VITRINE_RETENTION_DAYS", "0"),
         ("VITRINE_PARTITIONS", "٣"),
+        ("VITRINE_MODE", "fast"),
+        ("VITRINE_BOUND_S", "soon"),
+        ("VITRINE_BOUND_S", "0"),
+        ("VITRINE_BOUND_S", "nan"),
+        ("VITRINE_SHED_BEYOND_S", "3 6"),
+        ("VITRINE_SHED_BEYOND_S", "6 3 9"),
+        ("VITRINE_SHED_BEYOND_S", "3 6 12"),
+        ("VITRINE_SHED_BEYOND_S", "3 6 late"),
+        ("VITRINE_CALM_MESSAGES", "0"),
     ],
 )
 def test_a_bad_value_is_named_with_variable_value_and_remedy(variable: str, value: str) -> None:
@@ -83,3 +93,22 @@ def test_roots_are_absolute_and_uris_stay_as_they_are() -> None:
     settings = read_settings({"VITRINE_OBJECTS": "s3://bucket/prefix/", "VITRINE_DATAREF_ROOTS": "media s3://other"})
     assert settings.objects == "s3://bucket/prefix"
     assert settings.dataref_roots == ("s3://bucket/prefix", str(Path.cwd() / "media"), "s3://other")
+
+
+def test_nothing_is_left_out_unless_live_mode_is_asked_for() -> None:
+    assert read_settings({}).mode is Mode.REPLAY
+    assert read_settings({"VITRINE_MODE": "live"}).mode is Mode.LIVE
+
+
+def test_the_rules_begin_at_the_quarters_of_the_bound_unless_they_are_given() -> None:
+    assert read_settings({"VITRINE_BOUND_S": "20"}).shed_beyond_s == (5, 10, 15)
+    given = read_settings({"VITRINE_SHED_BEYOND_S": "1.5, 4, 11.5"})
+    assert given.shed_beyond_s == (1.5, 4, 11.5)
+
+
+def test_a_child_reads_the_very_same_rules() -> None:
+    settings = read_settings({"VITRINE_MODE": "live", "VITRINE_BOUND_S": "7.5", "VITRINE_CALM_MESSAGES": "4"})
+    child = read_settings(told(settings))
+    assert (child.mode, child.bound_s, child.shed_beyond_s, child.calm_messages) == (
+        settings.mode, settings.bound_s, settings.shed_beyond_s, settings.calm_messages
+    )  # fmt: skip

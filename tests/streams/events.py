@@ -14,6 +14,7 @@ from schemas.reasons import Reason
 from schemas.reference import Reference
 from schemas.room import Room, RoomChanged, StreamEnded
 from schemas.segment import Segment
+from schemas.shedding import Shed, together
 from schemas.transcript import ClosingTranscript, Transcript, Word
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -29,6 +30,8 @@ references = st.builds(
 reasons = st.none() | st.sampled_from(Reason)
 said = st.builds(Said, product_name=texts, features=st.lists(texts, max_size=3).map(tuple), heard_as=st.none() | texts,
                  links=st.lists(st.integers(0, 99), max_size=2).map(tuple))  # fmt: skip
+rule = st.none() | st.sampled_from(Shed)
+rules = st.lists(st.sampled_from(Shed), max_size=2).map(together)
 word = st.builds(Word, text=texts, start_ms=times_ms, end_ms=times_ms, confidence=st.floats(0, 1))
 words = st.lists(word, max_size=3).map(tuple)
 shelves = st.dictionaries(st.integers(0, 99), products, max_size=3)
@@ -41,7 +44,7 @@ pictures = st.lists(
 common = {"stream_id": streams, "sequence": sequences, "start_ms": times_ms, "end_ms": times_ms}
 speech = {"said": said, "said_age_ms": sequences, "said_at": st.none() | sequences, "heard": texts}
 origin = {"space": texts, "frames_ms": frames, "evidence": st.none() | references, "visual_gap": reasons,
-          "speech_gap": reasons}  # fmt: skip
+          "speech_gap": reasons, "shed": rules}  # fmt: skip
 
 place = {"stream_id": streams, "sequence": sequences, "start_ms": times_ms, "duration_ms": st.integers(1, 600_000)}
 media_types = st.sampled_from(["video/mp2t", "video/mp4"])
@@ -57,8 +60,9 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Transcript, **common, language=st.none() | texts, words=words, gap=reasons),
     st.builds(ClosingTranscript, stream_id=streams, end_ms=times_ms, words=words),
     st.builds(Visual, **common, tower=texts, tokens=st.none() | st.just(Tokens(shape=(1, 2), float16=b"\0\1\2\3")),
-              frames_ms=frames, evidence=st.none() | references, source=st.none() | references, gap=reasons),
-    st.builds(Summary, **common, said=said, age_ms=sequences, made_at=st.none() | sequences, heard=texts, gap=reasons),
+              frames_ms=frames, evidence=st.none() | references, source=st.none() | references, gap=reasons, shed=rule),
+    st.builds(Summary, **common, said=said, age_ms=sequences, made_at=st.none() | sequences, heard=texts, gap=reasons,
+              shed=rule),
     st.builds(Embedding, **common, **speech, **origin, vector=st.lists(floats, max_size=4).map(tuple)),
     st.builds(Match, **common, **speech, **origin, decision=st.sampled_from(Decision), shown=candidates,
               runners_up=candidates, doubt=st.none() | st.sampled_from(Doubt), margin=st.none() | floats,

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from agents.outcome import Outcome
+from agents.shedding import SheddingPolicy
 from streams.ask import Ask
 from streams.delivery import Delivery, Wiring
 from streams.envelope import Envelope, Record
@@ -51,6 +53,9 @@ class MemoryFlow:
     recorder: Recorder = field(default_factory=Unrecorded)
     kept_ms: int | None = None
     """Streams that were silent for longer are forgotten."""
+    shedding: SheddingPolicy | None = None
+    """What live mode goes by; None: replay mode."""
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
     outbox: FakeOutbox = field(default_factory=FakeOutbox)
     read: dict[str, int] = field(default_factory=dict)
     snapshots: dict[str, FakeSnapshots] = field(default_factory=lambda: {row.stage: FakeSnapshots() for row in FLOW})
@@ -107,5 +112,6 @@ class MemoryFlow:
         states = PartitionStates(stage.begin, source, self.snapshots[row.stage], f"boot-{self.boots}", self.kept_ms)
         asyncio.run(states.load())
         watcher = self.watchers.setdefault(row.stage, Mortal(row.stage, self.kill))
-        wiring = Wiring(row, stage, self.ask, self.outbox, watcher, recorder=self.recorder)
+        wiring = Wiring(row, stage, self.ask, self.outbox, watcher, recorder=self.recorder, shedding=self.shedding,
+                        now=self.now)  # fmt: skip
         return Delivery(wiring, states, lambda: True)

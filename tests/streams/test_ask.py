@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from agents.frame_encoder import Look
 from agents.matcher import Search
 from agents.product_encoder import Fused, Pair
 from encoders.batcher import BatchPolicy
@@ -42,7 +43,7 @@ async def answers(ask: Ask) -> list[object]:
     """Everything that three partitions and a shelf may ask at the same moment."""
     for at, look in enumerate(LOOKS):
         await Player("catalog_encoder", ask, taken=at).take(product(look))
-    seen = await asyncio.gather(*(ask.look(segment(at, fake_media("", look))) for at, look in enumerate(LOOKS)))
+    seen = await asyncio.gather(*(ask.look(Look(segment(at, fake_media("", look)))) for at, look in enumerate(LOOKS)))
     fused = await asyncio.gather(*(ask.fuse(Pair(visual(each.tokens), silence())) for each in seen))
     shelves = [(), (ProductId("p-red-mug"),), (ProductId("p-blue-mug"), ProductId("p-oak-stool"))]
     found = await asyncio.gather(
@@ -71,7 +72,7 @@ def test_a_search_asks_the_shelf_and_the_whole_catalogue() -> None:
         ask = real_ask()
         for look in LOOKS:
             await Player("catalog_encoder", ask).take(product(look))
-        seen = await ask.look(segment(0, fake_media("", "red mug")))
+        seen = await ask.look(Look(segment(0, fake_media("", "red mug"))))
         fused = await ask.fuse(Pair(visual(seen.tokens), silence()))
         found = await ask.search(Search(embedding(fused.vector), (ProductId("p-oak-stool"),), 1))
         await ask.close()
@@ -83,7 +84,7 @@ def test_a_search_asks_the_shelf_and_the_whole_catalogue() -> None:
 def test_a_pair_of_both_halves_has_a_vector_of_its_picture_alone_too() -> None:
     async def fused() -> list[Fused]:
         ask = real_ask()
-        seen = visual((await ask.look(segment(0, fake_media("", "red mug")))).tokens)
+        seen = visual((await ask.look(Look(segment(0, fake_media("", "red mug"))))).tokens)
         mute = seen.model_copy(update={"tokens": None})
         told = silence().model_copy(update={"said": Said(product_name="red mug")})
         pairs = (Pair(seen, told), Pair(seen, silence()), Pair(mute, told))

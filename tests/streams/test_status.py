@@ -11,6 +11,7 @@ from schemas.ids import StreamId, StreamMs
 from schemas.reasons import Reason
 from schemas.room import StreamEnded
 from schemas.segment import Segment
+from schemas.shedding import Shed
 from streams.envelope import Envelope, Record, encode
 from streams.status import RoomStatus, StageStatus, as_text, rooms
 from tests.streams.test_watch import MATCH
@@ -45,6 +46,13 @@ def test_gaps_and_dead_letters_are_counted_by_reason() -> None:
     (room,) = rooms([record_of(gap, 0), replace(letter, headers=letter.headers | headers), torn])
     assert room.last_settled == 42
     assert room.gaps == {"speech: NoAudio": 1, "dead letter: Conflict": 2}
+
+
+def test_what_was_left_out_is_counted_by_rule() -> None:
+    shed = MATCH.model_copy(update={"shed": (Shed.FEWER_FRAMES, Shed.NO_SUMMARY)})
+    later = MATCH.model_copy(update={"sequence": 43, "shed": (Shed.FEWER_FRAMES,)})
+    (room,) = rooms([record_of(shed, 2), record_of(later, 1)])
+    assert room.gaps == {"shed: FewerFrames": 2, "shed: NoSummary": 1}
 
 
 def test_the_room_that_was_last_heard_of_comes_first_and_an_end_is_told() -> None:

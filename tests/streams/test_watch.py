@@ -12,6 +12,7 @@ from schemas.match import Candidate, Decision, Doubt, Match
 from schemas.observation import Said
 from schemas.reasons import Reason
 from schemas.room import Room, RoomChanged, StreamEnded
+from schemas.shedding import Shed
 from streams.envelope import Envelope, Record, encode
 from streams.watch import Shown, Watcher, as_json, as_line, clock, heading
 
@@ -60,6 +61,12 @@ def test_an_abstention_shows_its_doubt_and_a_gap_its_reason() -> None:
     assert "abstained" in line
     assert "TooClose" in line
     assert "(NoAudio)" in line
+
+
+def test_what_was_left_out_stands_behind_the_latency() -> None:
+    shed = MATCH.model_copy(update={"shed": (Shed.FEWER_FRAMES, Shed.NO_SUMMARY)})
+    assert as_line(shown(shed)).endswith("1.5 s  shed: FewerFrames, NoSummary")
+    assert as_line(shown(MATCH)).endswith("1.5 s")
 
 
 def test_escape_sequences_in_words_titles_and_ids_do_not_reach_the_terminal() -> None:

@@ -12,6 +12,7 @@ from schemas.reasons import Reason
 from schemas.reference import Reference
 from schemas.room import Room, RoomChanged
 from schemas.segment import Segment
+from schemas.shedding import Shed
 from streams.envelope import Envelope
 from streams.why import Lineage, Step, origins, why
 
@@ -63,6 +64,14 @@ def test_an_abstention_by_the_picture_alone_says_so() -> None:
     for part in ("abstained: NothingClose", "runner-up none", "nothing: NoAudio", "decided by the picture alone",
                  "no picture kept", "no shelf, catalogue revision 57"):  # fmt: skip
         assert part in text
+
+
+def test_what_was_left_out_is_told_with_what_that_means() -> None:
+    shed = MATCH.model_copy(update={"shed": tuple(Shed)})
+    (line,) = (line for line in paragraph(shed).splitlines() if line.startswith("shed"))
+    assert "the stream was behind" in line
+    assert [rule in line for rule in Shed] == [True] * 3
+    assert "\nshed" not in paragraph(MATCH)
 
 
 def test_a_missing_picture_is_given_with_its_reason() -> None:
