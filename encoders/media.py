@@ -31,6 +31,8 @@ from schemas.reasons import Reason
 SHEET_BYTES = 40_000
 """An evidence picture is at most this large."""
 SHEET_HEIGHT = 120
+_ROWS = 256
+"""So many rows are mixed at a time: a whole picture of 50 megapixels would take a gigabyte on its way."""
 _JPEG_SCALES = (3, 6, 10, 16, 24, 31)
 """libav's quantiser scales for JPEG, finest first."""
 
@@ -190,10 +192,13 @@ def _jpeg(pixels: Frames, scale: int) -> bytes:
 def _on_white(frame: av.VideoFrame) -> av.VideoFrame:
     if not any(component.is_alpha for component in frame.format.components):
         return frame
-    pixels = frame.to_ndarray(format="rgba").astype(np.uint16)
-    opacity = pixels[..., 3:]
-    mixed = ((pixels[..., :3] * opacity + 255 * (255 - opacity)) // 255).astype(np.uint8)
-    return av.VideoFrame.from_ndarray(np.ascontiguousarray(mixed), format="rgb24")
+    pixels = frame.to_ndarray(format="rgba")
+    mixed = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for top in range(0, len(pixels), _ROWS):
+        part = pixels[top : top + _ROWS].astype(np.uint16)
+        opacity = part[..., 3:]
+        mixed[top : top + _ROWS] = (part[..., :3] * opacity + 255 * (255 - opacity)) // 255
+    return av.VideoFrame.from_ndarray(mixed, format="rgb24")
 
 
 def _resized(pixels: Frames, shape: tuple[int, ...]) -> Frames:

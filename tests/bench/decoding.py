@@ -64,7 +64,8 @@ class Cost:
         table.add_row("in this process", f"{1000 * self.here_s:.1f} ms")
         table.add_row("in the child", f"{1000 * self.apart_s:.1f} ms")
         table.add_row("all models of a segment", f"{1000 * self.all_models_s:.0f} ms")
-        table.add_row("what the child adds to it", f"{100 * self.share:.1f} % (allowed: {100 * MOST_OF_A_SEGMENT:.0f} %)")
+        allowed = f"allowed: {100 * MOST_OF_A_SEGMENT:.0f} %"
+        table.add_row("what the child adds to it", f"{100 * self.share:.1f} % ({allowed})")
         table.add_row("start of a child", f"{self.start_s:.2f} s")
         return table
 
