@@ -95,24 +95,11 @@ class Fuzz:
 
     def media(self, number: int) -> None:
         """One piece of media, read in one way."""
-        name, media, what = self.case(number)
+        name, media, what = case(self.report.seed, number)
         deaths = self.report.ends.total()
         self.report.media[self._became(name, media, what)] += 1
         if self.report.ends.total() != deaths or number % GOOD_EVERY == 0:
             self._read_good_again(name)
-
-    def case(self, number: int) -> tuple[str, bytes, str]:
-        """Its name, the media, and how they are read."""
-        random = Random(f"{self.report.seed}/{number}")
-        what = random.choice(("audio", "audio", "clip", "clip", "image"))
-        if number % SLOW_EVERY == SLOW_EVERY - 1:
-            make = bombs.SLOW[number // SLOW_EVERY % len(bombs.SLOW)]
-        elif number % BOMB_EVERY == BOMB_EVERY - 1:
-            make = random.choice(bombs.QUICK)
-        else:
-            good = mutations.pictures() if what == "image" else mutations.seeds()
-            return f"media {number}", mutations.damaged(random, good), what
-        return f"media {number} ({make.__name__})", make(), "image" if make.__name__.startswith("picture") else what
 
     def _became(self, name: str, media: bytes, what: str) -> str:
         try:
@@ -145,6 +132,20 @@ class Fuzz:
         if self._kept and media:
             self._kept.mkdir(parents=True, exist_ok=True)
             (self._kept / f"{len(self.report.findings)}.bin").write_bytes(media)
+
+
+def case(seed: int, number: int) -> tuple[str, bytes, str]:
+    """Its name, the media, and how they are read."""
+    random = Random(f"{seed}/{number}")
+    what = random.choice(("audio", "audio", "clip", "clip", "image"))
+    if number % SLOW_EVERY == SLOW_EVERY - 1:
+        make = bombs.SLOW[number // SLOW_EVERY % len(bombs.SLOW)]
+    elif number % BOMB_EVERY == BOMB_EVERY - 1:
+        make = random.choice(bombs.QUICK)
+    else:
+        good = mutations.pictures() if what == "image" else mutations.seeds()
+        return f"media {number}", mutations.damaged(random, good), what
+    return f"media {number} ({make.__name__})", make(), "image" if make.__name__.startswith("picture") else what
 
 
 def _word(read: bool) -> str:
