@@ -140,7 +140,12 @@ class _Child:
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as the child is
         with theirs:
             process = subprocess.Popen(
-                words, stdin=theirs, stdout=subprocess.DEVNULL, stderr=errors, env=around, start_new_session=True
+                words,
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                env=around,
+                start_new_session=True,
             )
         return _Child(process, Line(ours), errors)
 
@@ -157,7 +162,7 @@ class _Child:
             if "how" in head:
                 raise Unbearable(End.MEMORY, f"it takes more than {limits.memory_mb} MB of memory to read")
             if "reason" in head:
-                raise Unreadable(Reason(head["reason"]), str(head.get("detail")))
+                raise Unreadable(Reason(str(head["reason"])), str(head.get("detail")))
             shape, at_ms = announced(what, head, size)
             return _Answer(shape, at_ms, self.line.body(size, within_s))
         except Late as late:

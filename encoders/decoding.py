@@ -81,7 +81,7 @@ def _answer(decoder: MediaDecoder, what: str, media: bytes) -> tuple[dict[str, o
         raise MemoryError from unbearable  # the only one that is raised in a process, and not when it has ended
     except Unreadable as unreadable:
         return {"reason": unreadable.reason.value, "detail": unreadable.detail[:1000]}, memoryview(b"")
-    return {"shape": frames.shape, "at_ms": at_ms}, memoryview(frames).cast("B")
+    return {"shape": frames.shape, "at_ms": at_ms}, frames.data.cast("B")
 
 
 def _seen(seen: Clip | Frames) -> tuple[Frames, tuple[int, ...]]:

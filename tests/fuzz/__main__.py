@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tests.fuzz.run import GROWS_AT_MOST_MB, Fuzz, Report
+from tests.fuzz.run import BATCH, GROWS_AT_MOST_MB, Fuzz, Report
 
 
 def main() -> int:
@@ -31,24 +31,35 @@ def main() -> int:
     fuzz = Fuzz(given.seed, given.report.with_suffix(".findings"))
     try:
         if given.only is None:
-            play(fuzz, given.cases)
+            play(fuzz, given.cases, given.report)
         else:
             fuzz.media(given.only)
     except KeyboardInterrupt:
         print("stopped; the report holds what is done", file=sys.stderr)
     finally:
         fuzz.close()
-    given.report.write_text(fuzz.report.as_json() + "\n")
+    write(fuzz.report, given.report)
     print(fuzz.report.as_json())
     return verdict(fuzz.report)
 
 
-def play(fuzz: Fuzz, cases: int) -> None:
-    """With a bar."""
+def play(fuzz: Fuzz, cases: int, file: Path) -> None:
+    """With a bar; after each batch the report is whole."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task("cases", total=cases)
-        fuzz.play(cases, lambda done: progress.update(bar, completed=done))
+
+        def told(done: int) -> None:
+            progress.update(bar, completed=done)
+            if done % (2 * BATCH) == 0:
+                write(fuzz.report, file)
+
+        fuzz.play(cases, told)
+
+
+def write(report: Report, file: Path) -> None:
+    """As JSON."""
+    file.write_text(report.as_json() + "\n")
 
 
 def verdict(report: Report) -> int:
