@@ -126,6 +126,7 @@ class PyAvDecoder:
             decoder.flush_buffers()
         if not shots:
             raise Unreadable(Reason.UNDECODABLE, "no picture could be decoded")
+        shots.sort(key=lambda shot: shot.pts)
         shots += shots[-1:] * (FRAMES_PER_CLIP - len(shots))
         same_size = [_resized(shot.pixels, shots[0].pixels.shape) for shot in shots]
         return Clip(np.stack(same_size), tuple(max(0, int((shot.pts - begin) * ms_per_tick)) for shot in shots))
@@ -210,13 +211,17 @@ def _resized(pixels: Frames, shape: tuple[int, ...]) -> Frames:
 
 
 def _groups(found: Sequence[PicturePacket], targets: Sequence[int]) -> list[_Group]:
-    """The groups of pictures that hold a target; without any key frame the whole is one group."""
+    """The groups of pictures that hold a target; without any key frame the whole is one group.
+
+    Where times run backwards, as in streams that were joined, several groups hold it: the first one counts.
+    """
     keys = [i for i, packet in enumerate(found) if packet.is_keyframe] or [0]
     starts = [found[i].pts or 0 for i in keys]
-    groups = []
+    groups, left = [], list(targets)
     for index, (first, end) in enumerate(pairwise([*keys, len(found)])):
         after = starts[index + 1] if index + 1 < len(starts) else None
-        inside = tuple(t for t in targets if (index == 0 or t >= starts[index]) and (after is None or t < after))
+        inside = tuple(t for t in left if (index == 0 or t >= starts[index]) and (after is None or t < after))
         if inside:
             groups.append(_Group(first, end, inside))
+            left = [t for t in left if t not in inside]
     return groups
