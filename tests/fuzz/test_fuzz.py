@@ -26,6 +26,7 @@ def test_every_case_is_read_or_refused_by_name_and_good_media_are_read_as_before
     finally:
         fuzz.close()
     assert report.findings == []
+    assert [death for death in report.deaths if "MB of memory" not in death] == []
     assert verdict(report) == 0
     assert report.cases == CASES
     assert report.good_again >= CASES // 2 // GOOD_EVERY
@@ -36,6 +37,11 @@ def test_every_case_is_read_or_refused_by_name_and_good_media_are_read_as_before
 def test_a_case_is_known_by_its_seed_and_number() -> None:
     assert [case(3, number) for number in range(40)] == [case(3, number) for number in range(40)]
     assert [case(3, number) for number in range(40)] != [case(4, number) for number in range(40)]
+
+
+def test_joined_streams_are_read_by_the_child_too(decoder: DecoderApart) -> None:
+    for number in (3592, 7278, 7685):
+        assert became(decoder, case(11, number)[1], "clip") == "read"
 
 
 @pytest.fixture(scope="module")
