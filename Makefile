@@ -1,7 +1,7 @@
 # Everything is kept in this folder: the environment in .venv, what runs and is recorded in .vitrine.
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
-.PHONY: help setup setup-dev demo test check lint bench chaos clean
+.PHONY: help setup setup-dev demo test check lint bench chaos fuzz clean
 
 help:
 	@echo "make demo    set up, start Kafka and Milvus, play the demo broadcast, print the matches and a score"
@@ -10,6 +10,7 @@ help:
 	@echo "make check   lint, types and the tests that need no service (about a minute)"
 	@echo "make bench   how fast the pipeline is, as ratios; what becomes of one, two and three times the load"
 	@echo "make chaos   one fault a run on the real services; SEEDS=1-100 REPORT=chaos.json, an interrupted one goes on"
+	@echo "make fuzz    random and hostile records and media; CASES=100000 SEED=1 REPORT=fuzz.json"
 	@echo "make clean   remove .venv and the tools' caches; what was recorded (.vitrine) is kept"
 
 setup:
@@ -35,11 +36,18 @@ bench: setup-dev
 	$(PYTHON) -m tests.bench
 	$(PYTHON) -m tests.bench.vision
 	$(PYTHON) -m tests.bench.overload
+	$(PYTHON) -m tests.bench.decoding
 
 SEEDS ?= 1-100
-REPORT ?= chaos.json
+chaos: REPORT ?= chaos.json
 chaos: setup-dev
 	$(PYTHON) -m tests.chaos --seeds $(SEEDS) --report $(REPORT)
+
+CASES ?= 100000
+SEED ?= 1
+fuzz: REPORT ?= fuzz.json
+fuzz: setup-dev
+	$(PYTHON) -m tests.fuzz --cases $(CASES) --seed $(SEED) --report $(REPORT)
 
 clean:
 	@if [ -x .venv/bin/vitrine ]; then .venv/bin/vitrine down || true; fi

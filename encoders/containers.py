@@ -2,7 +2,8 @@
 
 Only container formats on a list are opened (a playlist would make libav fetch what it names), no protocol may be
 followed, and sizes are checked before anything is decoded. Damaged media are read as far as they go: a packet that
-cannot be decoded is left out. Whatever goes wrong beyond that is an `Unreadable` with its reason.
+cannot be decoded is left out. Whatever goes wrong beyond that is an `Unreadable` with its reason. For a lack of memory
+nothing is left out: it is an `Unbearable`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,15 +14,16 @@ from typing import TypeAlias, TypeVar, cast
 import av
 from av.container import InputContainer
 
-from encoders.engines import Unreadable
+from encoders.engines import End, Unbearable, Unreadable
 from schemas.reasons import Reason
 
 MEDIA_FORMATS = "mpegts,mov,mp4,matroska,webm,flv,aac,mp3,wav,ogg"
 """What a segment or a short video may be, by libav's names."""
 PICTURE_FORMATS = "jpeg_pipe,png_pipe,webp_pipe"
 
-LIBAV_ERRORS = (av.FFmpegError, ValueError, EOFError, OverflowError, MemoryError, IndexError)
-"""What PyAV raises on damaged input: libav's own errors, and those of its conversions."""
+LIBAV_ERRORS = (av.FFmpegError, ValueError, EOFError, OverflowError, IndexError)
+"""What PyAV raises on damaged input: libav's own errors, and those of its conversions. A lack of memory is caught
+before, though libav's own is of the same class: what would be left out for it would be there on another day."""
 
 SoundPacket: TypeAlias = "av.Packet[av.AudioStream]"
 PicturePacket: TypeAlias = "av.Packet[av.VideoStream]"
@@ -42,6 +44,8 @@ def opened(media: bytes, formats: str) -> Iterator[InputContainer]:
     try:
         with av.open(BytesIO(media), "r", container_options=options, metadata_errors="replace") as container:
             yield container
+    except MemoryError as lack:
+        raise Unbearable(End.MEMORY, "it takes more memory to read than there is for it") from lack
     except LIBAV_ERRORS as broken:
         raise Unreadable(Reason.UNDECODABLE, f"{type(broken).__name__}: {broken}") from broken
 
@@ -52,6 +56,8 @@ def packets(container: InputContainer, stream: _Track) -> "Iterator[av.Packet[_T
     for _ in range(MAX_PACKETS):
         try:
             packet = next(found, None)
+        except MemoryError:
+            raise
         except LIBAV_ERRORS:
             return
         if packet is None:
@@ -86,6 +92,8 @@ def sounds(found: Iterable[SoundPacket], context: av.AudioCodecContext) -> Itera
     for packet in (*found, None):
         try:
             yield from context.decode(packet)
+        except MemoryError:
+            raise
         except LIBAV_ERRORS:
             continue
 
@@ -95,6 +103,8 @@ def pictures(found: Iterable[PicturePacket], context: av.VideoCodecContext) -> I
     for packet in (*found, None):
         try:
             yield from context.decode(packet)
+        except MemoryError:
+            raise
         except LIBAV_ERRORS:
             continue
 

@@ -5,7 +5,8 @@ Each fake in `tests/fakes/` passes the same contract tests as the real engine.
 
     EngineError
     ├── Unreadable      the bytes are at fault, with a `Reason`: a gap, never a retry
-    └── Overloaded      the engine is (device out of memory, child died): the same bytes may be tried again
+    │   └── Unbearable  to read them costs more than a decoder may use, or ends its process
+    └── Overloaded      the engine is (device out of memory, no child starts): the same bytes may be tried again
 """
 
 from collections.abc import Sequence
@@ -43,6 +44,23 @@ class Unreadable(EngineError):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+
+class End(StrEnum):
+    """How reading ended a decoder; the label values of a metric."""
+
+    CRASH = "crash"
+    """Its process died."""
+    TIME = "time"
+    MEMORY = "memory"
+
+
+class Unbearable(Unreadable):
+    """To read the input costs more time or memory than there is for it, or ends the process that reads it."""
+
+    def __init__(self, how: End, detail: str) -> None:
+        super().__init__(Reason.UNDECODABLE, detail)
+        self.how = how
 
 
 class Overloaded(EngineError):
@@ -95,7 +113,10 @@ class FusionInput:
 
 
 class MediaDecoder(Protocol):
-    """Reads the tracks of one media file held in memory. Raises `Unreadable`."""
+    """Reads the tracks of one media file held in memory. Raises `Unreadable`.
+
+    Equal bytes give equal answers, from every decoder that reads the same kind of media.
+    """
 
     def audio(self, media: bytes) -> bytes:
         """The sound as int16 PCM at `SAMPLE_RATE_HZ`, mono. `NO_AUDIO` where there is no track."""

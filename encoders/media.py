@@ -31,6 +31,8 @@ from schemas.reasons import Reason
 SHEET_BYTES = 40_000
 """An evidence picture is at most this large."""
 SHEET_HEIGHT = 120
+_ROWS = 256
+"""So many rows are mixed at a time: a whole picture of 50 megapixels would take a gigabyte on its way."""
 _JPEG_SCALES = (3, 6, 10, 16, 24, 31)
 """libav's quantiser scales for JPEG, finest first."""
 
@@ -124,6 +126,7 @@ class PyAvDecoder:
             decoder.flush_buffers()
         if not shots:
             raise Unreadable(Reason.UNDECODABLE, "no picture could be decoded")
+        shots.sort(key=lambda shot: shot.pts)
         shots += shots[-1:] * (FRAMES_PER_CLIP - len(shots))
         same_size = [_resized(shot.pixels, shots[0].pixels.shape) for shot in shots]
         return Clip(np.stack(same_size), tuple(max(0, int((shot.pts - begin) * ms_per_tick)) for shot in shots))
@@ -190,10 +193,13 @@ def _jpeg(pixels: Frames, scale: int) -> bytes:
 def _on_white(frame: av.VideoFrame) -> av.VideoFrame:
     if not any(component.is_alpha for component in frame.format.components):
         return frame
-    pixels = frame.to_ndarray(format="rgba").astype(np.uint16)
-    opacity = pixels[..., 3:]
-    mixed = ((pixels[..., :3] * opacity + 255 * (255 - opacity)) // 255).astype(np.uint8)
-    return av.VideoFrame.from_ndarray(np.ascontiguousarray(mixed), format="rgb24")
+    pixels = frame.to_ndarray(format="rgba")
+    mixed = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for top in range(0, len(pixels), _ROWS):
+        part = pixels[top : top + _ROWS].astype(np.uint16)
+        opacity = part[..., 3:]
+        mixed[top : top + _ROWS] = (part[..., :3] * opacity + 255 * (255 - opacity)) // 255
+    return av.VideoFrame.from_ndarray(mixed, format="rgb24")
 
 
 def _resized(pixels: Frames, shape: tuple[int, ...]) -> Frames:
@@ -205,13 +211,17 @@ def _resized(pixels: Frames, shape: tuple[int, ...]) -> Frames:
 
 
 def _groups(found: Sequence[PicturePacket], targets: Sequence[int]) -> list[_Group]:
-    """The groups of pictures that hold a target; without any key frame the whole is one group."""
+    """The groups of pictures that hold a target; without any key frame the whole is one group.
+
+    Where times run backwards, as in streams that were joined, several groups hold it: the first one counts.
+    """
     keys = [i for i, packet in enumerate(found) if packet.is_keyframe] or [0]
     starts = [found[i].pts or 0 for i in keys]
-    groups = []
+    groups, left = [], list(targets)
     for index, (first, end) in enumerate(pairwise([*keys, len(found)])):
         after = starts[index + 1] if index + 1 < len(starts) else None
-        inside = tuple(t for t in targets if (index == 0 or t >= starts[index]) and (after is None or t < after))
+        inside = tuple(t for t in left if (index == 0 or t >= starts[index]) and (after is None or t < after))
         if inside:
             groups.append(_Group(first, end, inside))
+            left = [t for t in left if t not in inside]
     return groups

@@ -45,6 +45,9 @@ class Metrics:
         self.model_s = Histogram(
             "vitrine_model_seconds", "One call of a model", ["model"], buckets=MODEL_S, registry=here
         )
+        self.decoder_ends = Counter(
+            "vitrine_decoder_ends", "Deaths of the reader of media: crash, time, memory", ["how"], registry=here
+        )
         self.latency_s = Histogram(
             "vitrine_latency_seconds", "From the close of a segment to its match", buckets=LATENCY_S, registry=here
         )

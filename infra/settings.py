@@ -38,6 +38,9 @@ SETTINGS: dict[str, str] = {
     "VITRINE_THRESHOLDS": "folder of the thresholds that vitrine calibrate keeps (default: <VITRINE_DATA>/thresholds)",
     "VITRINE_PROFILE": "name of the model profile",
     "VITRINE_DEVICE": "cpu or cuda",
+    "VITRINE_DECODER": "child: media are read in a process of their own; inside: in the worker's, for debugging",
+    "VITRINE_DECODE_S": "processor seconds for the sound or the frames of one piece of media; wall time: half more",
+    "VITRINE_DECODE_MB": "memory for that, beside the media's own bytes (Linux); at least 128",
     "VITRINE_OBJECTS": "where objects are written: a folder or an fsspec URI such as s3://bucket/prefix",
     "VITRINE_DATAREF_ROOTS": "further roots, separated by spaces, that a dataref may be read from",
     "VITRINE_PROBES": "host:port of /live, /ready and /metrics; port 0: a free one",
@@ -114,6 +117,9 @@ class Settings:
     thresholds: Path | None = None
     profile: str = "demo"
     device: str = "cpu"
+    decoder: str = "child"
+    decode_s: int = 20
+    decode_mb: int = 1024
     probes_host: str = "127.0.0.1"
     probes_port: int = 0
     retention_days: int = 7
@@ -151,6 +157,9 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         thresholds=read("VITRINE_THRESHOLDS", str(data / "thresholds"), _folder),
         profile=read("VITRINE_PROFILE", "demo", str),
         device=read("VITRINE_DEVICE", "cpu", _one_of("cpu", "cuda")),
+        decoder=read("VITRINE_DECODER", "child", _one_of("child", "inside")),
+        decode_s=read("VITRINE_DECODE_S", "20", _positive),
+        decode_mb=read("VITRINE_DECODE_MB", "1024", _at_least(128)),
         probes_host=host,
         probes_port=port,
         retention_days=read("VITRINE_RETENTION_DAYS", "7", _positive),
@@ -258,10 +267,16 @@ def _milvus_uri(text: str) -> str:
     return text
 
 
-def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise ValueError("not a whole number of at least 1")
-    return int(text)
+def _at_least(least: int) -> Callable[[str], int]:
+    def convert(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or int(text) < least:
+            raise ValueError(f"not a whole number of at least {least}")
+        return int(text)
+
+    return convert
+
+
+_positive = _at_least(1)
 
 
 def _seconds(text: str) -> float:

@@ -12,6 +12,8 @@ from pathlib import Path
 from infra import children, ports
 from infra.settings import Settings
 
+BARE = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "TMPDIR", "TZ", "LANG", "LC_ALL")
+"""Where programs, libraries and temporary files are, and what a text is."""
 FILES = ("VITRINE_KAFKA_SSL_CAFILE", "VITRINE_KAFKA_SSL_CERTFILE", "VITRINE_KAFKA_SSL_KEYFILE")
 
 
@@ -34,6 +36,11 @@ def environment(settings: Settings) -> dict[str, str]:
     return {**os.environ, **told(settings), "PYTHONUNBUFFERED": "1"}
 
 
+def bare_environment() -> dict[str, str]:
+    """What a process needs around it that is to know nothing: no settings, and so no password."""
+    return {name: os.environ[name] for name in BARE if name in os.environ}
+
+
 def told(settings: Settings) -> dict[str, str]:
     """These settings as a child reads them; how to log in at a real cluster is inherited."""
     said = {
@@ -44,6 +51,9 @@ def told(settings: Settings) -> dict[str, str]:
         "VITRINE_MILVUS": settings.milvus,
         "VITRINE_PROFILE": settings.profile,
         "VITRINE_DEVICE": settings.device,
+        "VITRINE_DECODER": settings.decoder,
+        "VITRINE_DECODE_S": str(settings.decode_s),
+        "VITRINE_DECODE_MB": str(settings.decode_mb),
         "VITRINE_PARTITIONS": str(settings.partitions),
         "VITRINE_RETENTION_DAYS": str(settings.retention_days),
         **({"VITRINE_THRESHOLDS": str(settings.thresholds)} if settings.thresholds else {}),

@@ -150,7 +150,7 @@ def decode(record: Record) -> Envelope:
     time = attributes.get("time")
     extras: dict[str, str] = {name: str(attributes[name]) for name in PASSED_ON if name in attributes}
     again = extras.get(REPLAY, "0")
-    if not (again.isascii() and again.isdigit() and int(again) <= MAX_REPLAYS):
+    if not (again.isascii() and again.isdigit() and len(again) <= len(str(MAX_REPLAYS))):
         raise UnreadableEnvelope(f"header ce_{REPLAY} counts replays from 1 to {MAX_REPLAYS}, not {again[:20]!r}")
     at = time if isinstance(time, datetime) else datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
     return Envelope(event, str(attributes["source"]), at, extras)

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from agents.matcher import Matcher, MatchPolicy
+from encoders.apart import DecoderApart
 from encoders.batcher import BatchPolicy
+from encoders.decoding import Limits
 from encoders.profiles import load_engines, load_profile, load_thresholds
 from encoders.settings import Profile
 from infra.metrics import Metrics
@@ -14,6 +16,7 @@ from infra.milvus_vectors import MilvusVectors, Place
 from infra.objects import ObjectStore
 from infra.services import Services
 from infra.settings import Settings
+from infra.workers import bare_environment
 from schemas.ids import StreamId
 from streams.ask import Ask
 from streams.stages import STAGES, Stage
@@ -35,6 +38,8 @@ def open_worker(settings: Settings, found: Services, run: str, profile_name: str
     """
     profile = load_profile(profile_name, settings.models)
     engines = load_engines(profile, settings.device)
+    if settings.decoder == "child":
+        engines = replace(engines, media=decoder_apart(settings, metrics))
     ask = Ask(
         engines,
         ObjectStore(settings.objects, settings.dataref_roots),
@@ -43,6 +48,12 @@ def open_worker(settings: Settings, found: Services, run: str, profile_name: str
         lambda lane, seconds, _questions: metrics.model_s.labels(lane).observe(seconds),
     )
     return Opened(ask, stages_for(profile, settings.thresholds))
+
+
+def decoder_apart(settings: Settings, metrics: Metrics) -> DecoderApart:
+    """The child process that reads media, not started yet; its deaths are counted."""
+    limits = Limits(settings.decode_s, 1.5 * settings.decode_s, settings.decode_mb)
+    return DecoderApart(limits, bare_environment(), lambda how: metrics.decoder_ends.labels(how.value).inc())
 
 
 def stages_for(profile: Profile, kept: Path | None = None) -> Mapping[str, Stage[Any]]:

@@ -5,6 +5,7 @@ step's own gap or dead letter; a dependency that is down escapes to the delivery
 state as it was.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -19,7 +20,7 @@ from agents.product_encoder import Asked, Branch, Fetch, Fuse, Park, ProductEnco
 from agents.shedding import Rung
 from agents.summarizer import Summarizer
 from agents.transcriber import Hear, Listen, Transcriber
-from encoders.engines import Unreadable
+from encoders.engines import Unbearable, Unreadable
 from schemas.embedding import Embedding
 from schemas.event import Event
 from schemas.ids import ProductId, StreamId
@@ -30,6 +31,7 @@ from schemas.segment import Segment
 from schemas.transcript import ClosingTranscript, Transcript
 from streams.ask import Ask
 
+log = logging.getLogger(__name__)
 S = TypeVar("S")
 
 BRANCHES = {"summarizer": Branch.SPEECH, "frame_encoder": Branch.PICTURE}
@@ -96,6 +98,7 @@ async def transcribe(step: Transcriber, incoming: Incoming, ask: Ask) -> Outcome
         while isinstance(due, Hear):
             due = step.settle(due, await ask.hear(due))
     except Unreadable as unreadable:
+        tell(event, unreadable)
         return step.unreadable(event, unreadable.reason)
     return due
 
@@ -121,6 +124,7 @@ async def encode_frames(step: FrameEncoder, incoming: Incoming, ask: Ask) -> Out
     try:
         return step.settle(due, await ask.look(due))
     except Unreadable as unreadable:
+        tell(event, unreadable)
         return step.unreadable(due, unreadable.reason, await ask.keep(due.segment))
 
 
@@ -183,7 +187,17 @@ async def _viewed(step: CatalogEncoder, due: View, ask: Ask) -> View | Replace |
         video = due.picture if due.kind is Kind.VIDEO else None
         return step.settle(due, await (ask.video(video) if video else ask.page(due)))
     except Unreadable as unreadable:
+        tell(due.product, unreadable)
         return step.unreadable(due, unreadable.reason, unreadable.detail)
+
+
+def tell(event: Event, unreadable: Unreadable) -> None:
+    """Whoever watches the worker wants to know which media ended their reader; damaged ones are only counted."""
+    if isinstance(unreadable, Unbearable):
+        log.warning("media could not be borne by the process that reads them", extra={
+            "stream": event.key, "id": event.id, "how": unreadable.how, "reason": unreadable.reason,
+            "detail": unreadable.detail,
+        })  # fmt: skip
 
 
 _CONTROL = (RoomChanged, StreamEnded)

@@ -58,7 +58,7 @@ IMPURE = {
 }
 CLOCKS = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 ENVIRONMENT = {"os.environ", "os.environb", "os.getenv", "os.putenv"}
-MARKERS = {"hermetic", "broker", "milvus", "model", "checkpoint", "chaos"}
+MARKERS = {"hermetic", "broker", "milvus", "model", "checkpoint", "chaos", "fuzz"}
 MOCKS = {"unittest.mock", "mock", "pytest_mock"}
 REGISTRIES = re.compile(
     r"pypi\.org|pythonhosted|repo1?\.maven|maven\.org|npmjs|crates\.io|index-url|find-links|huggingface\.co",

@@ -74,6 +74,12 @@ def test_a_clip_is_the_frames_on_show_at_the_centres_of_eight_parts(recipe: Reci
     assert clip.at_ms == tuple(40 * number for number in CENTRES)
 
 
+def test_streams_that_were_joined_give_eight_frames_in_order_too() -> None:
+    clip = DECODER.clip(make_media() * 2)
+    assert len(clip.frames) == len(clip.at_ms) == FRAMES_PER_CLIP
+    assert list(clip.at_ms) == sorted(clip.at_ms)
+
+
 def test_frames_are_scaled_down_to_the_short_side() -> None:
     clip = DECODER.clip(make_media(Recipe(width=640, height=480)))
     assert clip.frames.shape == (8, 320, 427, 3)

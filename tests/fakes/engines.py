@@ -10,10 +10,11 @@ cut by a border is heard whole only where the audio before the border is given a
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from functools import cache
 from hashlib import sha256
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,8 @@ LOOK_DIM = SIDE * SIDE * 3
 EMBEDDING_DIM = 128
 TEXT_WEIGHT = 0.6
 
+Trouble = Literal["", "crash", "hang", "spin", "hog"]
+
 Spoken = tuple[str, int, int]
 """A word and its times in ms; in `fake_media` they may lie outside the media, which then holds a part of the word."""
 
@@ -40,7 +43,7 @@ class _Content(TypedDict):
     duration_ms: int
     words: list[Spoken] | None
     look: str | None
-    crash: bool
+    trouble: Trouble
 
 
 # ---------------------------------------------------------------- media that the fakes understand
@@ -56,11 +59,11 @@ def fake_media(
     words: Sequence[Spoken] | str | None = (),
     look: str | None = "nothing",
     duration_ms: int = 4_000,
-    crash: bool = False,
+    trouble: Trouble = "",
 ) -> bytes:
-    """Media in which `words` are said and `look` is seen; None: no such track. `crash` ends the process that reads."""
+    """Media in which `words` are said and `look` is seen; None: no such track. `trouble`: what reading them does."""
     said = spoken(words) if isinstance(words, str) else words
-    content = _Content(duration_ms=duration_ms, words=None if said is None else list(said), look=look, crash=crash)
+    content = _Content(duration_ms=duration_ms, words=None if said is None else list(said), look=look, trouble=trouble)
     return MAGIC + json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -186,9 +189,20 @@ def _read(media: bytes) -> _Content:
         content: _Content = json.loads(media[len(MAGIC) :])
     except ValueError as broken:
         raise Unreadable(Reason.UNDECODABLE, "truncated fake media") from broken
-    if content["crash"]:
-        os.kill(os.getpid(), signal.SIGSEGV)
+    _make(content["trouble"])
     return content
+
+
+def _make(trouble: Trouble) -> None:
+    """What media can do to the process that reads them."""
+    if trouble == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    elif trouble == "hang":
+        time.sleep(3600)
+    elif trouble == "hog":
+        raise MemoryError(len(bytes(1 << 40)))
+    while trouble == "spin":
+        pass
 
 
 def _slots(text: str, word_ms: int) -> NDArray[np.uint8]:

@@ -33,6 +33,8 @@ def test_an_empty_environment_means_embedded_services_in_the_current_folder() ->
         ("VITRINE_MILVUS_PORT", "-1"),
         ("VITRINE_MODELS", "/no/such/folder"),
         ("VITRINE_DEVICE", "tpu"),
+        ("VITRINE_DECODER", "outside"),
+        ("VITRINE_DECODE_MB", "64"),
         ("VITRINE_PROBES", "8080"),
         ("VITRINE_RETENTION_DAYS", "0"),
         ("VITRINE_PARTITIONS", "٣"),

@@ -3,13 +3,15 @@
 A half that cannot be used is a gap and the segment goes on with the other; only a segment without either is a letter.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from encoders.engines import Clip, Frames, Heard
+from encoders.apart import DecoderApart
+from encoders.decoding import Limits
+from encoders.engines import Clip, End, Frames, Heard
 from encoders.loaded import LoadedEngines
 from encoders.media import PyAvDecoder
 from infra.objects import ObjectStore
@@ -21,7 +23,9 @@ from schemas.room import StreamEnded
 from schemas.segment import Segment
 from tests.agents.playing import Flow, InlineAsk, flow
 from tests.encoders.samples import Recipe, make_media
-from tests.fakes.engines import SIDE, fake_engines
+from tests.fakes.engines import SIDE, fake_engines, fake_media
+from tests.fakes.reader import READER
+from tests.fakes.stores import FakeObjects
 from tests.fakes.vectors import MemoryVectors
 
 pytestmark = pytest.mark.hermetic
@@ -140,6 +144,23 @@ def test_the_same_id_with_other_bytes_is_a_letter_and_the_first_one_counts(tmp_p
     made = played(tmp_path, segment(0, GOOD), segment(0, other))
     assert len(matches(made)) == 1
     assert [outcome.reason for _, outcome in made.letters()] == [Reason.CONFLICT]
+
+
+def test_a_segment_that_kills_its_reader_is_one_letter_and_the_next_one_is_answered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fakes, ends = fake_engines(), list[End]()
+    apart = DecoderApart(Limits(memory_mb=256), on_end=ends.append, reader=READER)
+    ask = InlineAsk(replace(fakes, media=apart), FakeObjects(), MemoryVectors())
+    good, deadly = fake_media("here is red mug now", "a"), fake_media("here", "b", trouble="crash")
+    made = flow([segment(0, good), segment(1, deadly), segment(2, good), StreamEnded(stream_id=STREAM)], ask)
+    apart.close()
+    assert [match.sequence for match in matches(made)] == [0, 2]
+    assert the_letter(made) == (f"{STREAM}/000001", Reason.UNDECODABLE)
+    assert ends == [End.CRASH] * 4  # the sound and the frames, each in two readers
+    told = [(vars(line)["id"], vars(line)["stream"], vars(line)["how"]) for line in caplog.records]
+    assert told == [(f"{STREAM}/000001", STREAM, "crash")] * 2
+    assert "SIGSEGV" in vars(caplog.records[0])["detail"]
 
 
 def reference(path: Path, data: bytes, told: bytes | None = None) -> Reference:

@@ -54,6 +54,12 @@ def test_noise_is_unreadable_and_nothing_worse(value: bytes, headers: dict[str, 
         decode(Record("live.segments", 0, 0, b"k", value, headers, 0))
 
 
+@pytest.mark.parametrize("count", ["9" * 5_000, "1000", "-1", "٣", "1e2", ""])
+def test_a_count_of_replays_that_is_none_is_unreadable(count: str) -> None:
+    with pytest.raises(UnreadableEnvelope, match="ce_replay"):
+        decode(said(record_of(SEGMENT), "ce_replay", count.encode()))
+
+
 @given(st.sampled_from(sorted(record_of(SEGMENT).headers)), st.binary(max_size=12))
 @settings(deadline=None)
 def test_a_header_of_noise_is_read_or_unreadable_and_nothing_worse(header: str, noise: bytes) -> None:

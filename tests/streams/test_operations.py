@@ -126,7 +126,7 @@ def production(tmp_path_factory: pytest.TempPathFactory, service_settings: Setti
 
 
 def test_a_message_that_ends_its_worker_becomes_a_letter_and_nothing_else_is_lost(production: Production) -> None:
-    poison = fake_media("boom", "red mug", crash=True)
+    poison = fake_media("boom", "red mug", trouble="crash")
     production.push(*broadcast(GOOD), *broadcast(POISON, poison))
     bad = f"{POISON}/{BAD:06d}"
 

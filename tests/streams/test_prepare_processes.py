@@ -102,7 +102,7 @@ def test_a_stopped_run_goes_on_where_it_was_and_leaves_no_process(manifest: Path
 def test_a_view_that_ends_the_process_is_told_and_the_others_are_kept(tmp_path: Path) -> None:
     views = []
     for number in range(6):
-        media = fake_media("here is red mug now", f"look {number}", crash=number == 4)
+        media = fake_media("here is red mug now", f"look {number}", trouble="crash" if number == 4 else "")
         (tmp_path / f"{number}.mp4").write_bytes(media)
         views.append(View(view_id=str(number), product_id="p", domain=Domain.LIVE, media=f"{number}.mp4"))
     preparer = Preparer(fake_engines, Identities("s", "l", "v"), Kept(tmp_path / "cache"), tmp_path)
