@@ -61,14 +61,17 @@ def table(rows: Sequence[Row]) -> Table:
     """The rows for a person."""
     title = f"live mode, bound {BOUND_S:g} s, rules beyond {', '.join(f'{each:g}' for each in SHED_BEYOND_S)} s behind"
     made = Table(title=title, title_justify="left")
-    for name in ("load", "broadcasts", "answered", "p50", "p95", *Shed, "memory, MB", "recovered after"):
-        made.add_column(name, justify="right")
+    made.add_column("load")
     for row in rows:
-        made.add_row(
-            f"{row.times:g} ×", str(row.broadcasts), f"{row.answered_once} of {row.segments}", _s(row.p50_s),
-            _s(row.p95_s), *(str(row.shed[rule]) for rule in Shed), "{} to {}".format(*row.memory_mb),
-            _s(row.recovered_s),
-        )  # fmt: skip
+        made.add_column(f"{row.times:g} ×", justify="right")
+    made.add_row("broadcasts", *(str(row.broadcasts) for row in rows))
+    made.add_row("answered once", *(f"{row.answered_once} of {row.segments}" for row in rows))
+    made.add_row("latency of what was processed, p50", *(_s(row.p50_s) for row in rows))
+    made.add_row("the same, p95", *(_s(row.p95_s) for row in rows))
+    for rule in Shed:
+        made.add_row(f"matches that name {rule}", *(str(row.shed[rule]) for row in rows))
+    made.add_row("the worker's memory, MB", *("{} to {}".format(*row.memory_mb) for row in rows))
+    made.add_row("whole again after", *(_s(row.recovered_s) for row in rows))
     return made
 
 
