@@ -7,6 +7,7 @@ together (`streams/ingest.py`) asks the wall clock where nothing is.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -20,6 +21,9 @@ from encoders.cutter import CutSegment
 from encoders.hls import Chunk, Follower, TooMuchForUs
 from encoders.remux import Remuxing, SourceAway, SourceUnreadable, said
 
+ANALYSED_S = 3.0
+"""So much of a source libav looks at before it says what is in it; left alone it takes up to 90 s for some RTMP."""
+COMMON_OPTIONS = {"analyzeduration": str(round(ANALYSED_S * 1e6))}
 PROTOCOL_OPTIONS = {"rtsp": {"rtsp_flags": "prefer_tcp"}, "rtsps": {"rtsp_flags": "prefer_tcp"}}
 """RTP over UDP loses packets without a word."""
 _ADVICE = (
@@ -98,18 +102,48 @@ class LibavSource:
 
     def stretches(self) -> Iterator[Stretch]:
         scheme = urlsplit(self.url).scheme
-        options = PROTOCOL_OPTIONS.get(scheme, {})
-        timeout = (self.listening.stall_s, self.listening.stall_s)
-        try:
-            container = av.open(self.url, "r", options=options, metadata_errors="replace", timeout=timeout)
-        except LIBAV_ERRORS as failure:
-            raise _away(failure) from failure
-        with container:
+        options = COMMON_OPTIONS | PROTOCOL_OPTIONS.get(scheme, {})
+        with _Opening(self.url, options, self.listening.stall_s).wait() as container:
             recorded = scheme in ("http", "https") and (container.duration or 0) > 0
             remuxing = self.listening.cut(container, live=not recorded)
             yield Stretch(self.listening.pieces(remuxing), None, recorded)
         if remuxing.broke or not recorded:
             raise SourceAway(remuxing.broke or "the source has ended")
+
+
+@dataclass(slots=True)
+class _Opening:
+    """An address on its way to being opened, in a thread: libav's own time-out does not end every wait of its."""
+
+    url: str
+    options: dict[str, str]
+    stall_s: float
+    _done: threading.Event = field(default_factory=threading.Event)
+    _let_go: threading.Event = field(default_factory=threading.Event)
+    _container: InputContainer | None = None
+    _failure: BaseException | None = None
+
+    def wait(self) -> InputContainer:
+        """The opened container. Raises `SourceAway`."""
+        threading.Thread(target=self._open, name="opening", daemon=True).start()
+        if not self._done.wait(self.stall_s + 2 * ANALYSED_S):
+            self._let_go.set()
+        if self._container is None:
+            raise _away(self._failure) if self._failure else SourceAway(f"it gives nothing for {self.stall_s:g} s")
+        return self._container
+
+    def _open(self) -> None:
+        timeout = (self.stall_s + ANALYSED_S, self.stall_s)
+        try:
+            container = av.open(self.url, "r", options=self.options, metadata_errors="replace", timeout=timeout)
+        except LIBAV_ERRORS as failure:
+            self._failure = failure
+        else:
+            self._container = container
+            if self._let_go.is_set():
+                container.close()
+        finally:
+            self._done.set()
 
 
 @dataclass(slots=True)

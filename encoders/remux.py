@@ -101,7 +101,8 @@ class Remuxing:
 
     def _packets(self, lead: AnyStream, sound: AnyStream | None) -> Iterator[AnyPacket]:
         """The packets with something in them, up to the end or to where the source breaks off."""
-        found = self.container.demux([stream for stream in (lead, sound) if stream])
+        streams = [stream for stream in (lead, sound) if stream]
+        found = cast("Iterator[AnyPacket]", self.container.demux(streams))
         joined = not self.live
         while (packet := self._next(found)) is not None:
             joined = joined or (packet.is_keyframe and packet.stream_index == lead.index)
@@ -111,14 +112,15 @@ class Remuxing:
             if joined and packet.size and isinstance(packet.stream, AnyStream):
                 yield packet
 
-    def _next(self, found: Iterator[object]) -> AnyPacket | None:
+    def _next(self, found: Iterator[AnyPacket]) -> AnyPacket | None:
         try:
             packet = next(found, None)
         except LIBAV_ERRORS as failure:
             self.broke = said(failure)
             return None
-        self.heard()
-        return cast("AnyPacket | None", packet)
+        if packet is not None and packet.size:
+            self.heard()
+        return packet
 
     def _track(self, stream: AnyStream) -> Track:
         if stream.codec_context is None:
