@@ -113,7 +113,7 @@ class LibavSource:
 
 @dataclass(slots=True)
 class _Opening:
-    """An address on its way to being opened, in a thread: libav's own time-out does not end every wait of its."""
+    """An address on its way to being opened, in a thread: libav's own time-out does not end the look-up of a name."""
 
     url: str
     options: dict[str, str]
