@@ -26,6 +26,9 @@ ANALYSED_S = 3.0
 COMMON_OPTIONS = {"analyzeduration": str(round(ANALYSED_S * 1e6))}
 PROTOCOL_OPTIONS = {"rtsp": {"rtsp_flags": "prefer_tcp"}, "rtsps": {"rtsp_flags": "prefer_tcp"}}
 """RTP over UDP loses packets without a word."""
+SILENCE_S = 1.0
+HELD_BACK = 4
+"""So many packets libav may hold back until it knows that a source has ended: they came when the silence began."""
 _ADVICE = (
     (av.HTTPNotFoundError, "nothing is at this address: is the broadcast on air, and the path right?"),
     ((av.HTTPUnauthorizedError, av.HTTPForbiddenError), "the server wants a user and password (SCHEME://USER:PASSWORD"
@@ -78,6 +81,8 @@ class Listening:
     """Wall time, in seconds."""
     say: Callable[[str], None]
     heard_s: float = 0.0
+    _silent_since_s: float = 0.0
+    _after_silence: int = 0
 
     def cut(self, container: InputContainer, live: bool) -> Remuxing:
         """The container on its way to segments."""
@@ -87,10 +92,15 @@ class Listening:
         """Its segments, each with the time of the last packet."""
         self._hear()
         for piece in remuxing.run():
-            yield Heard(piece, self.heard_s)
+            held_back = remuxing.over and self._after_silence <= HELD_BACK
+            yield Heard(piece, self._silent_since_s if held_back else self.heard_s)
 
     def _hear(self) -> None:
-        self.heard_s = self.now()
+        now_s = self.now()
+        if now_s - self.heard_s >= SILENCE_S:
+            self._silent_since_s, self._after_silence = self.heard_s or now_s, 0
+        self._after_silence += 1
+        self.heard_s = now_s
 
 
 @dataclass(slots=True)

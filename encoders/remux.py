@@ -76,6 +76,8 @@ class Remuxing:
     codec's parameters change, the source is at its end and has to be opened again."""
     heard: Callable[[], None] = lambda: None
     """Called for each packet."""
+    over: bool = False
+    """No packet comes any more."""
     broke: str = ""
     """Why there was no more, where that is not the source's own end."""
 
@@ -108,9 +110,10 @@ class Remuxing:
             joined = joined or (packet.is_keyframe and packet.stream_index == lead.index)
             if self.live and _changes_codec(packet):
                 self.broke = "the codec's parameters change"
-                return
+                break
             if joined and packet.size and isinstance(packet.stream, AnyStream):
                 yield packet
+        self.over = True
 
     def _next(self, found: Iterator[AnyPacket]) -> AnyPacket | None:
         try:
