@@ -58,10 +58,10 @@ class Options:
 @click.option("--give-up-after-s", type=click.FloatRange(0), default=None,
               help="End the stream when its URL was away for so long [default: never].")  # fmt: skip
 def command(**given: Any) -> None:
-    """Push a broadcast: a file, a folder of segments, or a URL (HLS, RTMP, RTSP, SRT, or media over HTTP).
+    """Push a broadcast: a file, a folder of segments, or a URL.
 
-    Cut at key frames without re-encoding where that can be. A URL that drops or stalls is opened again, and what is
-    missing is told. Ctrl-C ends the stream properly.
+    A URL is HLS, RTMP, RTSP, SRT, or media over HTTP; one that drops or stalls is opened again, and what is missing is
+    told. Cut at key frames without re-encoding where that can be. Ctrl-C ends the stream properly.
 
     \b
     Example: vitrine push show.mp4 --room room.json --pace live

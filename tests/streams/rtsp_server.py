@@ -85,7 +85,7 @@ class RtspServer:
     def packets(self) -> Iterator[bytes]:
         """Interleaved RTP as it falls due. Raises `ConnectionResetError` when clients are dropped."""
         wire, began_s, dropped = BytesIO(), time.monotonic(), self.dropped
-        with av.open(BytesIO(self.media)) as source:
+        with av.open(BytesIO(self.media), "r") as source:
             outs = {}
             for number, track in enumerate((source.streams.video[0], source.streams.audio[0])):
                 options = {"payload_type": str(96 + number), "packetsize": "1400"}
