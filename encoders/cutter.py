@@ -60,8 +60,11 @@ class Clock:
     _shifts: dict[int, float] = field(default_factory=dict)
     _last_s: dict[int, float] = field(default_factory=dict)
 
-    def straighten(self, packet: AnyPacket) -> None:
-        """Shift the packet's timestamps; one without any takes the time of the packet before it."""
+    def straighten(self, packet: AnyPacket) -> bool:
+        """Shift the packet's timestamps; one without any takes the time of the packet before it.
+
+        Whether the track's clock jumps here.
+        """
         base, track = float(packet.time_base), packet.stream_index
         raw = packet.dts if packet.dts is not None else packet.pts
         if self._shift_s is None:
@@ -70,13 +73,15 @@ class Clock:
         last_s = self._last_s.get(track)
         if raw is None:
             raw = round(((last_s or 0.0) - shift_s) / base)
-        if last_s is not None and not -1.0 <= raw * base + shift_s - last_s <= _JUMP_S:
+        jumps = last_s is not None and not -1.0 <= raw * base + shift_s - last_s <= _JUMP_S
+        if last_s is not None and jumps:
             follows = last_s - raw * base + (packet.duration or 0) * base
             self._shift_s = self._shift_s if abs(self._shift_s - follows) < 1.0 else follows
             shift_s = self._shifts[track] = self._shift_s
         self._last_s[track] = raw * base + shift_s
         packet.pts = round(shift_s / base) + (packet.pts if packet.pts is not None else raw)
         packet.dts = round(shift_s / base) + raw
+        return jumps
 
 
 @dataclass(slots=True)
@@ -108,6 +113,10 @@ class Cutter:
         self._held.append(piece)
         yield from self._complete()
 
+    def cut_at_next_key(self) -> None:
+        """What comes does not belong to what was there: a segment begins at the next key frame, however short."""
+        self._cut_next = True
+
     def without_key_s(self) -> float:
         """How long the leading track has been without a key frame."""
         return self._lead_s - self._key_s
@@ -119,7 +128,7 @@ class Cutter:
         taken = [piece for piece in self._held[first:] if piece.leads]
         self._held = [piece for i, piece in enumerate(self._held) if i < first or not piece.leads]
         self._cuts = [cut for cut in self._cuts if cut in self._held]
-        self._cut_next = True
+        self.cut_at_next_key()
         return [piece.packet for piece in taken]
 
     def close(self) -> Iterator[CutSegment]:

@@ -34,6 +34,14 @@ class SourceUnreadable(EngineError):
     """There is nothing to push in the source; the text says what, where, and what was expected."""
 
 
+class SourceAway(EngineError):
+    """A live source gives nothing now; opened again, it may. `advice` is what a person can look at."""
+
+    def __init__(self, what: str, advice: str = "") -> None:
+        super().__init__(what)
+        self.advice = advice
+
+
 def segments(
     source: str | Path, segment_s: float = 4.0, say: Callable[[str], None] = lambda _: None
 ) -> Iterator[CutSegment]:
@@ -50,51 +58,72 @@ def segments(
         wanted = "a media file, a folder of segments or an HLS URL is wanted"
         raise SourceUnreadable(f"{source} cannot be opened ({failure}); {wanted}") from failure
     with container:
-        yield from _Remuxing(container, segment_s, say).run()
+        remuxing = Remuxing(container, segment_s, say)
+        yield from remuxing.run()
+        if remuxing.broke:
+            say(f"the source breaks off: {remuxing.broke}")
 
 
 @dataclass(slots=True)
-class _Remuxing:
-    """One source on its way; `run` is called once."""
+class Remuxing:
+    """One opened source on its way; `run` is called once."""
 
     container: InputContainer
     segment_s: float
     say: Callable[[str], None]
+    live: bool = False
+    """Joined while it runs: pictures before the first key frame lean on what was not heard, and are left out; where a
+    codec's parameters change, the source is at its end and has to be opened again."""
+    heard: Callable[[], None] = lambda: None
+    """Called for each packet."""
+    over: bool = False
+    """No packet comes any more."""
+    broke: str = ""
+    """Why there was no more, where that is not the source's own end."""
 
     def run(self) -> Iterator[CutSegment]:
+        """The segments, their times contiguous from 0. Raises `SourceUnreadable`."""
         lead, sound = _leading(self.container)
         tracks = {stream.index: self._track(stream) for stream in (lead, sound) if stream}
         cutter, clock = Cutter(self.segment_s, has_sound=sound is not None), Clock()
-        for packet in self._packets([stream for stream in (lead, sound) if stream]):
-            clock.straighten(packet)
+        for packet in self._packets(lead, sound):
             index = packet.stream_index
+            if clock.straighten(packet) and index == lead.index:
+                cutter.cut_at_next_key()
             for made in tracks[index].feed(packet):
                 yield from cutter.admit(made, tracks[index], index == lead.index)
             if cutter.without_key_s() > _TOO_FAR * self.segment_s and isinstance(tracks[lead.index], CopiedTrack):
-                tracks[lead.index] = self._encoded(
-                    lead, f"key frames are more than {_TOO_FAR * self.segment_s:g} s apart"
-                )
-                for back in cutter.take_back():
-                    for made in tracks[lead.index].feed(back):
-                        yield from cutter.admit(made, tracks[lead.index], leads=True)
+                why = f"key frames are more than {_TOO_FAR * self.segment_s:g} s apart"
+                tracks[lead.index] = self._encoded(lead, why)
+                yield from _again(cutter, tracks[lead.index])
         for index, track in tracks.items():
             for made in track.feed(None):
                 yield from cutter.admit(made, track, index == lead.index)
         yield from cutter.close()
 
-    def _packets(self, streams: list[AnyStream]) -> Iterator[AnyPacket]:
+    def _packets(self, lead: AnyStream, sound: AnyStream | None) -> Iterator[AnyPacket]:
         """The packets with something in them, up to the end or to where the source breaks off."""
-        found = self.container.demux(streams)
-        while True:
-            try:
-                packet = next(found, None)
-            except LIBAV_ERRORS as failure:
-                self.say(f"the source breaks off: {failure}")
-                return
-            if packet is None:
-                return
-            if packet.size and isinstance(packet.stream, AnyStream):
-                yield cast("AnyPacket", packet)
+        streams = [stream for stream in (lead, sound) if stream]
+        found = cast("Iterator[AnyPacket]", self.container.demux(streams))
+        joined = not self.live
+        while (packet := self._next(found)) is not None:
+            joined = joined or (packet.is_keyframe and packet.stream_index == lead.index)
+            if self.live and _changes_codec(packet):
+                self.broke = "the codec's parameters change"
+                break
+            if joined and packet.size and isinstance(packet.stream, AnyStream):
+                yield packet
+        self.over = True
+
+    def _next(self, found: Iterator[AnyPacket]) -> AnyPacket | None:
+        try:
+            packet = next(found, None)
+        except LIBAV_ERRORS as failure:
+            self.broke = said(failure)
+            return None
+        if packet is not None and packet.size:
+            self.heard()
+        return packet
 
     def _track(self, stream: AnyStream) -> Track:
         if stream.codec_context is None:
@@ -108,6 +137,27 @@ class _Remuxing:
         if isinstance(stream, av.VideoStream):
             return EncodedPictures(stream, self.segment_s, why)
         return EncodedSound(stream, why)
+
+
+def _again(cutter: Cutter, lead: Track) -> Iterator[CutSegment]:
+    """The pictures since the last key frame, through another track."""
+    for back in cutter.take_back():
+        for made in lead.feed(back):
+            yield from cutter.admit(made, lead, leads=True)
+
+
+def said(failure: BaseException) -> str:
+    """What libav says of a failure, without the address: that may hold a password."""
+    words = getattr(failure, "strerror", None)
+    return str(words or failure)
+
+
+def _changes_codec(packet: AnyPacket) -> bool:
+    """Whether the packet brings other parameters for its decoder than those of its track."""
+    if not packet.has_sidedata("new_extradata"):
+        return False
+    context = packet.stream.codec_context
+    return context is not None and bytes(packet.get_sidedata("new_extradata")) != bytes(context.extradata or b"")
 
 
 def _leading(container: InputContainer) -> tuple[AnyStream, av.AudioStream | None]:

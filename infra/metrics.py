@@ -39,6 +39,9 @@ class Metrics:
             "vitrine_behind_seconds", "From a segment's close to the stage's last answer", ["stage"], registry=here
         )
         self.published = Counter("vitrine_published", "Events written", ["stage"], registry=here)
+        self.missing_s = Counter(
+            "vitrine_missing_seconds", "Media time that sources did not give", ["stage"], registry=here
+        )
         self.lag = Gauge("vitrine_lag", "Messages not yet finished", ["stage", "partition"], registry=here)
         self.waiting = Gauge("vitrine_waiting", "1 while a message waits for a dependency", ["stage"], registry=here)
         self.held = Gauge("vitrine_held", "Messages kept in the state of a stage", ["stage"], registry=here)
@@ -85,6 +88,10 @@ class StageMetrics:
     def behind(self, seconds: float) -> None:
         """The segment that was finished last had been closed so long ago."""
         self.metrics.behind.labels(self.stage).set(max(0.0, seconds))
+
+    def missing(self, seconds: float) -> None:
+        """A source gave nothing for so much media time."""
+        self.metrics.missing_s.labels(self.stage).inc(seconds)
 
     def published(self, events: int) -> None:
         """So many events were written."""

@@ -23,6 +23,8 @@ class Segment(StreamEvent):
     sequence: Annotated[int, Field(ge=0, le=10**9)]
     start_ms: Annotated[StreamMs, Field(ge=0)]
     duration_ms: Annotated[int, Field(gt=0, le=600_000)]
+    missing_ms: Annotated[int, Field(ge=0)] = 0
+    """Media time just before it that the source did not give: it was away, or left something out."""
     content_type: str = "video/mp2t"
     media: bytes = b""
     """The bytes, or empty where `reference` is given or the producer sent nothing."""

@@ -168,6 +168,7 @@ def _segment_headers() -> dict[str, Json]:
         "ce_sequence": digits | {"description": "0, 1, 2, … within the stream"},
         "ce_startms": digits | {"description": "where it begins, in ms since the stream began"},
         "ce_durationms": digits | {"description": "its length in ms"},
+        "ce_missingms": digits | {"description": "media time before it that the source did not give; absent: none"},
     }
 
 

@@ -18,7 +18,7 @@ COMMANDS = {
     "doctor": ("doctor", "Say what is installed and reachable, and the remedy for what is not."),
     "demo": ("demo", "Play the demo broadcast and score its matches."),
     "calibrate": ("calibrate", "Choose the thresholds of a match on labelled segments."),
-    "push": ("push", "Push a broadcast: a file, a folder of segments, or an HLS URL."),
+    "push": ("push", "Push a broadcast: a file, a folder of segments, or a URL."),
     "catalog": ("catalog", "Load products into the catalogue, or delete one."),
     "room": ("room", "Change the room of a running broadcast."),
     "run": ("run", "Run workers, and start them again when they end."),

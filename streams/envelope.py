@@ -185,6 +185,8 @@ def _event(attributes: dict[str, object], data: bytes) -> Event:
 
 def _segment_attributes(segment: Segment) -> dict[str, object]:
     attributes: dict[str, object] = {"startms": str(segment.start_ms), "durationms": str(segment.duration_ms)}
+    if segment.missing_ms:
+        attributes["missingms"] = str(segment.missing_ms)
     if segment.reference:
         attributes |= {
             "dataref": segment.reference.dataref,
@@ -207,6 +209,7 @@ def _segment(attributes: dict[str, object], data: bytes) -> Segment:
             sequence=int(said["sequence"]),
             start_ms=StreamMs(int(said["startms"])),
             duration_ms=int(said["durationms"]),
+            missing_ms=int(said.get("missingms", "0")),
             content_type=said.get("datacontenttype", "video/mp2t"),
             media=data,
             reference=_reference(said),
@@ -214,7 +217,8 @@ def _segment(attributes: dict[str, object], data: bytes) -> Segment:
     except ValidationError as error:
         raise UnreadableEnvelope(f"the segment's headers do not fit: {_first(error)}") from error
     except ValueError as error:
-        raise UnreadableEnvelope(f"sequence, startms, durationms and datasize are whole numbers: {error}") from error
+        numbers = "sequence, startms, durationms, missingms and datasize"
+        raise UnreadableEnvelope(f"{numbers} are whole numbers: {error}") from error
 
 
 def _reference(said: dict[str, str]) -> Reference | None:

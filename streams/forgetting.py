@@ -26,7 +26,7 @@ from streams.reading import Reader, Stretch
 from streams.state import SEPARATOR, stream_of
 from streams.tidying import finished_offsets, runs
 from streams.topics import DAY_MS, days_kept, delete_before
-from streams.topology import FLOW, HANDLED, PRODUCTS, TOPICS, Keep, Topic, topic_name
+from streams.topology import FLOW, HANDLED, PRODUCTS, PUSHED, TOPICS, Keep, Topic, topic_name
 
 QUIET_AFTER_MS = 10 * 60 * 1000
 """A stream without an end that was silent for so long counts as over."""
@@ -120,8 +120,9 @@ class Forgetting:
         """Read every record that is kept, and ask the stores. Raises :class:`infra.errors.InfraError`."""
         seen = Seen()
         there = self.reader.topics()
+        topics = (*(each for each in TOPICS if each is not PRODUCTS), HANDLED, PUSHED, *(row.state for row in FLOW))
         for run in runs(there):
-            for topic in (*(each for each in TOPICS if each is not PRODUCTS), HANDLED, *(row.state for row in FLOW)):
+            for topic in topics:
                 if (name := topic_name(topic, run)) in there:
                     seen.traces.append(self._trace(topic, name, seen))
         seen.objects = self._store().remove(seen.digests - seen.others, dry_run=True).objects

@@ -27,6 +27,9 @@ from streams.topology import SEGMENTS
 
 SOURCE = "vitrine/push"
 
+Reason = Literal["finished", "interrupted"]
+"""Why a push ends its stream."""
+
 
 class Pace(StrEnum):
     """When a segment is pushed."""
@@ -71,6 +74,25 @@ class NothingToPush(InfraError):
     """The source cannot be read, from its beginning or any further."""
 
 
+class GaveUp(InfraError):
+    """A live source was away for longer than it may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A piece at its place in the broadcast."""
+
+    piece: Piece
+    sequence: int
+    start_ms: int
+    missing_ms: int = 0
+    """Media time before it that the source did not give."""
+
+    @property
+    def end_ms(self) -> int:
+        return self.start_ms + self.piece.duration_ms
+
+
 @dataclass(frozen=True, slots=True)
 class Broadcast:
     """One stream as it is to be pushed."""
@@ -79,6 +101,8 @@ class Broadcast:
     room: Room | None = None
     pace: Pace = Pace.MAX
     by_reference: bool = False
+    begun: bool = False
+    """Something of it was pushed before, by another process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +111,8 @@ class Progress:
 
     segments: int = 0
     media_ms: int = 0
+    missing_ms: int = 0
+    """Media time that a live source did not give."""
     sent_bytes: int = 0
     elapsed_s: float = 0.0
     behind_s: float = 0.0
@@ -98,6 +124,16 @@ class Progress:
         return self.media_ms / 1000 / self.elapsed_s if self.elapsed_s else 0.0
 
 
+class Marks(Protocol):
+    """Remembers how far a stream was pushed."""
+
+    def reach(self, stream_id: StreamId, placed: Placed, closed_s: float) -> None:
+        """This piece will be sent next; return when that is stored."""
+
+    def end(self, stream_id: StreamId, reason: str) -> None:
+        """The stream was ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pusher:
     """Where a push goes: Kafka, and the object store for what is too large for a message."""
@@ -105,44 +141,73 @@ class Pusher:
     to: Publisher
     store: Store
     clock: Clock
+    marks: Marks | None = None
+    """None: a push that is killed begins at its beginning again."""
 
     def push(self, pieces: Iterable[Piece], broadcast: Broadcast, told: Callable[[Progress], None]) -> Progress:
-        """Push it all, each segment acknowledged before the next; `told` hears of each.
+        """Push a whole broadcast, each segment acknowledged before the next; `told` hears of each.
 
         Raises `NothingToPush` before anything is sent. Whatever else ends it early, the stream is ended as interrupted.
         """
+        return self.carry((Placed(piece, at, piece.start_ms) for at, piece in enumerate(pieces)), broadcast, told)
+
+    def carry(self, pieces: Iterable[Placed], broadcast: Broadcast, told: Callable[[Progress], None]) -> Progress:
+        """The same for pieces that have their places: what is left of a broadcast, or what a live source gives."""
         begun_s = self.clock.time()
-        reason: Literal["finished", "interrupted"] = "interrupted"
+        reason: Reason = "interrupted"
         progress = Progress()
-        found = _at_least_one(pieces)
+        found = self._begun(pieces, broadcast)
         try:
             if broadcast.room:
                 self._publish(RoomChanged(stream_id=broadcast.stream_id, room=broadcast.room))
-            for sequence, piece in enumerate(found):
-                ends_s = begun_s + (piece.start_ms + piece.duration_ms) / 1000
+            origin_s = None
+            for placed in found:
+                origin_s = begun_s - placed.start_ms / 1000 if origin_s is None else origin_s
+                ends_s = origin_s + placed.end_ms / 1000
                 if broadcast.pace is Pace.LIVE:
                     self.clock.sleep(max(0.0, ends_s - self.clock.time()))
-                self._publish(self._segment(piece, sequence, broadcast))
-                progress = _further(progress, piece, self.clock.time(), begun_s, ends_s)
+                self._send(placed, broadcast)
+                progress = _further(progress, placed, self.clock.time() - begun_s, self.clock.time() - ends_s)
                 told(progress)
             reason = "finished"
         finally:
-            self._publish(StreamEnded(stream_id=broadcast.stream_id, reason=reason))
+            self._end(broadcast.stream_id, reason)
         return progress
+
+    def _begun(self, pieces: Iterable[Placed], broadcast: Broadcast) -> Iterator[Placed]:
+        """The same pieces, of which the first is there."""
+        try:
+            return _at_least_one(pieces)
+        except (KeyboardInterrupt, GaveUp):
+            if broadcast.begun:
+                self._end(broadcast.stream_id, "interrupted")
+            raise
+
+    def _send(self, placed: Placed, broadcast: Broadcast) -> None:
+        if self.marks:
+            self.marks.reach(broadcast.stream_id, placed, self.clock.time())
+        self._publish(self._segment(placed, broadcast))
+
+    def _end(self, stream_id: StreamId, reason: Reason) -> None:
+        self._publish(StreamEnded(stream_id=stream_id, reason=reason))
+        if self.marks:
+            self.marks.end(stream_id, reason)
 
     def _publish(self, event: StreamEvent) -> None:
         self.to.send(Envelope(event, SOURCE, datetime.fromtimestamp(self.clock.time(), UTC)), SEGMENTS.name)
         self.to.settle()
 
-    def _segment(self, piece: Piece, sequence: int, broadcast: Broadcast) -> Segment:
+    def _segment(self, placed: Placed, broadcast: Broadcast) -> Segment:
+        piece = placed.piece
         reference: Reference | None = None
         if broadcast.by_reference or len(piece.media) > MAX_INLINE_BYTES:
             reference = self.store.put(piece.media)
         return Segment(
             stream_id=broadcast.stream_id,
-            sequence=sequence,
-            start_ms=StreamMs(piece.start_ms),
+            sequence=placed.sequence,
+            start_ms=StreamMs(placed.start_ms),
             duration_ms=piece.duration_ms,
+            missing_ms=placed.missing_ms,
             content_type=piece.content_type,
             media=b"" if reference else piece.media,
             reference=reference,
@@ -161,19 +226,20 @@ def new_stream_id(source: str, now: datetime) -> StreamId:
     return StreamId(f"{name or 'stream'}-{began}")
 
 
-def _at_least_one(pieces: Iterable[Piece]) -> Iterator[Piece]:
+def _at_least_one(pieces: Iterable[Placed]) -> Iterator[Placed]:
     found = iter(pieces)
     first = next(found, None)
     if first is None:
-        raise NothingToPush("the source holds no media", remedy="give a video file, a folder of segments or an HLS URL")
+        raise NothingToPush("the source holds no media", remedy="give a video file, a folder of segments or a URL")
     return chain((first,), found)
 
 
-def _further(before: Progress, piece: Piece, now_s: float, begun_s: float, ends_s: float) -> Progress:
+def _further(before: Progress, placed: Placed, elapsed_s: float, late_s: float) -> Progress:
     return Progress(
         segments=before.segments + 1,
-        media_ms=piece.start_ms + piece.duration_ms,
-        sent_bytes=before.sent_bytes + len(piece.media),
-        elapsed_s=now_s - begun_s,
-        behind_s=max(0.0, now_s - ends_s),
+        media_ms=before.media_ms + placed.piece.duration_ms,
+        missing_ms=before.missing_ms + placed.missing_ms,
+        sent_bytes=before.sent_bytes + len(placed.piece.media),
+        elapsed_s=elapsed_s,
+        behind_s=max(0.0, late_s),
     )

@@ -47,6 +47,8 @@ class RoomStatus:
     last_settled: int = -1
     """The highest sequence with a terminal record: a match, or a dead letter."""
     ended: str = ""
+    missing_ms: int = 0
+    """Media time that the source did not give, before the segments that were looked at."""
     gaps: Counter[str] = field(default_factory=Counter)
     """``picture: NoVideo``, ``speech: NoAudio``, ``shed: NoSummary``, ``dead letter: Conflict`` → how often."""
 
@@ -92,6 +94,7 @@ def _count(found: Envelope, record: Record, known: dict[StreamId, RoomStatus]) -
     room = _room(event.subject, known)
     if isinstance(event, Segment) and (room.last_segment is None or event.sequence >= room.last_segment):
         room.last_segment, room.last_segment_ms = event.sequence, record.timestamp_ms
+        room.missing_ms += event.missing_ms
     elif isinstance(event, StreamEnded):
         room.ended = event.reason
     elif isinstance(event, Match):
@@ -202,6 +205,7 @@ def as_text(rooms_seen: list[RoomStatus], stages: list[StageStatus], now_ms: int
         lines += [f"  last segment {_at(room.last_segment, room.last_segment_ms, now_ms)}, "
                   f"last match {_at(room.last_match, room.last_match_ms, now_ms)}"
                   f"{'' if room.behind is None else f', {room.behind} behind'}"]  # fmt: skip
+        lines += [f"  missing from the source: {room.missing_ms / 1000:.1f} s"] if room.missing_ms else []
         lines += [f"  {plain(reason)}: {count}" for reason, count in sorted(room.gaps.items())]
     return "\n".join(lines)
 

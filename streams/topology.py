@@ -81,6 +81,10 @@ HANDLED = Topic(
     "live.deadletters.handled", "letter's id and attempt", (), "which dead letters were replayed or dropped",
     Keep.LATEST_WHILE_RETAINED, internal=True,
 )  # fmt: skip
+PUSHED = Topic(
+    "live.pushed", "stream id", (), "how far each stream was pushed by vitrine push", Keep.LATEST_WHILE_RETAINED,
+    one_partition=True, internal=True,
+)  # fmt: skip
 
 FLOW = (
     StageRow("transcriber", SEGMENTS, TRANSCRIPTS, recorded_input=True),
@@ -132,5 +136,5 @@ def source_topic(row: StageRow, run: str = "", recorded: str = "") -> str:
 def owned_topics(run: str = "", recorded: str = "") -> dict[str, Topic]:
     """Every topic that production, or a named run, writes to; with those of its input where it records that itself."""
     recorded_elsewhere = {row.reads.name for row in FLOW if row.recorded_input} if run != recorded else set()
-    topics = [*TOPICS, HANDLED, *(row.state for row in FLOW)]
+    topics = [*TOPICS, HANDLED, PUSHED, *(row.state for row in FLOW)]
     return {topic_name(topic, run): topic for topic in topics if topic.name not in recorded_elsewhere}

@@ -7,7 +7,9 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from schemas.ids import EventId, StreamMs
+from agents.transcriber import BORDER_SLACK_MS
+from schemas.event import Event
+from schemas.ids import EventId, StreamId, StreamMs
 from schemas.match import Candidate, Match
 from schemas.room import RoomChanged, StreamEnded
 from streams.envelope import Envelope, Record
@@ -28,6 +30,8 @@ class Shown:
 
     envelope: Envelope
     record: Record
+    missing_ms: int = 0
+    """Media time between the segment before and this one, which no segment covers: the source did not give it."""
 
     @property
     def latency_ms(self) -> int:
@@ -41,6 +45,8 @@ class Watcher:
 
     stream: str | None = None
     _seen: dict[EventId, None] = field(default_factory=dict)
+    _last: dict[StreamId, Match] = field(default_factory=dict)
+    """The last match of each stream that is not over."""
 
     def fresh(self, records: Iterable[Record | None]) -> Iterator[Shown | None]:
         """The events that were not shown before; None is passed on."""
@@ -59,7 +65,19 @@ class Watcher:
         self._seen[found.event.id] = None
         if len(self._seen) > REMEMBERED:
             del self._seen[next(iter(self._seen))]
-        return Shown(found, record)
+        return Shown(found, record, self._missing_ms(found.event))
+
+    def _missing_ms(self, event: Event) -> int:
+        if isinstance(event, StreamEnded):
+            self._last.pop(event.stream_id, None)
+        if not isinstance(event, Match):
+            return 0
+        before = self._last.get(event.stream_id)
+        self._last[event.stream_id] = event
+        if before is None or event.sequence != before.sequence + 1:
+            return 0
+        gap_ms = event.start_ms - before.end_ms
+        return gap_ms if gap_ms > BORDER_SLACK_MS else 0
 
 
 def heading(*, of_all: bool = False) -> str:
@@ -68,10 +86,12 @@ def heading(*, of_all: bool = False) -> str:
 
 
 def as_line(shown: Shown, *, of_all: bool = False) -> str:
-    """One event as one line of printable text."""
+    """One event as one line of printable text; a line before it where the source left something out."""
     event = shown.envelope.event
     if isinstance(event, Match):
-        return _stream(event.stream_id, of_all) + _match_line(event, shown.latency_ms)
+        gap = f"── {plain(event.stream_id)}: {shown.missing_ms / 1000:.1f} s are missing from the source"
+        before = f"{gap} before {clock(event.start_ms)}\n" if shown.missing_ms else ""
+        return before + _stream(event.stream_id, of_all) + _match_line(event, shown.latency_ms)
     if isinstance(event, RoomChanged):
         return f"── {plain(event.stream_id)}: room revision {event.room.revision}, {len(event.room.shelf)} on the shelf"
     if isinstance(event, StreamEnded):
@@ -83,6 +103,7 @@ def as_json(shown: Shown) -> str:
     """One event as one line of JSON, pure ASCII: the event as it is on the topic, its type, position and latency."""
     event = shown.envelope.event
     about = {"type": event.ce_type, "id": event.id, "position": shown.record.position, "latency_ms": shown.latency_ms}
+    about |= {"missing_ms": shown.missing_ms} if shown.missing_ms else {}
     return json.dumps(about | {"data": event.model_dump(mode="json")}, ensure_ascii=True)
 
 

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from agents.outcome import Outcome
+from agents.outcome import Fate, Outcome
 from infra.metrics import StageMetrics
 from schemas.match import Match
+from schemas.segment import Segment
 from streams.envelope import Envelope, Record
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,8 @@ class StageWatch:
         self.metrics.behind(since_close_s)
         if any(isinstance(event, Match) for event in outcome.events):
             self.metrics.latency(since_close_s)
+        if isinstance(envelope.event, Segment) and outcome.fate is Fate.USED:
+            self.metrics.missing(envelope.event.missing_ms / 1000)
 
     def waiting(self, dependency: str, partition: int) -> None:
         """A message waits: not ready, yet alive."""

@@ -15,7 +15,6 @@ import pytest
 
 from infra import kafka
 from infra.settings import Settings
-from schemas.event import Event
 from schemas.ids import StreamId, StreamMs
 from schemas.product import Product, ProductDeleted
 from schemas.room import RoomChanged, StreamEnded
@@ -27,34 +26,15 @@ from streams.topics import make_topics
 from streams.topology import EMBEDDINGS, MATCHES, PRODUCTS, SEGMENTS
 from tests.encoders.samples import Recipe, make_media
 from tests.streams.heeding import HEEDING_CTRL_C
+from tests.streams.pushed import events, settings, shell
 from tests.streams.test_catalogue import JPEG
 from tests.streams.test_watch import MATCH
 
 pytestmark = pytest.mark.broker
 
+__all__ = ["settings", "shell"]
+
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def settings(service_settings: Settings, broker: str) -> Settings:
-    here = replace(service_settings, kafka=broker)
-    make_topics(here, broker)
-    return here
-
-
-@pytest.fixture
-def shell(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The environment of a command line on this broker; the folder that it works in."""
-    monkeypatch.setenv("VITRINE_KAFKA", settings.kafka)
-    monkeypatch.setenv("VITRINE_DATA", str(tmp_path / "data"))
-    return tmp_path
-
-
-def events(settings: Settings, topic: str, subject: str) -> list[Event]:
-    """What a topic holds of one stream or product, in order."""
-    with reading.connect(settings) as reader:
-        found = [reading.understood(record) for record in reader.read(reader.stretches(topic))]
-    return [one.event for one in found if isinstance(one, Envelope) and one.event.subject == subject]
 
 
 def film(folder: Path, seconds: float = 6.0) -> Path:

@@ -1,0 +1,213 @@
+"""an HLS playlist, asked again and again → its segments in order, each once, and what is missing between them.
+
+What one would get wrong: a reader that opens a live playlist anew begins near its end, and so takes some seconds twice
+or not at all. This one keeps the number of the segment that comes next, also while the server is away. A segment that
+is not served is counted as missing time. One that does not go on where the segment before it ended (a discontinuity,
+another init section, something missing before it) says so: whoever reads it begins a new container there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import m3u8
+
+from encoders.remux import SourceAway, SourceUnreadable
+
+Fetch = Callable[[str], bytes]
+"""The bytes at an address. Raises `SourceAway`; `NotServed` where a server answers and does not give them."""
+
+BEHIND = 3
+"""A live playlist is joined so many segments before its end (RFC 8216, 6.3.3)."""
+TRIES = 3
+"""So often a segment that is listed is asked for before it counts as missing."""
+BROKEN_OFF = 5
+"""So often a segment may break off half-way, while its playlist is served, before it counts as missing."""
+
+
+class NotServed(SourceAway):
+    """The server answers, and does not give this."""
+
+
+class TooMuchForUs(SourceUnreadable):
+    """A playlist that `Follower` does not read and libav does: byte ranges, AES-128, sound in a playlist of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One segment of a playlist."""
+
+    number: int
+    media: bytes
+    init: bytes
+    """What has to be read before it where a container begins with it; empty for MPEG-TS."""
+    duration_ms: int
+    follows: bool
+    """It goes on where the chunk before it ended."""
+    missing_ms: int | None
+    """How much before it was not served; None: that cannot be told from the playlist."""
+
+
+@dataclass(slots=True)
+class Follower:
+    """One playlist; `chunks` may be called again after a `SourceAway`, and goes on."""
+
+    url: str
+    fetch: Fetch
+    now: Callable[[], float]
+    sleep: Callable[[float], None]
+    stall_s: float
+    say: Callable[[str], None] = lambda _: None
+    _next: int | None = None
+    _fresh: bool = True
+    _missing_ms: int | None = 0
+    _ended_at: datetime | None = None
+    _init: tuple[str, bytes] = ("", b"")
+    _tries: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the playlist was read at least once."""
+        return self._next is not None
+
+    def chunks(self) -> Iterator[Chunk]:
+        """The segments from the one that comes next, up to the end of the broadcast.
+
+        Raises `SourceAway` where the server is away or the playlist stands still, `SourceUnreadable` where no reader
+        could go on.
+        """
+        interrupted, moved_s = self.begun, self.now()
+        while True:
+            playlist = self._load()
+            self._place(playlist)
+            for segment in playlist.segments:
+                if segment.media_sequence != self._next:
+                    continue
+                if chunk := self._chunk(segment, interrupted):
+                    yield chunk
+                    interrupted = False
+                moved_s = self.now()
+            if playlist.is_endlist:
+                return
+            if self.now() - moved_s > self.stall_s:
+                raise SourceAway(f"the playlist stands still for {self.stall_s:g} s", "look at what writes it")
+            self.sleep(max(0.1, min(float(playlist.target_duration or 1) / 2, self.stall_s / 2)))
+
+    def _load(self) -> Any:
+        playlist = parsed(self.fetch(self.url), self.url)
+        if playlist.is_variant:
+            self.url = _variant(playlist)
+            playlist = parsed(self.fetch(self.url), self.url)
+        _refuse_locked(playlist)
+        if any(segment.byterange for segment in playlist.segments):
+            raise TooMuchForUs("the playlist cuts its segments from one file (EXT-X-BYTERANGE)")
+        return playlist
+
+    def _place(self, playlist: Any) -> None:
+        """Where to go on in this playlist, and what has left it unread."""
+        first = playlist.media_sequence or 0
+        end = first + len(playlist.segments)
+        if self._next is not None and first <= self._next <= end:
+            return
+        if self._next is None or self._next > end:  # the first look, or numbers that begin again: another broadcast
+            self._missing_ms = 0 if self._next is None else None
+            self._next = first if playlist.is_endlist else max(first, end - BEHIND)
+        else:
+            mean_s = sum(float(each.duration or 0) for each in playlist.segments) / max(1, len(playlist.segments))
+            self._miss(round(1000 * (first - self._next) * mean_s))
+            self._next = first
+        self._fresh = True
+
+    def _chunk(self, segment: Any, interrupted: bool) -> Chunk | None:
+        """The next segment; None where it is not served. `_next` stands where it was if the server is away."""
+        number, duration_ms = int(segment.media_sequence), round(1000 * float(segment.duration or 0))
+        media = b"" if segment.gap_tag else self._segment(number, segment.absolute_uri)
+        init = self._init_of(segment) if media else self._init
+        self._next = number + 1
+        if not media:
+            self._miss(duration_ms)
+            return None
+        fresh = self._fresh or bool(segment.discontinuity) or init != self._init
+        missing_ms = None if segment.discontinuity and interrupted else self._missing_ms
+        if fresh:
+            missing_ms = self._by_dates(segment, missing_ms)
+        self._fresh, self._missing_ms, self._init = False, 0, init
+        began = segment.current_program_date_time
+        self._ended_at = began + timedelta(milliseconds=duration_ms) if began else None
+        return Chunk(number, media, init[1], duration_ms, not fresh, missing_ms)
+
+    def _by_dates(self, segment: Any, missing_ms: int | None) -> int | None:
+        """What is missing by the dates in the playlist, where it has them and they go on."""
+        began = segment.current_program_date_time
+        if not (began and self._ended_at) or (began.tzinfo is None) != (self._ended_at.tzinfo is None):
+            return missing_ms
+        apart_ms = round((began - self._ended_at).total_seconds() * 1000)
+        return apart_ms if apart_ms >= 0 else missing_ms
+
+    def _miss(self, duration_ms: int) -> None:
+        self._fresh = True
+        if self._missing_ms is not None:
+            self._missing_ms += duration_ms
+
+    def _segment(self, number: int, address: str) -> bytes:
+        """Its bytes; none where the server does not give them. Raises `SourceAway` where it is away."""
+        for attempt in range(TRIES):
+            try:
+                return self.fetch(address)
+            except NotServed as refused:
+                if attempt == TRIES - 1:
+                    self.say(f"segment {number} of the playlist is missing: {refused}")
+                else:
+                    self.sleep(min(1.0, self.stall_s / 10))
+            except SourceAway:
+                self._tries = {number: self._tries.get(number, 0) + 1}
+                if self._tries[number] < BROKEN_OFF:
+                    raise
+                self.say(f"segment {number} of the playlist breaks off each time and counts as missing")
+                break
+        return b""
+
+    def _init_of(self, segment: Any) -> tuple[str, bytes]:
+        section = segment.init_section
+        if section is None:
+            return "", b""
+        if section.byterange:
+            raise TooMuchForUs("the playlist cuts its init section from a file (EXT-X-MAP with BYTERANGE)")
+        address = str(section.absolute_uri)
+        return self._init if address == self._init[0] else (address, self.fetch(address))
+
+
+def parsed(text: bytes, url: str) -> Any:
+    """The playlist. Raises `SourceUnreadable` where it is none."""
+    if not text.lstrip(b"\xef\xbb\xbf \r\n").startswith(b"#EXTM3U"):
+        raise SourceUnreadable("what the server gives is no HLS playlist: it does not begin with #EXTM3U")
+    try:
+        return m3u8.loads(text.decode("utf-8-sig", "replace"), uri=url)
+    except (ValueError, KeyError, IndexError, TypeError) as wrong:  # what its parser raises on damaged lines
+        raise SourceAway(f"the playlist cannot be read: {wrong}") from wrong
+
+
+def _variant(playlist: Any) -> str:
+    """The first of the variants, the one that its author wants to be played first."""
+    _refuse_locked(playlist)
+    if not playlist.playlists:
+        raise SourceUnreadable("the master playlist lists no variant")
+    first = playlist.playlists[0]
+    if any(media.type == "AUDIO" and media.uri for media in first.media):
+        raise TooMuchForUs("the sound is in a playlist of its own")
+    return str(first.absolute_uri)
+
+
+def _refuse_locked(playlist: Any) -> None:
+    for key in [*playlist.keys, *playlist.session_keys]:
+        if key is None or not key.method or key.method == "NONE":
+            continue
+        if key.method != "AES-128" or (key.keyformat or "identity") != "identity":
+            raise SourceUnreadable(
+                f"the playlist is protected (METHOD={key.method}, KEYFORMAT={key.keyformat or 'identity'}): "
+                "only the platform's own, unprotected output can be pushed"
+            )
+        raise TooMuchForUs("the playlist is encrypted with AES-128")

@@ -1,0 +1,111 @@
+"""A playlist is followed by number: each segment once, what is not served is missing, what is locked refused."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from encoders.hls import Chunk, Follower, NotServed, TooMuchForUs
+from encoders.remux import SourceAway, SourceUnreadable
+
+pytestmark = pytest.mark.hermetic
+
+URL = "http://h/live.m3u8"
+
+
+@dataclass
+class Served:
+    """A server whose playlist changes with each time that it is asked for; sleeping turns its clock."""
+
+    playlists: list[str]
+    gone: set[str] = field(default_factory=set)
+    now_s: float = 0.0
+
+    def fetch(self, url: str) -> bytes:
+        if url == URL:
+            text = self.playlists.pop(0) if len(self.playlists) > 1 else self.playlists[0]
+            if text == "away":
+                raise SourceAway("connection refused")
+            return text.encode()
+        if url in self.gone:
+            raise NotServed("HTTP 404")
+        return url.rpartition("/")[2].encode()
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    def follower(self) -> Follower:
+        return Follower(URL, self.fetch, lambda: self.now_s, self.sleep, stall_s=10.0)
+
+
+def playlist(first: int, count: int, *, end: bool = False, tags: dict[int, str] | None = None) -> str:
+    """Segments of 4 s, named by their numbers; `tags` stand before some of them."""
+    lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:4", f"#EXT-X-MEDIA-SEQUENCE:{first}"]
+    for number in range(first, first + count):
+        lines += [*(tags or {}).get(number, "").split("\n"), "#EXTINF:4.0,", f"{number}.ts"]
+    return "\n".join([*filter(None, lines), *(["#EXT-X-ENDLIST"] if end else []), ""])
+
+
+def told(chunks: list[Chunk]) -> list[tuple[int, bool, int | None]]:
+    return [(chunk.number, chunk.follows, chunk.missing_ms) for chunk in chunks]
+
+
+def test_a_live_playlist_is_joined_near_its_end_and_each_segment_comes_once() -> None:
+    served = Served([playlist(10, 6), playlist(12, 6), playlist(12, 6), playlist(13, 6, end=True)])
+    assert told(list(served.follower().chunks())) == [(13, False, 0), *((n, True, 0) for n in range(14, 19))]
+
+
+def test_what_left_the_playlist_unread_and_what_is_not_served_is_missing() -> None:
+    served = Served([playlist(0, 3), playlist(5, 4, end=True)], gone={"http://h/7.ts"})
+    found = told(list(served.follower().chunks()))
+    assert found == [(0, False, 0), (1, True, 0), (2, True, 0), (5, False, 8000), (6, True, 0), (8, False, 4000)]
+
+
+def test_after_the_server_was_away_it_goes_on_with_the_next_number() -> None:
+    served = Served([playlist(0, 3), "away", playlist(1, 4, end=True)])
+    follower = served.follower()
+    first = follower.chunks()
+    assert [next(first).number for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(SourceAway):
+        next(first)
+    assert told(list(follower.chunks())) == [(3, True, 0), (4, True, 0)]
+
+
+def test_numbers_that_begin_again_and_discontinuities_do_not_go_on() -> None:
+    again = Served([playlist(40, 3), playlist(0, 2, end=True)])
+    assert told(list(again.follower().chunks()))[3:] == [(0, False, None), (1, True, 0)]
+    cut = Served([playlist(0, 3, end=True, tags={1: "#EXT-X-DISCONTINUITY", 2: '#EXT-X-MAP:URI="i.mp4"'})])
+    chunks = list(cut.follower().chunks())
+    assert [chunk.follows for chunk in chunks] == [False, False, False]
+    assert chunks[2].init == b"i.mp4"
+
+
+def test_dates_in_the_playlist_tell_what_is_missing_exactly() -> None:
+    at = "#EXT-X-PROGRAM-DATE-TIME:2026-11-24T10:00:{:02d}Z"
+    tags = {0: at.format(0), 1: "#EXT-X-DISCONTINUITY\n" + at.format(30)}
+    assert told(list(Served([playlist(0, 2, end=True, tags=tags)]).follower().chunks())) == [
+        (0, False, 0), (1, False, 26_000)
+    ]  # fmt: skip
+
+
+def test_a_playlist_that_stands_still_is_told() -> None:
+    served = Served([playlist(0, 2)])
+    with pytest.raises(SourceAway, match="stands still for 10 s"):
+        list(served.follower().chunks())
+    assert 10 <= served.now_s <= 14
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "said"),
+    [
+        ("<html>", SourceUnreadable, "no HLS playlist"),
+        (playlist(0, 1, tags={0: '#EXT-X-KEY:METHOD=SAMPLE-AES,URI="skd://a",KEYFORMAT="com.apple.streamingkeydelivery"'}),
+         SourceUnreadable, "protected .METHOD=SAMPLE-AES"),
+        (playlist(0, 1, tags={0: '#EXT-X-KEY:METHOD=AES-128,URI="k"'}), TooMuchForUs, "AES-128"),
+        (playlist(0, 1, tags={0: "#EXT-X-BYTERANGE:10@0"}), TooMuchForUs, "BYTERANGE"),
+        ('#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="a",URI="a.m3u8"\n'
+         '#EXT-X-STREAM-INF:BANDWIDTH=1,AUDIO="a"\nv.m3u8\n', TooMuchForUs, "the sound is in a playlist of its own"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_followed_is_refused_by_name(text: str, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        list(Served([text]).follower().chunks())
