@@ -1,12 +1,13 @@
-"""A trained network and validation views → how much a text counts beside the picture in each domain.
+"""A trained network and validation views → how much its fusion counts, and each domain's text beside the picture.
 
 Training texts are made up: how often the real chain mishears is not known to them, only to views that it prepared. So
-the three weights are chosen last, on the validation split, for every network that both sees and reads.
+these weights are chosen last, on the validation split, for every network alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -20,32 +21,53 @@ from encoders.network_store import NetworkConfig
 from encoders.prepared import Prepared
 
 FACTORS = (0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.4, 1.7)
-TEXT = 2
-"""The place of the text's weight among a domain's three."""
+TOGETHER_FACTORS = (0.0, 0.3, 0.45, 0.6, 0.75, 0.9, 1.0)
+TOGETHER, TEXT = 0, 2
+"""The places of a domain's weights: of what both modalities tell together, and of the text alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """By what the trained weights were multiplied."""
+
+    together: float
+    text: dict[Domain, float]
+
+    def to_json(self) -> dict[str, float]:
+        """For a card."""
+        return {"together": self.together} | {domain.value: factor for domain, factor in self.text.items()}
 
 
 def balance(
-    fusion: FusionModule, tokenizer: Tokenizer, config: NetworkConfig, prepared: Prepared, texts: Sequence[str]
-) -> dict[Domain, float]:
-    """Set the weights of the texts to what finds most over the six retrievals; by what each was multiplied.
+    fusion: FusionModule, tokenizer: Tokenizer, config: NetworkConfig, prepared: Prepared, reading: Reading
+) -> Balance:
+    """Set how much the fusion and the texts count to what finds most over the six retrievals.
 
-    Every combination of ``FACTORS`` is tried, and judged by the mean reciprocal rank. ``texts`` are what the network
-    reads, one for each view. Raises ValueError where a product lacks a domain.
+    Every combination is tried, and judged by the mean reciprocal rank; of a network that does not both see and read
+    only the first is chosen. ``reading`` is what it is given of the views. Raises ValueError where a product lacks a
+    domain.
     """
-    network, reading = EvaluatedNetwork(fusion.eval(), tokenizer, config), Reading(texts, True)
-    rows = rows_of(prepared)
+    network, rows = EvaluatedNetwork(fusion.eval(), tokenizer, config), rows_of(prepared)
     trained = fusion.weights.detach().clone()
-    tried: dict[float, Floats] = {}
-    for factor in FACTORS:
+    factors = FACTORS if reading.sees and any(reading.texts) else (1.0,)
+
+    def weighed(together: float, text: Sequence[float]) -> None:
         with torch.no_grad():
             fusion.weights.copy_(trained)
-            fusion.weights[:, TEXT] *= factor
-        tried[factor] = network.vectors(prepared, reading)
-    best = max(product(FACTORS, repeat=len(DOMAINS)), key=lambda chosen: _found(rows, tried, chosen))
-    with torch.no_grad():
-        fusion.weights.copy_(trained)
-        fusion.weights[:, TEXT] *= torch.tensor(best)
-    return dict(zip(DOMAINS, best, strict=True))
+            fusion.weights[:, TOGETHER] *= together
+            fusion.weights[:, TEXT] *= torch.tensor(text)
+
+    def found(together: float) -> tuple[float, float, Sequence[float]]:
+        tried: dict[float, Floats] = {}
+        for factor in factors:
+            weighed(together, [factor] * len(DOMAINS))
+            tried[factor] = network.vectors(prepared, reading)
+        best = max(product(factors, repeat=len(DOMAINS)), key=lambda chosen: _found(rows, tried, chosen))
+        return _found(rows, tried, best)[0], together, best
+
+    _, together, text = max(map(found, TOGETHER_FACTORS))
+    weighed(together, text)
+    return Balance(together, dict(zip(DOMAINS, text, strict=True)))
 
 
 def rows_of(prepared: Prepared) -> dict[Domain, list[int]]:

@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from encoders.evaluation.networks import Reading
 from encoders.evaluation.texts import reader
 from encoders.network import Network
 from encoders.network_store import (
@@ -52,7 +53,7 @@ class Export:
     out: Path
     vision: bool
     valid: Path | None = None
-    """Prepared validation views, by which the weights of texts are chosen; None: they stay as they were trained."""
+    """Prepared validation views, by which the weights are balanced; None: they stay as they were trained."""
 
     @property
     def space(self) -> str:
@@ -81,14 +82,11 @@ def export(wanted: Export) -> None:
 def balanced_on(
     valid: Path, recipe: Recipe, network: Network, config: NetworkConfig, folder: Path
 ) -> dict[str, dict[str, float]]:
-    """Choose the weights of the texts where the network both sees and reads; what the card says of it."""
-    if not (recipe.senses.sees and recipe.senses.reads):
-        return {}
+    """Choose the weights on validation views; what the card says of it."""
     prepared = read_prepared(valid)
     read = reader(recipe.reads, prepared.views)
-    texts = [read(view) for view in prepared.views]
-    factors = balance(network.fusion, read_tokenizer(folder), config, prepared, texts)
-    return {"balance": {domain.value: factor for domain, factor in factors.items()}}
+    reading = Reading([read(view) for view in prepared.views], recipe.senses.sees)
+    return {"balance": balance(network.fusion, read_tokenizer(folder), config, prepared, reading).to_json()}
 
 
 def card_of(wanted: Export, network: Network) -> dict[str, object]:
@@ -128,7 +126,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--vision", action="store_true", help="with the vision tower: a network that can be shipped")
-    parser.add_argument("--valid", type=Path, help="prepared validation views: choose on them how much a text counts")
+    parser.add_argument("--valid", type=Path, help="prepared validation views: balance the weights on them")
     options = parser.parse_args()
     plan = Plan(Path(), options.runs, 0.0, 0, 0, recipe=options.recipe, seed=options.seed)
     export(Export(plan, options.out, options.vision, options.valid))

@@ -61,7 +61,7 @@ class Recipe:
     def reads(self) -> TextKind:
         """What it reads of views that the chain has prepared."""
         kinds: dict[str, TextKind] = {"summary": "summary", "spoken": "spoken_32", "keywords": "keywords"}
-        return kinds[self.text]
+        return kinds[self.text] if self.senses.reads else "none"
 
     def columns(self, texts: Texts) -> Sequence[Sequence[str]]:
         """The texts that it reads of a page, a video and a live clip."""

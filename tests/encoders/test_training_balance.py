@@ -9,11 +9,12 @@ import torch
 import torch.nn.functional as F
 
 from encoders.engines import Domain
+from encoders.evaluation.networks import Reading
 from encoders.network import DOMAINS, FusionModule
 from encoders.network_store import NetworkConfig, read_config
 from encoders.prepared import Prepared
 from encoders.tokens import read_tokenizer
-from encoders.training.network_balance import FACTORS, balance, reciprocal_rank, rows_of
+from encoders.training.network_balance import FACTORS, TOGETHER_FACTORS, balance, reciprocal_rank, rows_of
 from encoders.training.network_fusion import Features, fit_visual_head
 from tests.encoders.tiny import SHAPE, tiny_network, tiny_prepared
 
@@ -36,17 +37,20 @@ def test_texts_that_mislead_are_weighed_down(folder: Path) -> None:
     before = fusion.weights.detach().clone()
     shuffled = np.random.default_rng(3).permutation(len(prepared.views))
     wrong = [prepared.views[row].text or "" for row in shuffled]
-    factors = balance(fusion, read_tokenizer(folder), config_in(folder), prepared, wrong)
-    assert set(factors) == set(DOMAINS) and set(factors.values()) <= set(FACTORS)
-    assert min(factors.values()) < 1
-    expected = before[:, 2] * torch.tensor(list(factors.values()))
-    assert torch.allclose(fusion.weights[:, 2], expected) and torch.equal(fusion.weights[:, :2], before[:, :2])
+    found = balance(fusion, read_tokenizer(folder), config_in(folder), prepared, Reading(wrong, True))
+    assert set(found.text) == set(DOMAINS) and set(found.text.values()) <= set(FACTORS)
+    assert min(found.text.values()) < 1
+    assert torch.allclose(fusion.weights[:, 2], before[:, 2] * torch.tensor(list(found.text.values())))
+    assert torch.allclose(fusion.weights[:, 0], before[:, 0] * found.together)
+    assert torch.equal(fusion.weights[:, 1], before[:, 1])
+    assert set(found.to_json()) == {"together", *DOMAINS}
 
 
-def test_what_changes_nothing_stays_as_it_was_trained(folder: Path) -> None:
+def test_a_network_that_reads_nothing_keeps_the_weights_of_texts(folder: Path) -> None:
     prepared, fusion = tiny_prepared(), FusionModule(SHAPE)
-    silent = [""] * len(prepared.views)
-    assert set(balance(fusion, read_tokenizer(folder), config_in(folder), prepared, silent).values()) == {1.0}
+    silent = Reading([""] * len(prepared.views), True)
+    found = balance(fusion, read_tokenizer(folder), config_in(folder), prepared, silent)
+    assert set(found.text.values()) == {1.0} and found.together in TOGETHER_FACTORS
 
 
 def test_a_product_without_one_of_the_domains_is_refused() -> None:
