@@ -95,11 +95,16 @@ def load_language(path: Path, device: str = "cpu", settings: LanguageSettings | 
 
 
 def closed(answer: str, whole: bool) -> str:
-    """The answer in the form; one that was cut off at the token bound ends after its last whole part."""
+    """The answer in the form; one that was cut off at the token bound ends after its last whole part.
+
+    Where not one word of the name is whole it is empty: four hundred letters without a space are no name.
+    """
     if not whole:
         name, line, features = answer.partition("\nFeatures:")
         cut = features if line else name
         kept = cut.rpartition("," if line else " ")[0]
+        if not line and kept in ("", "Product", "Product name:"):
+            return EMPTY
         answer = f"{name}{line}{kept}" if line else f"{kept}\nFeatures:"
     return answer.strip()
 

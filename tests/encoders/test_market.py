@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from encoders.world.clips import Subject, first_words, live_talk, video_talk
+from encoders.world.clips import VIDEO_S, Subject, first_words, live_talk, video_talk
 from encoders.world.market import (
     SPLITS,
     chosen_families,
@@ -15,6 +15,7 @@ from encoders.world.market import (
     listings_of,
     telling_of,
 )
+from encoders.world.script import WORDS_PER_S
 from encoders.world.shop import MARKET_AXES, SIBLINGS, Listing, axis_of, make_market, words_of
 from encoders.world.talk import music, track_of
 from encoders.world.voices import SAMPLE_RATE_HZ
@@ -83,14 +84,14 @@ def test_a_share_of_the_families_is_the_same_by_the_same_seed() -> None:
 @settings(max_examples=12, deadline=None)
 def test_mostly_what_tells_a_product_is_said_early(seed: int) -> None:
     market = make_market(3, 1, "valid")
-    rng = np.random.default_rng(seed)
+    rng, words = np.random.default_rng(seed), int(VIDEO_S * WORDS_PER_S)
     heard = total = 0
     for family in families(market)[:12]:
         subject = Subject(family[0], telling_of(family), market[-40:])
         talk = video_talk(subject, rng)
         if subject.telling and any(line.said for line in talk.own):
             total += 1
-            heard += set(subject.telling) <= {said.slot for line in first_words(talk.own, 28) for said in line.said}
+            heard += set(subject.telling) <= {said.slot for line in first_words(talk.own, words) for said in line.said}
     assert heard >= total - 3
 
 

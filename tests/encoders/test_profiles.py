@@ -115,6 +115,7 @@ def test_the_files_of_a_profile_are_verified_one_by_one(tmp_path: Path) -> None:
     ("cut", "whole"),
     [
         ("Product name: feike shav", "Product name: feike\nFeatures:"),
+        ("Product name: aaaaaaaaaaaaa", "empty"),
         ("Product name: feike shaver\nFeatures: wet and", "Product name: feike shaver\nFeatures:"),
         ("Product name: feike shaver\nFeatures: wet, dr", "Product name: feike shaver\nFeatures: wet"),
     ],

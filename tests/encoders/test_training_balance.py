@@ -70,9 +70,9 @@ def test_the_reciprocal_rank_of_known_scores() -> None:
 
 def test_the_head_of_the_picture_says_what_told_looks_apart() -> None:
     torch.manual_seed(5)
-    looks, dim = 300, 64
+    looks, dim = 600, 256
     of = {domain: torch.randn(looks, 1, dim).expand(-1, 2, -1) for domain in DOMAINS}
-    identity = torch.nn.Linear(dim, 12).requires_grad_(False)
+    identity = torch.nn.Linear(dim, SHAPE.out_dim // 2).requires_grad_(False)
     fusion = FusionModule(replace(SHAPE, vision_dim=dim))
     fit_visual_head(fusion, identity, Features(of, torch.zeros(4, dim)))
     clips = of[Domain.LIVE][:, 0]

@@ -13,8 +13,8 @@ from infra.settings import Settings
 pytestmark = pytest.mark.broker
 
 
-def test_a_healthy_installation_has_no_remedies(service_settings: Settings, broker: str) -> None:
-    rows = {row.what: row for row in examine(replace(service_settings, kafka=broker))}
+def test_a_healthy_installation_has_no_remedies(service_settings: Settings, broker: str, tmp_path: Path) -> None:
+    rows = {row.what: row for row in examine(replace(service_settings, kafka=broker, data=tmp_path))}
     assert [row for row in rows.values() if not row.ok or row.remedy] == []
     assert rows["kafka"].found == f"1 broker at {broker}"
     assert rows["milvus"].found == "embedded, not running; vitrine up starts it"
