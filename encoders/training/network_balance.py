@@ -62,8 +62,9 @@ def balance(
         for factor in factors:
             weighed(together, [factor] * len(DOMAINS))
             tried[factor] = network.vectors(prepared, reading)
-        best = max(product(factors, repeat=len(DOMAINS)), key=lambda chosen: _found(rows, tried, chosen))
-        return _found(rows, tried, best)[0], together, best
+        choices = product(factors, repeat=len(DOMAINS))
+        (share, _), best = max(((_found(rows, tried, chosen), chosen) for chosen in choices), key=lambda each: each[0])
+        return share, together, best
 
     _, together, text = max(map(found, TOGETHER_FACTORS))
     weighed(together, text)

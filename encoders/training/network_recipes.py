@@ -47,7 +47,7 @@ ALL = Senses()
 class Recipe:
     """What one network is trained to read and see."""
 
-    text: Literal["summary", "spoken", "keywords"] = "summary"
+    text: Literal["summary", "spoken_32", "keywords"] = "summary"
     """What stands for a video or a live clip: its summary, or its transcript cut to 32 tokens, or its keywords."""
     senses: Senses = ALL
     out_dim: int = DEMO_SHAPE.out_dim
@@ -60,12 +60,11 @@ class Recipe:
     @property
     def reads(self) -> TextKind:
         """What it reads of views that the chain has prepared."""
-        kinds: dict[str, TextKind] = {"summary": "summary", "spoken": "spoken_32", "keywords": "keywords"}
-        return kinds[self.text] if self.senses.reads else "none"
+        return self.text if self.senses.reads else "none"
 
     def columns(self, texts: Texts) -> Sequence[Sequence[str]]:
         """The texts that it reads of a page, a video and a live clip."""
-        if self.text == "spoken":
+        if self.text == "spoken_32":
             return texts.titles, texts.spoken_videos, texts.spoken_lives
         if self.text == "keywords":
             keywords = Keywords.fit((*texts.spoken_videos, *texts.spoken_lives))
@@ -77,8 +76,8 @@ RECIPES: dict[str, Recipe] = {
     "ampere": Recipe(),
     "visual": Recipe(senses=Senses(reads=False)),
     "text": Recipe(senses=Senses(sees=False)),
-    "raw_asr": Recipe("spoken", Senses(sees=False)),
-    "visual_raw_asr": Recipe("spoken"),
+    "raw_asr": Recipe("spoken_32", Senses(sees=False)),
+    "visual_raw_asr": Recipe("spoken_32"),
     "visual_keywords": Recipe("keywords"),
     "ampere_one_branch": Recipe(shared_branch=True),
     "ampere_32d": Recipe(out_dim=32),

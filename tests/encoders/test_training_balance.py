@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from encoders.engines import Domain
 from encoders.evaluation.networks import Reading
 from encoders.network import DOMAINS, FusionModule
-from encoders.network_store import NetworkConfig, read_config
+from encoders.network_store import read_config
 from encoders.prepared import Prepared
 from encoders.tokens import read_tokenizer
 from encoders.training.network_balance import FACTORS, TOGETHER_FACTORS, balance, reciprocal_rank, rows_of
@@ -26,10 +26,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_network(tmp_path_factory.mktemp("networks") / "tiny", dropout=0.0)
 
 
-def config_in(folder: Path) -> NetworkConfig:
-    return read_config(folder)
-
-
 def test_texts_that_mislead_are_weighed_down(folder: Path) -> None:
     prepared = tiny_prepared()
     torch.manual_seed(2)
@@ -37,7 +33,7 @@ def test_texts_that_mislead_are_weighed_down(folder: Path) -> None:
     before = fusion.weights.detach().clone()
     shuffled = np.random.default_rng(3).permutation(len(prepared.views))
     wrong = [prepared.views[row].text or "" for row in shuffled]
-    found = balance(fusion, read_tokenizer(folder), config_in(folder), prepared, Reading(wrong, True))
+    found = balance(fusion, read_tokenizer(folder), read_config(folder), prepared, Reading(wrong, True))
     assert set(found.text) == set(DOMAINS) and set(found.text.values()) <= set(FACTORS)
     assert min(found.text.values()) < 1
     assert torch.allclose(fusion.weights[:, 2], before[:, 2] * torch.tensor(list(found.text.values())))
@@ -49,7 +45,7 @@ def test_texts_that_mislead_are_weighed_down(folder: Path) -> None:
 def test_a_network_that_reads_nothing_keeps_the_weights_of_texts(folder: Path) -> None:
     prepared, fusion = tiny_prepared(), FusionModule(SHAPE)
     silent = Reading([""] * len(prepared.views), True)
-    found = balance(fusion, read_tokenizer(folder), config_in(folder), prepared, silent)
+    found = balance(fusion, read_tokenizer(folder), read_config(folder), prepared, silent)
     assert set(found.text.values()) == {1.0} and found.together in TOGETHER_FACTORS
 
 
