@@ -26,7 +26,7 @@ Record = dict[str, object]
 ID_BYTES = 4 * 1000
 TITLE_BYTES = 4 * 1000
 AWAY, NOT_LOADED = 2, 101  # MilvusException.code: no connection; released, as after a restart of the server
-MENDED_BY_CONNECTING = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "closed channel")
+MENDED_BY_CONNECTING = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "closed channel", "Channel closed")
 TRIES = 3
 PAUSE_S = 0.3
 LIVE_ROWS_UNTIL_FLUSH = 2_000
@@ -206,7 +206,7 @@ def _mends_itself(failure: Exception) -> bool:
     """Whether a new connection, with its collections loaded, may succeed where this one failed.
 
     A call that was not answered in time leaves pymilvus as gRPC's own error; and the connection is shared, so another
-    thread may have closed it after its own failure.
+    thread may have closed it after its own failure, before this call or during it.
     """
     code = failure.code if isinstance(failure, MilvusException) else None
     return code in (AWAY, NOT_LOADED) or any(words in str(failure) for words in MENDED_BY_CONNECTING)
