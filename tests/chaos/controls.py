@@ -68,7 +68,7 @@ class Skips(Pointed):
 
 
 class Forgets(PointedStates):
-    """Keeps no snapshot."""
+    """Keeps no snapshot: a half that waited for its other half is no more."""
 
     async def save(self, stream: str, record: Record) -> None:
         slot = self.slot(stream)
@@ -135,7 +135,7 @@ CONTROLS = {
                 _dies("product_encoder", BEFORE, PUBLICATION)),
         Control("snapshot after the outputs", _takes("delivery", SnapshotsFirst), Check.LOST,
                 _dies("matcher", AFTER, SNAPSHOT, 13)),
-        Control("keep the state", _takes("states", Forgets), Check.UNLIKE, _dies("summarizer", AFTER, ACKNOWLEDGEMENT)),
+        Control("keep the state", _takes("states", Forgets), Check.LOST, _dies("summarizer", AFTER, ACKNOWLEDGEMENT)),
         Control("apply an id once", _forget_ids, Check.UNLIKE, _dies("transcriber", AFTER, PUBLICATION)),
         Control("the same input, the same answer", _say_who_answers, Check.TWO_ANSWERS,
                 _dies("matcher", AFTER, PUBLICATION)),

@@ -3,7 +3,7 @@
 A line is ``kind stage partition offset detail``. The kinds:
 
     received       the delivery layer was given the message
-    fate           the step, or for an unreadable message the layer, said what became of it; the detail is the fate
+    fate           the step, or for an unusable message the layer, said what becomes of it; the detail is the fate
     done           everything made from it is stored: its outputs, its upserts and its snapshot
     finished       it was counted; the detail is the fate
     abandoned      the partition was taken away, or the process was told to stop, before it was finished

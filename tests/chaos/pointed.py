@@ -7,17 +7,15 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from agents.outcome import Outcome
+from agents.shedding import Rung
 from infra.milvus_vectors import MilvusVectors, Place
 from infra.vectors import CatalogueRow, LiveRow
-from schemas.reasons import Reason
-from streams.ask import Ask
 from streams.delivery import Delivery, Outbox, Revoked
 from streams.envelope import Envelope, Record
-from streams.stages import Incoming, Stage
 from streams.state import PartitionStates
 from streams.watching import StageWatch
 from tests.chaos import journal, places
@@ -133,6 +131,15 @@ class Pointed(Delivery[Any]):
             pen.write(journal.ABANDONED, here)
             raise
 
+    async def _apply(self, name: str, record: Record, envelope: Envelope, rung: Rung) -> Outcome:
+        outcome = await super()._apply(name, record, envelope, rung)
+        self.points.pen.write(journal.FATE, self._at(record), outcome.fate.value)
+        return outcome
+
+    async def _refuse(self, record: Record, detail: str, acknowledge: Callable[[], object]) -> None:
+        self.points.pen.write(journal.FATE, self._at(record), self._once(detail).fate.value)
+        await super()._refuse(record, detail, acknowledge)
+
     def _acknowledge(self, acknowledge: Callable[[], object]) -> None:
         stage = self.wiring.row.stage
         self.points.reach(stage, BEFORE, ACKNOWLEDGEMENT)
@@ -156,21 +163,8 @@ class PointedWatch(StageWatch):
 
     def finished(self, record: Record, outcome: Outcome, envelope: Envelope | None) -> None:
         StageWatch.finished(self, record, outcome, envelope)
-        if outcome.reason is Reason.MALFORMED:  # the layer's own word: no step was asked
-            self._tell(journal.FATE, record, outcome.fate.value)
         self._tell(journal.FINISHED, record, outcome.fate.value)
 
     def _tell(self, kind: str, record: Record, detail: str = "") -> None:
         if self.pen:
             self.pen.write(kind, (self.metrics.stage, record.partition, record.offset), detail)
-
-
-def telling(stage: Stage[Any], pen: Pen) -> Stage[Any]:
-    """The same step; it tells what became of each message."""
-
-    async def apply(state: Any, incoming: Incoming, ask: Ask) -> Outcome:
-        outcome = await stage.apply(state, incoming, ask)
-        pen.write(journal.FATE, (stage.name, incoming.partition, incoming.offset), outcome.fate.value)
-        return outcome
-
-    return replace(stage, apply=apply)

@@ -40,7 +40,6 @@ from tests.chaos.pointed import (
     PointedVectors,
     PointedWatch,
     Points,
-    telling,
 )
 from tests.chaos.troubles import Trouble, stalling, troubled
 from tests.fakes.engines import fake_engines
@@ -80,7 +79,7 @@ def serve(orders: Orders, log: Path, told: Connection) -> None:
 
 def _run(orders: Orders, pen: Pen) -> int:
     settings, points = orders.settings, Points(pen, orders.strike, JumpingClock())
-    steps = {name: telling(STEPS[name], pen) for name in orders.stages}
+    steps = {name: STEPS[name] for name in orders.stages}
     parts = Parts(PointedStates, Pointed, PointedOutbox, PointedVectors, steps)
     if orders.without:
         CONTROLS[orders.without].remove(parts)
