@@ -11,17 +11,29 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from streams.envelope import Record
-from streams.topology import FLOW, PRODUCTS, row_of, source_topic, topic_name
+from streams.topology import FLOW, PRODUCTS, SEGMENTS, row_of, source_topic, topic_name
 from tests.chaos.draw import Drawn
 from tests.chaos.ledger import Check, sent
 from tests.chaos.places import BEFORE, PUBLICATION, Place, Strike
 from tests.chaos.play import Play
 from tests.chaos.rig import Service, Worker, wait_for
 from tests.chaos.troubles import Trouble
-from tests.chaos.world import LOOKS, SMALL, WIDE, RawMessage, World, catalogue_update, message, product, segment
+from tests.chaos.world import (
+    LOOKS,
+    SMALL,
+    WIDE,
+    RawMessage,
+    World,
+    catalogue_update,
+    deadly_broadcast,
+    message,
+    product,
+    segment,
+)
 
-OUTAGE_S = (4.0, 12.0)
-"""The shortest and the longest of a fault run: beyond the session timeout, and beyond a call of the vector store."""
+OUTAGE_S = (4.0, 24.0)
+"""The shortest and the longest of a fault run: beyond the session timeout, beyond a call of the vector store, and the
+longest so long that the probes have to tell of it."""
 FULL_OUTAGE_S = {"broker frozen": 60.0, "Milvus away": 300.0}
 AT_ONCE, RETURNED = "at once", "when it answers again"
 LAST_PRODUCT = len(LOOKS) - 1
@@ -143,6 +155,7 @@ def milvus_away(play: Play, drawn: Drawn) -> None:
     worker = breakpoint_of(play, drawn)
     play.house.milvus.stop()
     worker.thaw()
+    play.away = True
     play.pause(outage_s(drawn))
     play.house.milvus.start()
     play.lifted()
@@ -162,6 +175,7 @@ def objects_disk_full(play: Play, drawn: Drawn) -> None:
     worker = play.struck(Strike(place, drawn.nth, "SIGSTOP"))
     worker.disk(1)
     worker.thaw()
+    play.away = True
     play.pause(outage_s(drawn))
     worker.disk(resource.RLIM_INFINITY)
     play.lifted()
@@ -193,6 +207,15 @@ def poisoned(play: Play, drawn: Drawn) -> None:
         play.more |= {sent(*each): b"Malformed" for each in bad}
     if not drawn.coin:
         play.worker()
+
+
+def crashing(play: Play, drawn: Drawn) -> None:
+    """As a supervisor does, `Play` charges what a worker had in hand when it died."""
+    play.may_crash = True
+    play.worker()
+    play.wait_for_answers(drawn.after)
+    play.begins()
+    play.push(topic_name(SEGMENTS, play.run), deadly_broadcast())
 
 
 def one_stream_stalls(play: Play, drawn: Drawn) -> None:
@@ -236,6 +259,7 @@ def freeze(play: Play, drawn: Drawn, service: Service) -> None:
     worker = breakpoint_of(play, drawn)
     service.freeze()
     worker.thaw()
+    play.away = True
     time.sleep(outage_s(drawn))
     service.thaw()
     play.lifted()
@@ -280,11 +304,12 @@ FAULTS = (
     Fault("clock jumps", "a worker's clock", "an hour ahead or back", AT_ONCE, clock_jumps),
     Fault("poison in every stage", "every stage's input", "three unusable messages each", AT_ONCE, poisoned,
           twins=(*REVISIONS_OF_POISON, "recorded")),
+    Fault("a message crashes", "the transcriber and the frame encoder", "the process ends wherever a model is given it",
+          "when it is given to no model any more", crashing, twins=("spared",)),
     Fault("one stream stalls", "the transcriber, one stream", "its partition waits while 20 streams run",
           "when it may go on", one_stream_stalls, WIDE),
     Fault("catalogue changes", "the catalogue, in mid-stream", "a product's page changes (the rooms change as well)",
           AT_ONCE, catalogue_changes, twins=("recorded", OLD_REVISION, "updated")),
 )  # fmt: skip
-"""All of them. A message that crashes the process comes with the supervisor that counts the crashes."""
 
 BY_NAME = {fault.name: fault for fault in FAULTS}

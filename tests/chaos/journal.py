@@ -8,6 +8,7 @@ A line is ``kind stage partition offset detail``. The kinds:
     finished       it was counted; the detail is the fate
     abandoned      the partition was taken away, or the process was told to stop, before it was finished
     struck         the fault comes now; the detail says where, the offset is the wall time in ms
+    probes         its probes answer; the offset is their port
 """
 
 import os
@@ -18,7 +19,8 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-RECEIVED, FATE, DONE, FINISHED, ABANDONED, STRUCK = "received", "fate", "done", "finished", "abandoned", "struck"
+RECEIVED, FATE, DONE, FINISHED, ABANDONED = "received", "fate", "done", "finished", "abandoned"
+STRUCK, PROBES = "struck", "probes"
 
 At = tuple[str, int, int]
 """Stage, partition, offset."""
@@ -38,6 +40,10 @@ class Pen:
     def strikes(self, what: str, stage: str) -> None:
         """The fault comes now."""
         self.write(STRUCK, (stage, 0, int(time.time() * 1000)), what)
+
+    def answers_at(self, port: int) -> None:
+        """The worker's probes answer here."""
+        self.write(PROBES, ("worker", 0, port))
 
 
 def write_into(log: Path) -> None:
@@ -62,6 +68,8 @@ class Journal:
     done: set[At] = field(default_factory=set)
     struck: str = ""
     struck_ms: int = 0
+    probes: str = ""
+    """Where they answer; empty: they do not yet."""
     _rest: bytes = b""
 
     def take(self, data: bytes) -> None:
@@ -80,3 +88,5 @@ class Journal:
             self.done.add(at)
         if kind == STRUCK:
             self.struck, self.struck_ms = detail, int(offset)
+        if kind == PROBES:
+            self.probes = f"127.0.0.1:{offset}"

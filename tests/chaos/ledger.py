@@ -39,6 +39,8 @@ class Check(StrEnum):
     """A worker ended by itself although no fault explains it."""
     STUCK = "stuck"
     """The run did not come to its end in time."""
+    PROBES = "probes_untrue"
+    """A worker said that it was ready while what it stands on was away, or did not say so again after."""
     DELAYED = "delayed"
     """Streams that the fault does not concern waited for it."""
 

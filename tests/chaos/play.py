@@ -1,15 +1,19 @@
 """One run: a world of its own on the shared services, the workers that a fault happens to, and a look at them all."""
 
+import shutil
+import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from kafka import KafkaProducer
 
 from infra.errors import InfraError
 from infra.topics import delete_topics
+from streams.flight import BOOK, charge, in_hand
 from streams.pulse import EXIT_STALLED
 from streams.topics import make_topics
 from streams.topology import PRODUCTS, SEGMENTS, owned_topics, topic_name
@@ -17,6 +21,7 @@ from tests.chaos import pushing
 from tests.chaos.eyes import Eyes, settled
 from tests.chaos.ledger import Books, Check, Complaint, Expected, overtaken
 from tests.chaos.places import Strike
+from tests.chaos.probes import Caller, untrue, wanting
 from tests.chaos.pushing import Pushing
 from tests.chaos.rig import PATIENCE_S, House, Worker, start_process, wait_for
 from tests.chaos.worker import Orders, serve
@@ -25,6 +30,8 @@ from tests.chaos.world import RawMessage, World, catalogue
 COMMITS_EVERY_S = 1.0
 WORKERS_AT_MOST = 4
 """So many may end that no fault explains; then the run is given up."""
+READY_WITHIN_S = 30.0
+"""When every stage is through."""
 NOTHING_MORE_COMES_AFTER_S = 6.0
 """When every stage is through and answers are missing."""
 
@@ -45,7 +52,20 @@ class Play:
     """How long the end is waited for."""
     may_stall: bool = False
     """Whether the fault explains that a worker ends because it stood still."""
+    may_crash: bool = False
+    """Whether the fault explains that a worker ends because of a message."""
+    away: bool = False
+    """Whether a service is away from the fault's begin to its end."""
+    caller: Caller = field(init=False)
     _commits_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.caller = Caller(self.workers)
+
+    @property
+    def flights(self) -> Path:
+        """Where the workers mark what they have in hand, and where their crashes are counted."""
+        return self.house.logs / self.run
 
     def push(self, topic: str, messages: Iterable[RawMessage]) -> None:
         """Publish messages on a topic of this run, in this order."""
@@ -57,8 +77,9 @@ class Play:
 
     def worker(self, **orders: Any) -> Worker:
         """Start a worker; `orders` are fields of `Orders`."""
-        log = self.house.logs / f"{self.run}-{len(self.workers)}.log"
-        self.workers.append(start_process(serve, Orders(self.run, self.house.settings, **orders), log))
+        name = f"{self.run}-{len(self.workers)}"
+        log, flight = self.house.logs / f"{name}.log", self.flights / f"{name}.flight"
+        self.workers.append(start_process(serve, Orders(self.run, self.house.settings, flight, **orders), log))
         return self.workers[-1]
 
     def producer(self, **orders: Any) -> Worker:
@@ -156,6 +177,7 @@ class Play:
     def close(self) -> Books:
         """Stop the workers and read what is there."""
         survivors = [worker for worker in self.workers if not worker.expected_to_end and not worker.has_ended()]
+        self._listen(survivors)
         for worker in self.workers:
             if not worker.has_ended():
                 worker.thaw()
@@ -168,6 +190,16 @@ class Play:
         self.books.rows, self.books.products = self.eyes.rows(self.world.streams)
         return self.books
 
+    def _listen(self, survivors: Sequence[Worker]) -> None:
+        """Hold what the probes have said, and say now, against what was and is."""
+        try:
+            wait_for(lambda: not wanting(survivors), "the workers to be ready", READY_WITHIN_S)
+        except TimeoutError:
+            self.complain(Check.PROBES, "; ".join(wanting(survivors)))
+        self.caller.stop()
+        if self.away and (wrong := untrue(self.caller.told, self.books.began_ms, self.books.lifted_ms)):
+            self.complain(Check.PROBES, f"{len(wrong)} times ready although a service was away")
+
     def complain(self, check: Check, detail: str) -> None:
         """Something that is noticed while the run goes on."""
         self.books.other.append(Complaint(check, detail))
@@ -175,7 +207,10 @@ class Play:
     def _ended(self, worker: Worker) -> None:
         """As a supervisor does: say so, and start another."""
         status = worker.process.exitcode
-        if not (self.may_stall and status == EXIT_STALLED):
+        if self.may_crash and status == -signal.SIGSEGV:
+            charge(self.flights / BOOK, in_hand(self.flights / f"{worker.log.stem}.flight"))
+            self.lifted()
+        elif not (self.may_stall and status == EXIT_STALLED):
             self.complain(Check.STOPPED, f"a worker ended with {status}: {worker.tail()[-600:]}")
         if len([each for each in self.books.other if each.check is Check.STOPPED]) >= WORKERS_AT_MOST:
             raise TimeoutError(f"one worker after the other ends, the last one with {status}: {worker.tail()[-600:]}")
@@ -192,12 +227,15 @@ def playing(house: House, run: str, world: World, pushed: bool = True) -> Iterat
     house.clear_objects()
     make_topics(settings, settings.kafka, run, run)
     play = Play(house, run, world, Eyes(settings, run))
+    shutil.rmtree(play.flights, ignore_errors=True)
     play.push(topic_name(PRODUCTS, run), catalogue())
     if pushed:
         play.push(topic_name(SEGMENTS, run), world.recorded())
+    play.caller.start()
     try:
         yield play
     finally:
+        play.caller.stop()
         for worker in play.workers:
             if not worker.has_ended():
                 worker.thaw()

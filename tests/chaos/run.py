@@ -3,14 +3,15 @@
 import re
 from dataclasses import dataclass, field, replace
 
-from streams.topology import PRODUCTS, topic_name
+from streams.flight import BOOK, CRASHES_AT_MOST, charge
+from streams.topology import PRODUCTS, SEGMENTS, topic_name
 from tests.chaos.controls import Control
 from tests.chaos.draw import STRUCK, Drawn, draw
 from tests.chaos.faults import BY_NAME, FAULTS
 from tests.chaos.ledger import Books, Check, Complaint, Expected, complaints
 from tests.chaos.play import Play, playing
 from tests.chaos.rig import House
-from tests.chaos.world import SMALL, World, catalogue_update
+from tests.chaos.world import DEADLY, DEADLY_AT, SMALL, World, catalogue_update, deadly_broadcast
 
 OTHERS = tuple(fault.name for fault in FAULTS if fault.name not in STRUCK)
 
@@ -82,6 +83,9 @@ class Theatre:
 def _undisturbed(play: Play, kind: str) -> Books:
     if kind == "updated":
         play.push(topic_name(PRODUCTS, play.run), [catalogue_update()])
+    if kind == "spared":
+        play.push(topic_name(SEGMENTS, play.run), deadly_broadcast())
+        charge_before(play)
     play.worker()
     if kind == "pushed":
         play.wait_for(play.producer().has_ended, "the producer to push it all")
@@ -91,6 +95,17 @@ def _undisturbed(play: Play, kind: str) -> Books:
     wrong = complaints(books, Expected([books]))
     assert not wrong, wrong
     return books
+
+
+def charge_before(play: Play) -> None:
+    """The deadly message as it is after three deaths of each stage that reads it: it ends no process any more."""
+    pushed = play.eyes.new_in(topic_name(SEGMENTS, play.run))
+    here = (record for record in pushed if record.key == DEADLY.encode())
+    deadly = next(record for record in here if record.headers.get("ce_sequence") == str(DEADLY_AT).encode())
+    marks = [f"{stage}/{deadly.position}" for stage in ("transcriber", "frame_encoder")]
+    play.flights.mkdir(parents=True, exist_ok=True)
+    for _ in range(CRASHES_AT_MOST):
+        charge(play.flights / BOOK, marks)
 
 
 def _naming(books: Books, revision: int) -> Books:

@@ -17,18 +17,19 @@ from pathlib import Path
 from typing import Any
 
 from encoders.engines import EMBEDDING_DIM
-from infra.metrics import Metrics, StageMetrics
+from infra.metrics import Metrics, ProbeServer, StageMetrics
 from infra.milvus_vectors import Place
 from infra.objects import ObjectStore
 from infra.settings import Settings
 from streams.ask import Ask
 from streams.delivery import Delivery, Wiring
+from streams.flight import Flight
 from streams.pulse import Pulse
 from streams.stages import STAGES as STEPS
 from streams.state import PartitionStates
 from streams.topics import catalogue_end
 from streams.topology import STAGES
-from streams.worker import Plan, broker_of, build, log_to_stderr, run_until_stopped
+from streams.worker import Plan, broker_of, build, log_to_stderr, run_until_stopped, stores_of
 from tests.chaos.controls import CONTROLS, Parts
 from tests.chaos.journal import Pen, write_into
 from tests.chaos.places import Strike
@@ -57,6 +58,8 @@ class Orders:
     run: str
     settings: Settings
     """They name the services and the data folder."""
+    flight: Path
+    """Where it marks what it has in hand."""
     stages: tuple[str, ...] = STAGES
     strike: Strike | None = None
     trouble: Trouble | None = None
@@ -89,12 +92,16 @@ def _run(orders: Orders, pen: Pen) -> int:
     )
     ask = Ask(engines, ObjectStore(settings.objects), vectors,
               catalogue_from=catalogue_end(settings, settings.kafka, orders.run))  # fmt: skip
-    watch = {name: PointedWatch(StageMetrics(Metrics(), name), points.clock, pen=pen) for name in orders.stages}
+    metrics = Metrics()
+    watch = {name: PointedWatch(StageMetrics(metrics, name), points.clock, pen=pen) for name in orders.stages}
     broker = broker_of(settings, settings.kafka, orders.stages, orders.run, orders.run)
     broker = replace(broker, session_timeout_s=SESSION_TIMEOUT_S)
     make = _delivery_of(parts, points, orders)
-    apps = build(Plan(orders.stages, orders.run, broker, watch, make, parts.steps, orders.run), ask)
-    return run_until_stopped(apps, Pulse(apps, watch, stalled_after_s=orders.stalled_after_s))
+    plan = Plan(orders.stages, orders.run, broker, watch, make, parts.steps, orders.run, Flight(orders.flight))
+    apps = build(plan, ask)
+    pulse = Pulse(apps, watch, stores=stores_of(orders.stages, ask), stalled_after_s=orders.stalled_after_s)
+    pen.answers_at(int(ProbeServer("127.0.0.1", 0, metrics, pulse.live, pulse.ready).start().rpartition(":")[2]))
+    return run_until_stopped(apps, pulse)
 
 
 def _delivery_of(parts: Parts, points: Points, orders: Orders) -> Callable[..., Delivery[Any]]:

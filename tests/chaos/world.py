@@ -106,6 +106,9 @@ SMALL = World("small", streams_in((0,), 1) + streams_in((1,), 1) + streams_in((2
 WIDE = World("wide", streams_in((0,), 1) + streams_in((1, 2), 20), 3, poisoned=False)
 """The first stream has a partition to itself."""
 
+DEADLY, DEADLY_AT = StreamId("room-7/deadly"), 1
+"""A stream and the number of a segment that ends the process which reads it."""
+
 
 def product_id(look: str) -> ProductId:
     """The catalogue product that has this look."""
@@ -148,6 +151,15 @@ def poison(world: World) -> list[Poison]:
         Poison("the same id with other bytes", other_bytes, Reason.CONFLICT, None),
         Poison("a segment after the end", after_end, Reason.ENDED, f"{second}/{world.segments_each + 5:06d}"),
     ]
+
+
+def deadly_broadcast() -> list[RawMessage]:
+    """A stream one segment of which ends the process that reads it."""
+    good, deadly = (fake_media("here is red mug now", "red mug", trouble=trouble) for trouble in ("", "crash"))
+    segments = [segment(DEADLY, number, deadly if number == DEADLY_AT else good) for number in range(3)]
+    room = Room(revision=1, language="en", shelf={1: product_id("red mug")})
+    events = [RoomChanged(stream_id=DEADLY, room=room), *segments, StreamEnded(stream_id=DEADLY)]
+    return [message(event) for event in events]
 
 
 def segment(stream: StreamId, number: int, media: bytes) -> Segment:
