@@ -9,6 +9,7 @@ import resource
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from streams.envelope import Record
 from streams.topology import FLOW, PRODUCTS, SEGMENTS, row_of, source_topic, topic_name
@@ -16,6 +17,7 @@ from tests.chaos.draw import Drawn
 from tests.chaos.ledger import Check, sent
 from tests.chaos.places import BEFORE, PUBLICATION, Place, Strike
 from tests.chaos.play import Play
+from tests.chaos.pushing import KILLED_AT_EVENT, Point
 from tests.chaos.rig import Service, Worker, wait_for
 from tests.chaos.troubles import Trouble
 from tests.chaos.world import (
@@ -162,11 +164,25 @@ def milvus_away(play: Play, drawn: Drawn) -> None:
 
 
 def producer_killed(play: Play, drawn: Drawn) -> None:
+    point: Point = ("marked", "sent", "settled")[drawn.after % 3]
+    push_killed(play, dies_at=drawn.nth, point=point)
+
+
+def live_push_killed_first(play: Play, drawn: Drawn) -> None:
+    push_killed(play, dies_at=KILLED_AT_EVENT, point="marked", live=True)
+
+
+def live_push_killed_after(play: Play, drawn: Drawn) -> None:
+    push_killed(play, dies_at=KILLED_AT_EVENT, point="settled", live=True)
+
+
+def push_killed(play: Play, **orders: Any) -> None:
+    """A producer dies, and another one goes on; `orders` are fields of `Pushing`."""
     play.worker()
-    dying = play.producer(dies_at=drawn.nth, settled_first=drawn.coin)
+    dying = play.producer(**orders)
     play.wait_for(dying.has_ended, "the producer to die")
     play.books.began_ms = play.books.lifted_ms = dying.hear().struck_ms
-    again = play.producer()
+    again = play.producer(**orders | {"dies_at": 0})
     play.wait_for(again.has_ended, "the producer to push it all")
 
 
@@ -295,8 +311,12 @@ FAULTS = (
     Fault("Milvus killed", "Milvus", "SIGKILL, then a start on the same data", RETURNED, milvus_killed),
     Fault("Milvus frozen", "Milvus", "SIGSTOP for longer than a call, then SIGCONT", RETURNED, milvus_frozen),
     Fault("Milvus away", "Milvus", "stopped, and started later", RETURNED, milvus_away),
-    Fault("producer killed", "a push", "SIGKILL at a segment; the same file is pushed again under the same stream id",
+    Fault("producer killed", "a push of a file", "SIGKILL at an event; pushed again, it goes on where it was",
           AT_ONCE, producer_killed, twins=("pushed",)),
+    Fault("live push killed before a segment", "a push of a live source", "SIGKILL when a segment is marked, not sent; "
+          "pushed again, the numbers go on behind it", AT_ONCE, live_push_killed_first, twins=("gone-on-marked",)),
+    Fault("live push killed after a segment", "a push of a live source", "SIGKILL when a segment is sent; then "
+          "as before", AT_ONCE, live_push_killed_after, twins=("gone-on-settled",)),
     Fault("object store's disk full", "a worker's files", "none may grow (RLIMIT_FSIZE); later they may",
           "when they may grow", objects_disk_full),
     Fault("model hangs", "the speech model", "a call never returns; the worker's pulse ends it", AT_ONCE, model_hangs),

@@ -1,64 +1,41 @@
 """A producer process: `vitrine push` without its command line, on pieces that the stand-in engines understand.
 
-It may die at a chosen segment, before it is sent or when the broker has it.
+It may die at a chosen event: when its mark is stored, when it is sent, or when the broker has it. Started again it
+goes on by the product's own marks: a file with the marked segment, a live source with what it gives by then.
 """
 
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Literal
 
+from encoders.cutter import CutSegment
+from encoders.live import Heard, Stretch
 from infra.objects import ObjectStore
 from infra.settings import Settings
+from schemas.ids import StreamId
 from schemas.room import Room
-from streams import producer, push
-from streams.envelope import Envelope
-from streams.producer import Publisher
+from streams import marks, producer, push, reading
+from streams.envelope import Envelope, Record
+from streams.ingest import Ingest, Patience
+from streams.marks import KafkaMarks, Mark
+from streams.producer import Producer
 from streams.topology import run_prefix
 from tests.chaos.journal import Pen, write_into
 from tests.chaos.world import LOOKS, SEGMENT_MS, World, product_id
 
 ROOM = Room(revision=1, language="en", shelf={number: product_id(look) for number, look in enumerate(LOOKS[:6], 1)})
+SEGMENT_S = SEGMENT_MS / 1000
+KILLED_AT, AWAY_SEGMENTS = 3, 2
+"""The segment with which a live push dies, and how many the source gives until it is listened to again."""
+KILLED_AT_EVENT = KILLED_AT + 2
+"""The room comes first, and events are counted from 1."""
 
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One segment of a broadcast."""
-
-    media: bytes
-    start_ms: int
-    duration_ms: int = SEGMENT_MS
-    content_type: str = "video/mp2t"
-
-
-@dataclass(slots=True)
-class IntoRun:
-    """The product's own producer, its topics those of a run; dies at the `dies_at`-th event."""
-
-    inner: Publisher
-    run: str
-    dies_at: int
-    settled_first: bool
-    pen: Pen
-    sent: int = 0
-
-    def send(self, envelope: Envelope, topic: str) -> None:
-        self.sent += 1
-        self.inner.send(envelope, run_prefix(self.run) + topic)
-
-    def settle(self) -> None:
-        if self.sent == self.dies_at and not self.settled_first:
-            self._die()
-        self.inner.settle()
-        if self.sent == self.dies_at:
-            self._die()
-
-    def _die(self) -> None:
-        self.pen.strikes(f"producer, event {self.sent}", "producer")
-        os.kill(os.getpid(), signal.SIGKILL)
+Point = Literal["marked", "sent", "settled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +47,130 @@ class Pushing:
     world: World
     dies_at: int = 0
     """The event, counted from 1 over all streams; 0: it lives."""
-    settled_first: bool = False
-    """Whether it dies when the broker has the event, or before that is known."""
+    point: Point = "settled"
+    """How far it comes with that event; the rooms and the ends have no mark of their own before them."""
+    live: bool = False
+    """Whether the source is live: what it gave while nobody listened is gone."""
+    as_after: Point | None = None
+    """Instead of dying: what a push of the first stream comes to that died there, at `KILLED_AT`, and went on."""
+
+
+@dataclass(slots=True)
+class IntoRun:
+    """The product's own producer, its topics those of a run; dies at the chosen event."""
+
+    inner: Producer
+    orders: Pushing
+    pen: Pen
+    sent: int = 0
+    marking: bool = False
+
+    def send(self, envelope: Envelope, topic: str) -> None:
+        self.sent += 1
+        self.inner.send(envelope, run_prefix(self.orders.run) + topic)
+
+    def send_raw(self, topic: str, key: bytes | None, value: bytes | None, headers: dict[str, bytes]) -> None:
+        self.marking = True
+        self.inner.send_raw(run_prefix(self.orders.run) + topic, key, value, headers)
+
+    def settle(self) -> None:
+        orders = self.orders
+        here = self.marking == (orders.point == "marked") and self.sent + self.marking >= orders.dies_at > 0
+        if here and orders.point == "sent":
+            self._die()
+        self.inner.settle()
+        if here:
+            self._die()
+        self.marking = False
+
+    def _die(self) -> None:
+        self.pen.strikes(f"producer, event {self.orders.dies_at}", "producer")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadInRun:
+    """The product's own reader, its topics those of a run."""
+
+    inner: reading.Reader
+    run: str
+
+    def last_mark(self, stream: StreamId) -> Mark | None:
+        """How far the stream was pushed."""
+        return marks.last_mark(self, stream)  # type: ignore[arg-type]  # the two methods below are all that it needs
+
+    def stretches(self, topic: str) -> list[reading.Stretch]:
+        return self.inner.stretches(run_prefix(self.run) + topic)
+
+    def read(self, stretches: list[reading.Stretch]) -> Iterator[Record]:
+        return self.inner.read(stretches)
+
+
+@dataclass(slots=True)
+class StudioClock:
+    """Wall time as a live source makes it go by."""
+
+    now_s: float = 0.0
+
+    def time(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+@dataclass(slots=True)
+class Studio:
+    """A live source: it gives what is on air from the moment on that somebody listens."""
+
+    on_air: tuple[bytes, ...]
+    clock: StudioClock
+
+    def stretches(self) -> Iterator[Stretch]:
+        yield Stretch(self._pieces(), None, recorded=False)
+
+    def _pieces(self) -> Iterator[Heard]:
+        for number, media in enumerate(self.on_air):
+            self.clock.now_s += SEGMENT_S
+            yield Heard(CutSegment(media, number * SEGMENT_MS, SEGMENT_MS), self.clock.now_s)
 
 
 def serve(orders: Pushing, log: Path, told: Connection) -> None:
     """The process's main function: push every stream of the world, one after the other."""
     write_into(log)
-    with producer.connect(orders.settings) as to_kafka:
-        to = IntoRun(to_kafka, orders.run, orders.dies_at, orders.settled_first, Pen(told))
-        pusher = push.Pusher(to, ObjectStore(orders.settings.objects), push.SystemClock())
+    settings = orders.settings
+    with producer.connect(settings) as to_kafka, reading.connect(settings) as reader:
+        to = IntoRun(to_kafka, orders, Pen(told))
         for stream in orders.world.streams:
-            pusher.push(pieces(orders.world, stream), push.Broadcast(stream, ROOM), lambda _: None)
+            mark = ReadInRun(reader, orders.run).last_mark(stream)
+            if mark is None or not mark.ended:
+                pusher = push.Pusher(to, ObjectStore(settings.objects), push.SystemClock(), KafkaMarks(to))
+                pieces = pieces_of(orders, stream, mark)
+                pusher.carry(pieces, push.Broadcast(stream, ROOM, begun=mark is not None), lambda _: None)
     sys.exit(0)
 
 
-def pieces(world: World, stream: str) -> Iterator[Piece]:
-    """A stream as `encoders/remux.py` would cut it."""
-    found = next(each for each in world.streams if each == stream)
-    for number, media in enumerate(world.media(found)):
-        yield Piece(media, number * SEGMENT_MS)
+def pieces_of(orders: Pushing, stream: StreamId, mark: Mark | None) -> Iterator[push.Placed]:
+    """What is still to be pushed of a stream."""
+    media = orders.world.media(stream)
+    cuts = [CutSegment(each, number * SEGMENT_MS, SEGMENT_MS) for number, each in enumerate(media)]
+    if orders.as_after and stream == orders.world.streams[0]:
+        return gone_on_after(cuts, orders.as_after)
+    if not orders.live:
+        return marks.rest(iter(cuts), mark)
+    clock = StudioClock(mark.closed_ms / 1000 + AWAY_SEGMENTS * SEGMENT_S if mark else 0.0)
+    on_air = media[mark.sequence + 1 + AWAY_SEGMENTS :] if mark else media
+    return Ingest("rtmp://studio.example/live", Studio(on_air, clock), Patience(), clock, print, mark).pieces()
+
+
+def gone_on_after(cuts: Sequence[CutSegment], point: Point) -> Iterator[push.Placed]:
+    """A live source that nobody listened to for `AWAY_SEGMENTS` segments after the one that the push died with.
+
+    That one is lost where it was marked and not sent: its number stays free.
+    """
+    there = KILLED_AT if point == "marked" else KILLED_AT + 1
+    yield from (push.Placed(cut, number, cut.start_ms) for number, cut in enumerate(cuts[:there]))
+    missing_ms = AWAY_SEGMENTS * SEGMENT_MS
+    for number, cut in enumerate(cuts[KILLED_AT + 1 + AWAY_SEGMENTS :], KILLED_AT + 1):
+        yield push.Placed(cut, number, cut.start_ms, missing_ms)
+        missing_ms = 0

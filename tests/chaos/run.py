@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from streams.flight import BOOK, CRASHES_AT_MOST, charge
 from streams.topology import PRODUCTS, SEGMENTS, topic_name
@@ -13,6 +14,12 @@ from tests.chaos.play import Play, playing
 from tests.chaos.rig import House
 from tests.chaos.world import DEADLY, DEADLY_AT, SMALL, World, catalogue_update, deadly_broadcast
 
+PUSHED_BY_A_PRODUCER: dict[str, dict[str, Any]] = {
+    "pushed": {},
+    "gone-on-marked": {"as_after": "marked"},
+    "gone-on-settled": {"as_after": "settled"},
+}
+"""Undisturbed runs whose world comes from a producer, and its orders; the others find theirs on the topics."""
 OTHERS = tuple(fault.name for fault in FAULTS if fault.name not in STRUCK)
 
 
@@ -43,7 +50,7 @@ class Theatre:
         """Play a run that was drawn."""
         fault = BY_NAME[drawn.fault]
         twins = [self.twin(fault.world, kind) for kind in fault.twins]
-        pushed = "pushed" not in fault.twins
+        pushed = not any(kind in PUSHED_BY_A_PRODUCER for kind in fault.twins)
         with playing(self.house, f"chaos-{drawn.seed}", fault.world, pushed) as play:
             try:
                 fault.inject(play, drawn)
@@ -75,7 +82,7 @@ class Theatre:
         if revision:
             return _naming(self.twin(world, kind), int(revision))
         if (world.name, kind) not in self._twins:
-            with playing(self.house, f"calm-{world.name}-{kind}", world, kind != "pushed") as play:
+            with playing(self.house, f"calm-{world.name}-{kind}", world, kind not in PUSHED_BY_A_PRODUCER) as play:
                 self._twins[world.name, kind] = _undisturbed(play, kind)
         return self._twins[world.name, kind]
 
@@ -87,9 +94,12 @@ def _undisturbed(play: Play, kind: str) -> Books:
         play.push(topic_name(SEGMENTS, play.run), deadly_broadcast())
         charge_before(play)
     play.worker()
-    if kind == "pushed":
-        play.wait_for(play.producer().has_ended, "the producer to push it all")
-    play.wait_for(lambda: play.world.segment_ids() <= {it.name for it in play.eyes.terminals}, "the undisturbed run")
+    if kind in PUSHED_BY_A_PRODUCER:
+        play.wait_for(play.producer(**PUSHED_BY_A_PRODUCER[kind]).has_ended, "the producer to push it all")
+    else:
+        play.wait_for(
+            lambda: play.world.segment_ids() <= {it.name for it in play.eyes.terminals}, "the undisturbed run"
+        )
     play.finish(Expected([Books(terminals=play.eyes.terminals)]))
     books = play.close()
     wrong = complaints(books, Expected([books]))
