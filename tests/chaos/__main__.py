@@ -21,7 +21,7 @@ from infra.errors import InfraError
 from infra.settings import read_settings
 from tests.chaos import report
 from tests.chaos.draw import Drawn, draw
-from tests.chaos.faults import FULL_OUTAGE_S
+from tests.chaos.faults import BY_NAME, FULL_OUTAGE_S
 from tests.chaos.rig import House, open_house
 from tests.chaos.run import OTHERS, Theatre
 
@@ -34,10 +34,13 @@ def main() -> int:
     parser.add_argument("--seeds", type=seeds, default="1-100", help="A-B, or one number (default: 1-100)")
     parser.add_argument("--report", type=Path, default=Path("chaos.json"), help="JSON file (default: chaos.json)")
     parser.add_argument("--full-length", action="store_true", help="instead: the outages of minutes, once each")
+    parser.add_argument("--real", action="store_true", help="instead: every fault once on the shipped models")
     parser.add_argument("--keep", action="store_true", help="keep the folder with the logs of services and workers")
     parser.add_argument("--list", action="store_true", help="only say what the seeds draw")
     given = parser.parse_args()
-    drawn = full_length() if given.full_length else [draw(seed, OTHERS) for seed in given.seeds]
+    drawn = (
+        full_length() if given.full_length else real() if given.real else [draw(seed, OTHERS) for seed in given.seeds]
+    )
     if given.list:
         print("\n".join(told(each) for each in drawn))
         return 0
@@ -76,6 +79,13 @@ def full_length() -> list[Drawn]:
     every = [draw(seed, OTHERS) for seed in range(1, 101)]
     first = [next(each for each in every if each.fault == fault) for fault in FULL_OUTAGE_S]
     return [replace(each, seed=10_000 + each.seed, full_length=True) for each in first]
+
+
+def real() -> list[Drawn]:
+    """One run of each fault on the shipped models; their seeds are beyond those of the others."""
+    every = [draw(seed, OTHERS) for seed in range(1, 101)]
+    first = [next(each for each in every if each.fault == fault) for fault in BY_NAME]
+    return [replace(each.on_real_models(), seed=20_000 + each.seed) for each in first]
 
 
 def told(drawn: Drawn) -> str:

@@ -6,7 +6,7 @@ with each signal.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from tests.chaos.places import PLACES, UPSERT, Place
@@ -34,6 +34,12 @@ class Drawn:
     """For a fault that can go two ways."""
     full_length: bool = False
     """An outage as long as real ones: minutes."""
+    real: bool = False
+    """On the shipped models, in a smaller world."""
+
+    def on_real_models(self) -> "Drawn":
+        """The same fault, early enough for the few segments of that world."""
+        return replace(self, real=True, nth=2 + self.nth % 5, after=2 + self.after % 5)
 
 
 def draw(seed: int, others: Sequence[str]) -> Drawn:

@@ -21,7 +21,6 @@ from streams.reading import Reader, Stretch, connect
 from streams.topology import DEADLETTERS, FLOW, MATCHES, group_id, source_topic, topic_name
 from tests.chaos.journal import At
 from tests.chaos.ledger import Row, Terminal, rows_of, take_letter, take_match
-from tests.fakes.engines import FakeFusion
 
 AWAY = (NotRunning, KafkaError, OSError)
 
@@ -32,6 +31,8 @@ class Eyes:
 
     settings: Settings
     run: str
+    space: str
+    """Of the vectors that it makes."""
     terminals: list[Terminal] = field(default_factory=list)
     _reader: Reader | None = None
     _admin: KafkaAdminClient | None = None
@@ -94,7 +95,7 @@ class Eyes:
 
     def rows(self, streams: tuple[StreamId, ...]) -> tuple[set[Row], int]:
         """The live rows of these streams and the number of catalogue rows; then the collections are dropped."""
-        vectors = MilvusVectors(Place(self.settings.milvus, FakeFusion.space, EMBEDDING_DIM, self.run))
+        vectors = MilvusVectors(Place(self.settings.milvus, self.space, EMBEDDING_DIM, self.run))
         try:
             return {row for stream in streams for row in rows_of(vectors.live(stream))}, vectors.products()
         finally:

@@ -8,9 +8,10 @@ a freeze (the frozen worker's partitions go to another); an outage lasts until t
 import resource
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from encoders.cutter import CutSegment
 from streams.envelope import Record
 from streams.topology import FLOW, PRODUCTS, SEGMENTS, row_of, source_topic, topic_name
 from tests.chaos.draw import Drawn
@@ -19,29 +20,19 @@ from tests.chaos.places import BEFORE, PUBLICATION, Place, Strike
 from tests.chaos.play import Play
 from tests.chaos.pushing import KILLED_AT_EVENT, Point
 from tests.chaos.rig import Service, Worker, wait_for
+from tests.chaos.scenes import LOOKS, SEGMENT_MS, product
 from tests.chaos.troubles import Trouble
-from tests.chaos.world import (
-    LOOKS,
-    SMALL,
-    WIDE,
-    RawMessage,
-    World,
-    catalogue_update,
-    deadly_broadcast,
-    message,
-    product,
-    segment,
-)
+from tests.chaos.world import SMALL, WIDE, RawMessage, World, message, segment
 
 OUTAGE_S = (4.0, 24.0)
 """The shortest and the longest of a fault run: beyond the session timeout, beyond a call of the vector store, and the
 longest so long that the probes have to tell of it."""
 FULL_OUTAGE_S = {"broker frozen": 60.0, "Milvus away": 300.0}
 AT_ONCE, RETURNED = "at once", "when it answers again"
-LAST_PRODUCT = len(LOOKS) - 1
-OLD_REVISION = f"updated@{LAST_PRODUCT}"
+OLD_REVISION = "updated@0"
 """A product's rows are there a moment before its revision."""
-REVISIONS_OF_POISON = tuple(f"recorded@{LAST_PRODUCT + number}" for number in (1, 2, 3))
+REVISIONS_OF_POISON = ("recorded@1", "recorded@2", "recorded@3")
+NO_MEDIA = CutSegment(b"", 0, SEGMENT_MS)
 STALL_S = 8.0
 """The pulse's patience with a worker whose model hangs or whose clock jumps."""
 
@@ -218,7 +209,7 @@ def poisoned(play: Play, drawn: Drawn) -> None:
         play.wait_for_answers(drawn.after)
     play.begins()
     for row in FLOW:
-        bad = poison_for(row.stage)
+        bad = poison_for(row.stage, play.world)
         play.push(source_topic(row, play.run, play.run), bad)
         play.more |= {sent(*each): b"Malformed" for each in bad}
     if not drawn.coin:
@@ -231,7 +222,7 @@ def crashing(play: Play, drawn: Drawn) -> None:
     play.worker()
     play.wait_for_answers(drawn.after)
     play.begins()
-    play.push(topic_name(SEGMENTS, play.run), deadly_broadcast())
+    play.push(topic_name(SEGMENTS, play.run), play.world.deadly_broadcast())
 
 
 def one_stream_stalls(play: Play, drawn: Drawn) -> None:
@@ -253,7 +244,7 @@ def catalogue_changes(play: Play, drawn: Drawn) -> None:
     play.worker()
     play.wait_for_answers(drawn.after)
     play.begins()
-    play.push(topic_name(PRODUCTS, play.run), [catalogue_update()])
+    play.push(topic_name(PRODUCTS, play.run), [play.world.catalogue_update()])
 
 
 def breakpoint_of(play: Play, drawn: Drawn) -> Worker:
@@ -287,13 +278,16 @@ def outage_s(drawn: Drawn) -> float:
     return FULL_OUTAGE_S[drawn.fault] if drawn.full_length else shortest + drawn.lasts * (longest - shortest)
 
 
-def poison_for(stage: str) -> list[RawMessage]:
+def poison_for(stage: str, world: World) -> list[RawMessage]:
     """Three messages that this stage cannot use, each with a key that tells where it was put."""
-    lost = f"poison-{stage}".encode()
-    foreign = message(segment(SMALL.streams[0], 0, b"")) if stage == "catalog_encoder" else message(
-        product(f"{stage} only", LOOKS[0]))  # fmt: skip
-    key, value, headers = message(segment(SMALL.streams[0], 1, lost))
-    return [(lost, b"\xff\x00 no event", {}), (key, value, headers | {"ce_type": b"vitrine.riddle.v1"}), foreign]
+    lost, stream = f"poison-{stage}".encode(), world.streams[0]
+    foreign = segment(stream, 0, NO_MEDIA) if stage == "catalog_encoder" else product(f"{stage} only", LOOKS[0])
+    key, value, headers = message(segment(stream, 1, replace(NO_MEDIA, media=lost)))
+    return [
+        (lost, b"\xff\x00 no event", {}),
+        (key, value, headers | {"ce_type": b"vitrine.riddle.v1"}),
+        message(foreign),
+    ]
 
 
 FAULTS = (

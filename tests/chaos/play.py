@@ -25,7 +25,7 @@ from tests.chaos.probes import Caller, untrue, wanting
 from tests.chaos.pushing import Pushing
 from tests.chaos.rig import PATIENCE_S, House, Worker, start_process, wait_for
 from tests.chaos.worker import Orders, serve
-from tests.chaos.world import RawMessage, World, catalogue
+from tests.chaos.world import RawMessage, World
 
 COMMITS_EVERY_S = 1.0
 WORKERS_AT_MOST = 4
@@ -79,7 +79,8 @@ class Play:
         """Start a worker; `orders` are fields of `Orders`."""
         name = f"{self.run}-{len(self.workers)}"
         log, flight = self.house.logs / f"{name}.log", self.flights / f"{name}.flight"
-        self.workers.append(start_process(serve, Orders(self.run, self.house.settings, flight, **orders), log))
+        told = Orders(self.run, self.house.settings, flight, real=self.world.real, **orders)
+        self.workers.append(start_process(serve, told, log))
         return self.workers[-1]
 
     def producer(self, **orders: Any) -> Worker:
@@ -226,9 +227,9 @@ def playing(house: House, run: str, world: World, pushed: bool = True) -> Iterat
     settings = house.settings
     house.clear_objects()
     make_topics(settings, settings.kafka, run, run)
-    play = Play(house, run, world, Eyes(settings, run))
+    play = Play(house, run, world, Eyes(settings, run, world.scenes.space))
     shutil.rmtree(play.flights, ignore_errors=True)
-    play.push(topic_name(PRODUCTS, run), catalogue())
+    play.push(topic_name(PRODUCTS, run), world.catalogue())
     if pushed:
         play.push(topic_name(SEGMENTS, run), world.recorded())
     play.caller.start()

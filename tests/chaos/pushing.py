@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Literal
@@ -18,7 +18,6 @@ from encoders.live import Heard, Stretch
 from infra.objects import ObjectStore
 from infra.settings import Settings
 from schemas.ids import StreamId
-from schemas.room import Room
 from streams import marks, producer, push, reading
 from streams.envelope import Envelope, Record
 from streams.ingest import Ingest, Patience
@@ -26,10 +25,8 @@ from streams.marks import KafkaMarks, Mark
 from streams.producer import Producer
 from streams.topology import run_prefix
 from tests.chaos.journal import Pen, write_into
-from tests.chaos.world import LOOKS, SEGMENT_MS, World, product_id
+from tests.chaos.world import World
 
-ROOM = Room(revision=1, language="en", shelf={number: product_id(look) for number, look in enumerate(LOOKS[:6], 1)})
-SEGMENT_S = SEGMENT_MS / 1000
 KILLED_AT, AWAY_SEGMENTS = 3, 2
 """The segment with which a live push dies, and how many the source gives until it is listened to again."""
 KILLED_AT_EVENT = KILLED_AT + 2
@@ -123,16 +120,16 @@ class StudioClock:
 class Studio:
     """A live source: it gives what is on air from the moment on that somebody listens."""
 
-    on_air: tuple[bytes, ...]
+    on_air: Sequence[CutSegment]
     clock: StudioClock
 
     def stretches(self) -> Iterator[Stretch]:
         yield Stretch(self._pieces(), None, recorded=False)
 
     def _pieces(self) -> Iterator[Heard]:
-        for number, media in enumerate(self.on_air):
-            self.clock.now_s += SEGMENT_S
-            yield Heard(CutSegment(media, number * SEGMENT_MS, SEGMENT_MS), self.clock.now_s)
+        for cut in self.on_air:
+            self.clock.now_s += cut.duration_ms / 1000
+            yield Heard(replace(cut, start_ms=cut.start_ms - self.on_air[0].start_ms), self.clock.now_s)
 
 
 def serve(orders: Pushing, log: Path, told: Connection) -> None:
@@ -146,21 +143,27 @@ def serve(orders: Pushing, log: Path, told: Connection) -> None:
             if mark is None or not mark.ended:
                 pusher = push.Pusher(to, ObjectStore(settings.objects), push.SystemClock(), KafkaMarks(to))
                 pieces = pieces_of(orders, stream, mark)
-                pusher.carry(pieces, push.Broadcast(stream, ROOM, begun=mark is not None), lambda _: None)
+                pusher.carry(
+                    pieces, push.Broadcast(stream, orders.world.room(), begun=mark is not None), lambda _: None
+                )
     sys.exit(0)
 
 
 def pieces_of(orders: Pushing, stream: StreamId, mark: Mark | None) -> Iterator[push.Placed]:
     """What is still to be pushed of a stream."""
-    media = orders.world.media(stream)
-    cuts = [CutSegment(each, number * SEGMENT_MS, SEGMENT_MS) for number, each in enumerate(media)]
+    cuts = orders.world.cuts(stream)
     if orders.as_after and stream == orders.world.streams[0]:
         return gone_on_after(cuts, orders.as_after)
     if not orders.live:
         return marks.rest(iter(cuts), mark)
-    clock = StudioClock(mark.closed_ms / 1000 + AWAY_SEGMENTS * SEGMENT_S if mark else 0.0)
-    on_air = media[mark.sequence + 1 + AWAY_SEGMENTS :] if mark else media
+    clock = StudioClock((mark.closed_ms + away_ms(cuts, mark.sequence)) / 1000 if mark else 0.0)
+    on_air = cuts[mark.sequence + 1 + AWAY_SEGMENTS :] if mark else cuts
     return Ingest("rtmp://studio.example/live", Studio(on_air, clock), Patience(), clock, print, mark).pieces()
+
+
+def away_ms(cuts: Sequence[CutSegment], after: int) -> int:
+    """How long the segments take that nobody listens to after this one."""
+    return sum(cut.duration_ms for cut in cuts[after + 1 :][:AWAY_SEGMENTS])
 
 
 def gone_on_after(cuts: Sequence[CutSegment], point: Point) -> Iterator[push.Placed]:
@@ -170,7 +173,7 @@ def gone_on_after(cuts: Sequence[CutSegment], point: Point) -> Iterator[push.Pla
     """
     there = KILLED_AT if point == "marked" else KILLED_AT + 1
     yield from (push.Placed(cut, number, cut.start_ms) for number, cut in enumerate(cuts[:there]))
-    missing_ms = AWAY_SEGMENTS * SEGMENT_MS
+    missing_ms = away_ms(cuts, KILLED_AT)
     for number, cut in enumerate(cuts[KILLED_AT + 1 + AWAY_SEGMENTS :], KILLED_AT + 1):
         yield push.Placed(cut, number, cut.start_ms, missing_ms)
         missing_ms = 0

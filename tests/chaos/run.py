@@ -12,7 +12,7 @@ from tests.chaos.faults import BY_NAME, FAULTS
 from tests.chaos.ledger import Books, Check, Complaint, Expected, complaints
 from tests.chaos.play import Play, playing
 from tests.chaos.rig import House
-from tests.chaos.world import DEADLY, DEADLY_AT, SMALL, World, catalogue_update, deadly_broadcast
+from tests.chaos.world import DEADLY, DEADLY_AT, REAL, REAL_WIDE, SMALL, WIDE, World
 
 PUSHED_BY_A_PRODUCER: dict[str, dict[str, Any]] = {
     "pushed": {},
@@ -49,9 +49,10 @@ class Theatre:
     def play(self, drawn: Drawn) -> Outcome:
         """Play a run that was drawn."""
         fault = BY_NAME[drawn.fault]
-        twins = [self.twin(fault.world, kind) for kind in fault.twins]
+        world = {SMALL: REAL, WIDE: REAL_WIDE}[fault.world] if drawn.real else fault.world
+        twins = [self.twin(world, kind) for kind in fault.twins]
         pushed = not any(kind in PUSHED_BY_A_PRODUCER for kind in fault.twins)
-        with playing(self.house, f"chaos-{drawn.seed}", fault.world, pushed) as play:
+        with playing(self.house, f"chaos-{drawn.seed}", world, pushed) as play:
             try:
                 fault.inject(play, drawn)
             except TimeoutError as late:
@@ -74,13 +75,13 @@ class Theatre:
     def twin(self, world: World, kind: str) -> Books:
         """The undisturbed run of what was recorded, of what is pushed, or with an updated catalogue.
 
-        ``KIND@N``: its answers, as they would name the revision N.
+        ``KIND@N``: its answers, as they would name the revision N beyond that of the catalogue as it was loaded.
 
         Raises `AssertionError` where even that one breaks a promise.
         """
         kind, _, revision = kind.partition("@")
         if revision:
-            return _naming(self.twin(world, kind), int(revision))
+            return _naming(self.twin(world, kind), len(world.scenes.products()) - 1 + int(revision))
         if (world.name, kind) not in self._twins:
             with playing(self.house, f"calm-{world.name}-{kind}", world, kind not in PUSHED_BY_A_PRODUCER) as play:
                 self._twins[world.name, kind] = _undisturbed(play, kind)
@@ -89,9 +90,9 @@ class Theatre:
 
 def _undisturbed(play: Play, kind: str) -> Books:
     if kind == "updated":
-        play.push(topic_name(PRODUCTS, play.run), [catalogue_update()])
+        play.push(topic_name(PRODUCTS, play.run), [play.world.catalogue_update()])
     if kind == "spared":
-        play.push(topic_name(SEGMENTS, play.run), deadly_broadcast())
+        play.push(topic_name(SEGMENTS, play.run), play.world.deadly_broadcast())
         charge_before(play)
     play.worker()
     if kind in PUSHED_BY_A_PRODUCER:

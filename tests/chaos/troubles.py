@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from encoders.engines import Heard, Overloaded, SpeechModel
+from encoders.engines import Clip, Frames, Heard, MediaDecoder, Overloaded, SpeechModel
 from encoders.loaded import LoadedEngines
 from streams.envelope import Record
 from tests.chaos.journal import Pen
 from tests.chaos.pointed import Pointed
+from tests.fakes.engines import MAGIC, FakeDecoder
 
 NEVER = threading.Event()
 CALLS_WITHOUT_MEMORY = 3
@@ -49,6 +50,30 @@ class TroubledSpeech:
         if self.trouble.kind == "slow":
             time.sleep(SLOW_S)
         return self.inner.hear(pcm, language, final)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlyDecoder:
+    """`inner`, but for the media that end their reader's process; those end this one, as without a child."""
+
+    inner: MediaDecoder
+
+    def audio(self, media: bytes) -> bytes:
+        return self._of(media).audio(media)
+
+    def clip(self, media: bytes) -> Clip:
+        return self._of(media).clip(media)
+
+    def image(self, picture: bytes) -> Frames:
+        return self._of(picture).image(picture)
+
+    def _of(self, media: bytes) -> MediaDecoder:
+        return FakeDecoder() if media.startswith(MAGIC) else self.inner
+
+
+def deadly(engines: LoadedEngines) -> LoadedEngines:
+    """The same engines, on which media can crash the process."""
+    return replace(engines, media=DeadlyDecoder(engines.media))
 
 
 def troubled(engines: LoadedEngines, trouble: Trouble | None, pen: Pen) -> LoadedEngines:

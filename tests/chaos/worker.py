@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from encoders.engines import EMBEDDING_DIM
+from encoders.loaded import LoadedEngines
 from infra.metrics import Metrics, ProbeServer, StageMetrics
 from infra.milvus_vectors import Place
 from infra.objects import ObjectStore
@@ -42,7 +43,7 @@ from tests.chaos.pointed import (
     PointedWatch,
     Points,
 )
-from tests.chaos.troubles import Trouble, stalling, troubled
+from tests.chaos.troubles import Trouble, deadly, stalling, troubled
 from tests.fakes.engines import fake_engines
 
 SESSION_TIMEOUT_S = 4.0
@@ -60,6 +61,8 @@ class Orders:
     """They name the services and the data folder."""
     flight: Path
     """Where it marks what it has in hand."""
+    real: bool = False
+    """On the shipped models, read through a child process as in production; else on stand-ins."""
     stages: tuple[str, ...] = STAGES
     strike: Strike | None = None
     trouble: Trouble | None = None
@@ -86,7 +89,7 @@ def _run(orders: Orders, pen: Pen) -> int:
     parts = Parts(PointedStates, Pointed, PointedOutbox, PointedVectors, steps)
     if orders.without:
         CONTROLS[orders.without].remove(parts)
-    engines = troubled(fake_engines(), orders.trouble, pen)
+    engines = troubled(deadly(shipped(settings)) if orders.real else fake_engines(), orders.trouble, pen)
     vectors = parts.vectors(
         Place(settings.milvus, engines.fusion.space, EMBEDDING_DIM, orders.run, call_within_s=CALL_WITHIN_S), points
     )
@@ -102,6 +105,15 @@ def _run(orders: Orders, pen: Pen) -> int:
     pulse = Pulse(apps, watch, stores=stores_of(orders.stages, ask), stalled_after_s=orders.stalled_after_s)
     pen.answers_at(int(ProbeServer("127.0.0.1", 0, metrics, pulse.live, pulse.ready).start().rpartition(":")[2]))
     return run_until_stopped(apps, pulse)
+
+
+def shipped(settings: Settings) -> LoadedEngines:
+    """The demo's models as a worker opens them. One question at a time: other batches round other last bits."""
+    from encoders.profiles import load_engines, load_profile  # here: it loads torch, and most runs need none
+    from streams.opening import decoder_apart
+
+    engines = load_engines(load_profile("demo", settings.models), settings.device)
+    return replace(engines, media=decoder_apart(settings, Metrics()))
 
 
 def _delivery_of(parts: Parts, points: Points, orders: Orders) -> Callable[..., Delivery[Any]]:

@@ -4,27 +4,26 @@ Every run gets it anew under a name of its own, so each has an undisturbed twin 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
 
 from kafka.partitioner import murmur2
 
+from encoders.cutter import CutSegment
 from schemas.event import Event
-from schemas.ids import ProductId, StreamId, StreamMs
-from schemas.product import Picture, Product
+from schemas.ids import StreamId, StreamMs
 from schemas.reasons import Reason
 from schemas.room import Room, RoomChanged, StreamEnded
 from schemas.segment import Segment
 from streams.envelope import Envelope, encode
-from tests.fakes.engines import fake_broadcast, fake_media, fake_picture, spoken
+from tests.chaos.scenes import LOOKS, SEGMENT_MS, Demo, Drawn, Scenes, product
+from tests.fakes.engines import fake_media
 
+DRAWN, DEMO = Drawn(), Demo()
 PARTITIONS = 3
 """Of every topic of a run: enough for one to stall, and few, since every topic is made for each run."""
-SEGMENT_MS = 4_000
-LOOKS = ("red mug", "blue mug", "oak stool", "steel kettle", "green lamp", "brown bag", "wool hat", "clear vase")
-SHOWN_FOR = 3
-"""Segments."""
+ON_SHELF = 6
 PUSHED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 RawMessage = tuple[bytes | None, bytes | None, dict[str, bytes]]
@@ -49,6 +48,7 @@ class World:
     streams: tuple[StreamId, ...]
     segments_each: int
     poisoned: bool = True
+    scenes: Scenes = DRAWN
 
     def recorded(self) -> Iterator[RawMessage]:
         """Everything on the segments' topic: the broadcasts interleaved, poison among them, duplicates too."""
@@ -64,26 +64,44 @@ class World:
 
     def broadcast(self, stream: StreamId) -> list[RawMessage]:
         """A room, its segments, a change of the room in the middle, and the end."""
-        shelf = {number: product_id(look) for number, look in enumerate(LOOKS[:6], 1)}
-        narrow = dict(list(shelf.items())[:3])
-        events: list[Event] = [RoomChanged(stream_id=stream, room=Room(revision=1, language="en", shelf=shelf))]
+        room = self.room()
+        narrow = dict(list(room.shelf.items())[: ON_SHELF // 2])
+        events: list[Event] = [RoomChanged(stream_id=stream, room=room)]
         half = self.segments_each // 2
-        segments = [segment(stream, number, data) for number, data in enumerate(self.media(stream))]
+        segments = [segment(stream, number, cut) for number, cut in enumerate(self.cuts(stream))]
         events += segments[:half]
         events += [RoomChanged(stream_id=stream, room=Room(revision=2, language="en", shelf=narrow))]
         events += [*segments[half:], StreamEnded(stream_id=stream)]
         return [message(event) for event in events]
 
-    def media(self, stream: StreamId) -> tuple[bytes, ...]:
-        """The stream's segments as the stand-in engines understand them."""
-        first = self.streams.index(stream)
-        shown = [LOOKS[(first + number // SHOWN_FOR) % len(LOOKS)] for number in range(self.segments_each)]
-        words = [
-            word
-            for number, look in enumerate(shown)
-            for word in spoken(f"here is {look} with charm and care now", number * SEGMENT_MS + 2_300, 190, 70)
-        ]
-        return fake_broadcast(words, shown, SEGMENT_MS)
+    def room(self) -> Room:
+        """Where every broadcast begins."""
+        shelf = {number: each.product_id for number, each in enumerate(self.scenes.products()[:ON_SHELF], 1)}
+        return Room(revision=1, language="en", shelf=shelf)
+
+    def cuts(self, stream: StreamId) -> tuple[CutSegment, ...]:
+        """The stream's segments."""
+        return self.scenes.cuts(self.streams.index(stream), self.segments_each)
+
+    def catalogue(self) -> list[RawMessage]:
+        """Every product."""
+        return [message(each) for each in self.scenes.products()]
+
+    def catalogue_update(self) -> RawMessage:
+        """A product that changes in mid-stream: another look, so that other matches come out."""
+        return message(self.scenes.changed())
+
+    def deadly_broadcast(self) -> list[RawMessage]:
+        """A stream one segment of which ends the process that reads it."""
+        good, deadly = self.scenes.cuts(0, 1)[0], CutSegment(fake_media(trouble="crash"), 0, SEGMENT_MS)
+        segments = [segment(DEADLY, number, deadly if number == DEADLY_AT else good) for number in range(3)]
+        events = [RoomChanged(stream_id=DEADLY, room=self.room()), *segments, StreamEnded(stream_id=DEADLY)]
+        return [message(event) for event in events]
+
+    @property
+    def real(self) -> bool:
+        """Whether it is for the shipped models."""
+        return self.scenes != DRAWN
 
     def segment_ids(self) -> set[str]:
         """The ids of every good segment."""
@@ -105,39 +123,21 @@ def streams_in(partitions: tuple[int, ...], how_many: int) -> tuple[StreamId, ..
 SMALL = World("small", streams_in((0,), 1) + streams_in((1,), 1) + streams_in((2,), 2), 10)
 WIDE = World("wide", streams_in((0,), 1) + streams_in((1, 2), 20), 3, poisoned=False)
 """The first stream has a partition to itself."""
+REAL = World("real", streams_in((1,), 1) + streams_in((2,), 1), 8, scenes=DEMO)
+REAL_WIDE = World("real-wide", WIDE.streams, 2, poisoned=False, scenes=DEMO)
+"""The same for the shipped models."""
 
 DEADLY, DEADLY_AT = StreamId("room-7/deadly"), 1
 """A stream and the number of a segment that ends the process which reads it."""
 
 
-def product_id(look: str) -> ProductId:
-    """The catalogue product that has this look."""
-    return ProductId(f"p-{look.replace(' ', '-')}")
-
-
-def catalogue() -> list[RawMessage]:
-    """One product for each look."""
-    return [message(product(look, look)) for look in LOOKS]
-
-
-def catalogue_update() -> RawMessage:
-    """A product that changes in mid-stream: another look, so that other matches come out."""
-    return message(product(LOOKS[0], "grey stone"))
-
-
-def product(named: str, look: str) -> Product:
-    """The product of this name, as its page shows it."""
-    picture = Picture(content_type="image/fake", data=fake_picture(look))
-    return Product(product_id=product_id(named), title=f"the {named}", images=(picture,))
-
-
 def poison(world: World) -> list[Poison]:
     """Ten kinds of bad messages, of a stream of their own and inside good ones."""
-    lost, good = StreamId("room-9/poison"), fake_media("here is red mug now", "red mug")
+    lost, good = StreamId("room-9/poison"), world.scenes.cuts(0, 1)[0]
     first, second = world.streams[:2]
     key, value, headers = message(segment(lost, 0, good))
     without = {name: said for name, said in headers.items() if name != "ce_type"}
-    other_bytes = message(segment(first, 3, fake_media("another thing", "wool hat")))
+    other_bytes = message(segment(first, 3, replace(good, media=b"another thing")))
     after_end = message(segment(second, world.segments_each + 5, good))
     return [
         Poison("no headers at all", (key, value, {}), Reason.MALFORMED, None),
@@ -147,25 +147,21 @@ def poison(world: World) -> list[Poison]:
         Poison("a sequence in words", (key, value, headers | {"ce_sequence": b"four"}), Reason.MALFORMED, None),
         Poison("no key", (None, value, headers), Reason.MALFORMED, None),
         Poison("an event of another topic", message(product(LOOKS[0], LOOKS[0])), Reason.MALFORMED, None),
-        Poison("plain text as media", message(segment(lost, 1, b"hello")), Reason.UNDECODABLE, f"{lost}/000001"),
+        Poison(
+            "plain text as media",
+            message(segment(lost, 1, replace(good, media=b"hello"))),
+            Reason.UNDECODABLE,
+            f"{lost}/000001",
+        ),
         Poison("the same id with other bytes", other_bytes, Reason.CONFLICT, None),
         Poison("a segment after the end", after_end, Reason.ENDED, f"{second}/{world.segments_each + 5:06d}"),
     ]
 
 
-def deadly_broadcast() -> list[RawMessage]:
-    """A stream one segment of which ends the process that reads it."""
-    good, deadly = (fake_media("here is red mug now", "red mug", trouble=trouble) for trouble in ("", "crash"))
-    segments = [segment(DEADLY, number, deadly if number == DEADLY_AT else good) for number in range(3)]
-    room = Room(revision=1, language="en", shelf={1: product_id("red mug")})
-    events = [RoomChanged(stream_id=DEADLY, room=room), *segments, StreamEnded(stream_id=DEADLY)]
-    return [message(event) for event in events]
-
-
-def segment(stream: StreamId, number: int, media: bytes) -> Segment:
-    """One segment."""
-    start = StreamMs(number * SEGMENT_MS)
-    return Segment(stream_id=stream, sequence=number, start_ms=start, duration_ms=SEGMENT_MS, media=media)
+def segment(stream: StreamId, number: int, cut: CutSegment) -> Segment:
+    """One segment; those of a broadcast lie where their cuts do."""
+    start = StreamMs(cut.start_ms or number * SEGMENT_MS)
+    return Segment(stream_id=stream, sequence=number, start_ms=start, duration_ms=cut.duration_ms, media=cut.media)
 
 
 def message(event: Event) -> RawMessage:
