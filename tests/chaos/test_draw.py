@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.topology import FLOW, STAGES
-from tests.chaos.__main__ import full_length
+from tests.chaos.__main__ import full_length, real
 from tests.chaos.draw import STRUCK, draw
 from tests.chaos.faults import FAULTS, FULL_OUTAGE_S
 from tests.chaos.places import ACKNOWLEDGEMENT, AFTER, BEFORE, BLOWS, PLACES, PUBLICATION, SNAPSHOT, UPSERT
@@ -68,6 +68,7 @@ def test_every_fault_of_the_table_has_a_name_of_its_own_and_says_what_it_does() 
     assert all((fault.scope, fault.does, fault.gone) for fault in FAULTS)
     assert {"SIGKILL", "SIGTERM", "SIGSTOP"} == set(BLOWS)
     assert {drawn.fault for drawn in full_length()} == set(FULL_OUTAGE_S)
+    assert [drawn.fault for drawn in real()] == [fault.name for fault in FAULTS]
 
 
 def test_the_streams_lie_where_the_faults_need_them() -> None:

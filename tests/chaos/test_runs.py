@@ -10,15 +10,23 @@ import pytest
 
 from infra.settings import Settings
 from tests.chaos.controls import CONTROLS
+from tests.chaos.draw import draw
 from tests.chaos.ledger import sent
 from tests.chaos.rig import open_house
-from tests.chaos.run import Theatre
+from tests.chaos.run import OTHERS, Theatre
 from tests.chaos.world import SMALL, Poison, poison
 
 pytestmark = pytest.mark.broker
 
 SEEDS = {1: "worker killed", 3: "worker frozen", 20: "Milvus frozen"}
-MORE_SEEDS = {5: "worker terminated", 16: "broker killed", 27: "poison in every stage", 35: "worker killed"}
+MORE_SEEDS = {
+    5: "worker terminated",
+    16: "broker killed",
+    23: "live push killed before a segment",
+    29: "poison in every stage",
+    30: "a message crashes",
+    35: "worker killed",
+}
 SHORT_CONTROLS = ("snapshot after the outputs", "no message without a fate")
 MORE_CONTROLS = tuple(rule for rule in CONTROLS if rule not in SHORT_CONTROLS)
 LONG = pytest.mark.chaos
@@ -39,6 +47,11 @@ def test_every_promise_is_kept_whatever_happens(theatre: Theatre, seed: int) -> 
     assert outcome.drawn.fault == (SEEDS | MORE_SEEDS)[seed]
     assert outcome.complaints == ()
     assert outcome.recovery_s is not None
+
+
+@LONG
+def test_every_promise_is_kept_on_the_shipped_models(theatre: Theatre) -> None:
+    assert theatre.play(draw(1, OTHERS).on_real_models()).complaints == ()
 
 
 @pytest.mark.parametrize("rule", [*SHORT_CONTROLS, *(pytest.param(rule, marks=LONG) for rule in MORE_CONTROLS)])
