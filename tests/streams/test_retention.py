@@ -28,7 +28,7 @@ from streams.deadletters import Handling, Wanted
 from streams.forgetting import Forgetting, StillRuns
 from streams.tidying import LOG_BYTES, LOG_KEEPS_BYTES, Tidying, runs
 from streams.topics import make_topics
-from streams.topology import DEADLETTERS, EMBEDDINGS, FLOW, MATCHES, SEGMENTS, TRANSCRIPTS, group_id, topic_name
+from streams.topology import DEADLETTERS, EMBEDDINGS, FLOW, MATCHES, PUSHED, SEGMENTS, TRANSCRIPTS, group_id, topic_name
 
 pytestmark = pytest.mark.broker
 
@@ -213,6 +213,8 @@ def two_streams(day: Day) -> dict[str, Reference]:
         for stream in (OURS, OTHER):
             day.send(topic_name(row.state, day.run), f"{stream}\x1fboot.1", reference_json(kept["snapshot"]))
         day.send(topic_name(row.state, day.run), f"{OURS}\x1e5~1\x1fboot.1", b"beside")
+    for stream in (OURS, OTHER):
+        day.send(topic_name(PUSHED, day.run), stream, b'{"sequence":7}')
     day.letter(OURS, 7, kept["letter"])
     day.rows.put_live([day.live_row(stream, number) for stream in (OURS, OTHER) for number in range(3)])
     day.producer.flush()
@@ -241,6 +243,7 @@ def test_a_forgotten_stream_is_gone_where_it_can_be_and_the_rest_is_told_with_it
     for row in FLOW:
         assert lines[topic_name(row.state, day.run)] == ["2", "0"], told
     assert lines[f"run.{day.run}.live.deadletters.handled"] == ["1", "0"]
+    assert lines[topic_name(PUSHED, day.run)] == ["1", "0"], "how far it was pushed"
     assert lines[day.name(DEADLETTERS)] == ["1", "0"]
     assert "2 objects are another stream's as well" in told
     assert f"{OURS}: 3 left" in told

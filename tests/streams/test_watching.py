@@ -3,14 +3,18 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 
-from agents.outcome import used
+from agents.outcome import dropped, used
 from infra.errors import DependencyDown
 from infra.metrics import Metrics, StageMetrics
+from schemas.ids import StreamId, StreamMs
+from schemas.reasons import Reason
+from schemas.segment import Segment
 from streams.checks import Question
-from streams.envelope import Record
+from streams.envelope import Envelope, Record
 from streams.watching import StageWatch
 
 pytestmark = pytest.mark.hermetic
@@ -38,6 +42,16 @@ class Watched:
 
 def record(partition: int, offset: int) -> Record:
     return Record("live.embeddings", partition, offset, b"k", b"", {}, 0)
+
+
+def test_media_time_that_a_source_did_not_give_is_counted_where_its_segment_was_used() -> None:
+    it = Watched()
+    metrics = it.watch.metrics.metrics
+    for missing_ms, outcome in ((0, used()), (6_500, used()), (9_000, dropped(Reason.DUPLICATE))):
+        told = Segment(stream_id=StreamId("room-1/a"), sequence=1, start_ms=StreamMs(missing_ms), duration_ms=4000,
+                       missing_ms=missing_ms, media=b"m")  # fmt: skip
+        it.watch.finished(record(0, 1), outcome, Envelope(told, "platform/test", datetime.now(UTC)))
+    assert metrics.registry.get_sample_value("vitrine_missing_seconds_total", {"stage": "matcher"}) == 6.5
 
 
 def test_a_partition_that_is_behind_and_stands_still_is_found_after_the_bound() -> None:
