@@ -63,6 +63,8 @@ def terminated(play: Play, drawn: Drawn) -> None:
 
 
 def frozen(play: Play, drawn: Drawn) -> None:
+    """A woken worker joins its groups again, all at once; Faust's consumers can stop quietly over that too."""
+    play.may_stall = True
     asleep = play.struck(Strike(drawn.place, drawn.nth, "SIGSTOP"))
     successor = play.worker()
     before = play.answers()

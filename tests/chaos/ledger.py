@@ -88,6 +88,8 @@ class Books:
     overtaken: set[At] = field(default_factory=set)
     other: list[Complaint] = field(default_factory=list)
     """What was noticed while it went on."""
+    stalled: int = 0
+    """Workers that stood still, said so and ended, as the fault explains."""
     began_ms: int = 0
     """When the fault began, by the wall clock; 0: there was none."""
     lifted_ms: int = 0

@@ -26,6 +26,7 @@ class Run(TypedDict):
     took_s: float
     answers: int
     duplicates: int
+    stalled: int
     complaints: list[list[str]]
     """Check and detail of each."""
 
@@ -55,6 +56,7 @@ def run_of(outcome: Outcome, took_s: float) -> Run:
         took_s=round(took_s, 1),
         answers=outcome.answers,
         duplicates=outcome.duplicates,
+        stalled=outcome.stalled,
         complaints=[[each.check.value, each.detail] for each in outcome.complaints],
     )
 

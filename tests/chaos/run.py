@@ -33,6 +33,8 @@ class Outcome:
     answers: int
     duplicates: int
     """Records that said again what was said before."""
+    stalled: int = 0
+    """Workers that the pulse ended."""
 
 
 @dataclass(slots=True)
@@ -134,5 +136,10 @@ def _ended(play: Play, expected: Expected) -> Books:
 def _outcome(drawn: Drawn, books: Books, expected: Expected) -> Outcome:
     ids = {terminal.record_id for terminal in books.terminals}
     return Outcome(
-        drawn, tuple(complaints(books, expected)), books.recovery_s, len(ids), len(books.terminals) - len(ids)
+        drawn,
+        tuple(complaints(books, expected)),
+        books.recovery_s,
+        len(ids),
+        len(books.terminals) - len(ids),
+        books.stalled,
     )
