@@ -9,25 +9,33 @@ from dataclasses import replace
 import pytest
 
 from infra.settings import Settings
+from streams.topology import STAGES
 from tests.chaos.controls import CONTROLS
 from tests.chaos.draw import draw
-from tests.chaos.ledger import sent
+from tests.chaos.ledger import Expected, complaints, sent
+from tests.chaos.play import playing
 from tests.chaos.rig import open_house
 from tests.chaos.run import OTHERS, Theatre
 from tests.chaos.world import SMALL, Poison, poison
 
 pytestmark = pytest.mark.broker
 
-SEEDS = {1: "worker killed", 3: "worker frozen", 20: "Milvus frozen"}
-MORE_SEEDS = {
+SEEDS = {
+    1: "worker killed",
+    3: "worker frozen",
     5: "worker terminated",
+    15: "workers join and leave",
+    20: "Milvus frozen",
+    31: "one stream stalls",
+}
+MORE_SEEDS = {
     16: "broker killed",
     23: "live push killed before a segment",
     29: "poison in every stage",
     30: "a message crashes",
     35: "worker killed",
 }
-SHORT_CONTROLS = ("snapshot after the outputs", "no message without a fate")
+SHORT_CONTROLS = ("acknowledge last", "apply an id once", "snapshot after the outputs", "no message without a fate")
 MORE_CONTROLS = tuple(rule for rule in CONTROLS if rule not in SHORT_CONTROLS)
 LONG = pytest.mark.chaos
 
@@ -47,6 +55,15 @@ def test_every_promise_is_kept_whatever_happens(theatre: Theatre, seed: int) -> 
     assert outcome.drawn.fault == (SEEDS | MORE_SEEDS)[seed]
     assert outcome.complaints == ()
     assert outcome.recovery_s is not None
+
+
+def test_stages_may_run_in_separate_processes(theatre: Theatre) -> None:
+    expected = Expected([theatre.twin(SMALL, "recorded")])
+    with playing(theatre.house, "one-stage-each", SMALL) as play:
+        for stage in STAGES:
+            play.worker(stages=(stage,))
+        play.finish(expected)
+        assert complaints(play.close(), expected) == []
 
 
 @LONG
