@@ -21,7 +21,7 @@ from tests.chaos.play import Play
 from tests.chaos.pushing import KILLED_AT_EVENT, Point
 from tests.chaos.rig import Service, Worker, wait_for
 from tests.chaos.scenes import LOOKS, SEGMENT_MS, product
-from tests.chaos.troubles import Trouble
+from tests.chaos.troubles import SLOW_ENOUGH_TO_LOAD_S, SLOW_S, Trouble
 from tests.chaos.world import SMALL, WIDE, RawMessage, World, message, segment
 
 OUTAGE_S = (4.0, 24.0)
@@ -97,7 +97,7 @@ def repeatable(records: Iterable[Record], keys: set[bytes]) -> list[RawMessage]:
 
 
 def joined_and_left(play: Play, drawn: Drawn) -> None:
-    slow = Trouble("slow", 0)  # so that there is still work to share when the second one is there
+    slow = Trouble("slow", 0, SLOW_ENOUGH_TO_LOAD_S if play.world.real else SLOW_S)
     first = play.worker(trouble=slow)
     play.wait_for_answers(drawn.after // 2)
     second = play.worker(trouble=slow)

@@ -17,7 +17,8 @@ from tests.fakes.engines import MAGIC, FakeDecoder
 
 NEVER = threading.Event()
 CALLS_WITHOUT_MEMORY = 3
-SLOW_S = 0.4
+SLOW_S, SLOW_ENOUGH_TO_LOAD_S = 0.4, 2.0
+"""So slow that there is work left when another worker is there; one on the shipped models has to load them first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Trouble:
     kind: str
     """``hangs``: the call does not return. ``out of memory``: three fail so. ``slow``: every call takes longer."""
     nth: int
+    slow_s: float = SLOW_S
 
 
 @dataclass(slots=True)
@@ -48,7 +50,7 @@ class TroubledSpeech:
         if 0 <= late < CALLS_WITHOUT_MEMORY and self.trouble.kind == "out of memory":
             raise Overloaded("CUDA out of memory")
         if self.trouble.kind == "slow":
-            time.sleep(SLOW_S)
+            time.sleep(self.trouble.slow_s)
         return self.inner.hear(pcm, language, final)
 
 

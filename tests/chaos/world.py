@@ -123,7 +123,7 @@ def streams_in(partitions: tuple[int, ...], how_many: int) -> tuple[StreamId, ..
 SMALL = World("small", streams_in((0,), 1) + streams_in((1,), 1) + streams_in((2,), 2), 10)
 WIDE = World("wide", streams_in((0,), 1) + streams_in((1, 2), 20), 3, poisoned=False)
 """The first stream has a partition to itself."""
-REAL = World("real", streams_in((1,), 1) + streams_in((2,), 1), 8, scenes=DEMO)
+REAL = World("real", SMALL.streams[:3], 7, scenes=DEMO)
 REAL_WIDE = World("real-wide", WIDE.streams, 2, poisoned=False, scenes=DEMO)
 """The same for the shipped models."""
 
