@@ -1,7 +1,7 @@
 # Everything is kept in this folder: the environment in .venv, what runs and is recorded in .vitrine.
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
-.PHONY: help setup setup-dev demo test check lint bench chaos fuzz clean
+.PHONY: help setup setup-dev demo test check lint bench soak chaos fuzz clean
 
 help:
 	@echo "make demo    set up, start Kafka and Milvus, play the demo broadcast, print the matches and a score"
@@ -9,6 +9,7 @@ help:
 	@echo "make test    lint, types and every test that this machine can run (about 15 minutes on two cores)"
 	@echo "make check   lint, types and the tests that need no service (about a minute)"
 	@echo "make bench   how fast the pipeline is, as ratios; what becomes of one, two and three times the load"
+	@echo "make soak    an hour at 80 % of what a worker can bear: does anything grow? MINUTES=60 REPORT=soak, a folder"
 	@echo "make chaos   one fault a run on the real services; SEEDS=1-100 REPORT=chaos.json, an interrupted one goes on"
 	@echo "make fuzz    random and hostile records and media; CASES=100000 SEED=1 REPORT=fuzz.json"
 	@echo "make clean   remove .venv and the tools' caches; what was recorded (.vitrine) is kept"
@@ -40,6 +41,11 @@ bench: setup-dev
 	$(PYTHON) -m tests.bench.vision
 	$(PYTHON) -m tests.bench.overload
 	$(PYTHON) -m tests.bench.decoding
+
+MINUTES ?= 60
+soak: REPORT ?= soak
+soak: setup-dev
+	$(PYTHON) -m tests.bench.soak --minutes $(MINUTES) --report $(REPORT)
 
 SEEDS ?= 1-100
 chaos: REPORT ?= chaos.json

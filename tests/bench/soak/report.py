@@ -106,7 +106,7 @@ def table(told: Told) -> Table:
     """The numbers for a person."""
     made = Table(title="first and last quarter after the warm-up, medians", title_justify="left")
     for column in ("", "first", "last", "may grow by", "a day", "verdict"):
-        made.add_column(column, justify="right" if column else "left")
+        made.add_column(column, justify="right" if column else "left", no_wrap=True)
     for line in lines(told):
         made.add_row(line.name, *_cells(line))
     return made

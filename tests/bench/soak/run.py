@@ -1,10 +1,12 @@
 """One run: services, a worker, the load, retention every quarter of a short day, and a sample every few seconds."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 from kafka.admin import ConfigResource, ConfigResourceType
 
@@ -12,6 +14,7 @@ from infra import children, kafka, milvus, workers
 from infra.services import Services
 from infra.settings import KafkaSecurity, Mode, Settings
 from streams import probing, reading
+from streams.plain import plain
 from streams.reading import Reader
 from streams.tidying import Tidying
 from streams.topics import make_topics
@@ -23,6 +26,7 @@ ROOT = str(Path(__file__).parents[3])
 WORKER = f"import sys; sys.path.insert(0, {ROOT!r}); from tests.bench.soak.worker import main; sys.exit(main())"
 READY_WITHIN_S, SETTLES_WITHIN_S = 120.0, 120.0
 TIDIES_A_DAY = 4
+POLL_S = 0.2
 
 Say = Callable[[str], None]
 Sample = dict[str, float]
@@ -65,18 +69,18 @@ class Stage:
     eyes: Eyes
 
     def play(self, told: Told, say: Callable[[float, Sample], None]) -> None:
-        """Push, look and tidy until the time is over, the worker ends or Ctrl-C; then settle and close the books."""
-        with Load(self.settings, self.plan) as load:
-            try:
-                self._watch(load, told, say)
-            except KeyboardInterrupt:
-                told.failure = "stopped by Ctrl-C"
+        """Push, look and tidy until the time is over, the worker ends or Ctrl-C; then settle and close the books.
+
+        A second Ctrl-C gives up at once.
+        """
+        with Load(self.settings, self.plan) as load, CtrlC() as asked:
+            self._watch(load, told, say, asked)
+            told.failure = "stopped by Ctrl-C" if asked.once else self._ended_early()
             load.stop()
-            told.failure = told.failure or self._ended_early()
             self._settle(load)
             self._close(load, told)
 
-    def _watch(self, load: Load, told: Told, say: Callable[[float, Sample], None]) -> None:
+    def _watch(self, load: Load, told: Told, say: Callable[[float, Sample], None], asked: "CtrlC") -> None:
         begun = time.monotonic()
         tidied = begun
         while (elapsed := time.monotonic() - begun) < 60 * self.plan.minutes and not self._ended_early():
@@ -88,7 +92,10 @@ class Stage:
                 tidied = time.monotonic()
                 self._tidy()  # right after a look: nothing goes that was not seen
             due_s = self.plan.sampled_every_s * (1 + elapsed // self.plan.sampled_every_s)
-            time.sleep(max(0.0, begun + due_s - time.monotonic()))
+            while time.monotonic() < begun + due_s:
+                if asked.once or self._ended_early():
+                    return
+                time.sleep(POLL_S)
 
     def _tidy(self) -> None:
         found = Services(self.settings.kafka, self.settings.milvus)
@@ -98,7 +105,8 @@ class Stage:
     def _ended_early(self) -> str:
         if self.worker.is_alive():
             return ""
-        return f"the worker ended by itself: {children.last_words(self.worker.command.log)}"
+        words = plain(children.last_words(self.worker.command.log), 300)
+        return f"the worker ended by itself with status {self.worker.status()}; its last words: {words}"
 
     def _settle(self, load: Load) -> None:
         """Until every segment has an answer, or the patience is over."""
@@ -107,7 +115,7 @@ class Stage:
             self.eyes.read()
             if len(self.eyes.books.answers) >= len(load.pushed):
                 return
-            time.sleep(0.5)
+            time.sleep(POLL_S)
 
     def _close(self, load: Load, told: Told) -> None:
         books = self.eyes.books
@@ -116,6 +124,25 @@ class Stage:
         told.unanswered = [name for name in names if not books.answers[name]]
         told.answered_twice = [name for name in names if books.answers[name] > 1]
         told.letters, told.shed = books.letters, {rule.value: count for rule, count in books.shed.items()}
+
+
+class CtrlC:
+    """While it is open a Ctrl-C is noted and does not break off what goes on; a second one does."""
+
+    def __init__(self) -> None:
+        self.once = False
+
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _note(self, *_: object) -> None:
+        if self.once:
+            raise KeyboardInterrupt
+        self.once = True
 
 
 @contextmanager
