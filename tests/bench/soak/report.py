@@ -8,7 +8,6 @@ from pathlib import Path
 
 from rich.table import Table
 
-from encoders.evaluation.report import STYLE
 from tests.bench.outcome import Machine
 from tests.bench.soak.flatness import Allowed, Flatness, Samples, judge
 from tests.bench.soak.load import SEGMENT_MS
@@ -42,6 +41,15 @@ TOLD = {
     "machine load": "",
 }
 """Name → unit: seen, and not judged."""
+
+
+STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;color:#20242a;background:#fff;max-width:1240px;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.7rem}h2{font-size:1.2rem;margin-top:2rem}.plots{display:flex;flex-wrap:wrap;gap:1rem}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:13px}
+th,td{padding:.25rem .6rem;text-align:left;border-bottom:1px solid #eef0f2}
+figure{margin:0}figcaption{font-weight:600;font-size:13px}svg text{font:11px system-ui,sans-serif}
+"""
 
 
 @dataclass(frozen=True, slots=True)
