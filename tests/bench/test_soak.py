@@ -73,6 +73,13 @@ def test_what_falls_is_flat_and_small_numbers_have_their_own_allowance() -> None
     assert flat(hour(lambda at_s: 1000 + at_s / 100), Allowed(0))
 
 
+def test_a_bound_that_was_given_may_be_filled_and_not_passed() -> None:
+    heap = Allowed(2, up_to=500)
+    assert flat(hour(lambda at_s: 300 + at_s / 20), heap)
+    assert not flat(hour(lambda at_s: 300 + at_s / 15), heap)
+    assert not flat(hour(lambda at_s: 600 + at_s / 20), heap)
+
+
 def test_too_few_samples_give_no_verdict() -> None:
     assert judge([], SMALL) is None
     assert judge([(float(at_s), 1.0) for at_s in range(12)], SMALL) is None

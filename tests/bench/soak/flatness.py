@@ -2,10 +2,10 @@
 
     |  warm-up, 20 %  |   first quarter   |    …    |    …    |   last quarter   |
 
-The median of the last quarter may be above that of the first by `share` of it or by `more`, whichever is larger. A
-median does not see the tooth of a saw that is short beside a quarter, and one slow minute of a busy machine. What falls
-is flat. Beside the verdict the slope of all samples after the warm-up is told, as the median of the slopes between any
-two of them (Theil and Sen), stretched to a day.
+The median of the last quarter may be above that of the first by `share` of it or by `more`, whichever is larger, or up
+to a bound that was given to be filled. A median does not see the tooth of a saw that is short beside a quarter, nor one
+slow minute of a busy machine. What falls is flat. Beside the verdict the slope of all samples after the warm-up is
+told, as the median of the slopes between any two of them (Theil and Sen), stretched to a day.
 """
 
 from collections.abc import Sequence
@@ -31,6 +31,12 @@ class Allowed:
     more: float
     """In the number's own unit: for small numbers, of which a share says nothing."""
     share: float = SHARE
+    up_to: float = 0.0
+    """Below this its growth says nothing: a bound that it was given and may fill, such as a heap."""
+
+    def growth(self, first: float) -> float:
+        """How much may come on top of the first quarter's median."""
+        return max(self.more, self.share * abs(first), self.up_to - first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ def judge(samples: Samples, allowed: Allowed) -> Flatness | None:
     quarter = len(settled) // 4
     values = [value for _, value in settled]
     first, last = median(values[:quarter]), median(values[-quarter:])
-    return Flatness(first, last, max(allowed.more, allowed.share * abs(first)), DAY_S * slope(settled))
+    return Flatness(first, last, allowed.growth(first), DAY_S * slope(settled))
 
 
 def after_warm_up(samples: Samples) -> Samples:

@@ -14,11 +14,15 @@ from tests.bench.soak.load import SEGMENT_MS
 from tests.bench.soak.plots import plot
 from tests.bench.soak.run import Told
 
+BROKER_UP_TO_MB = 384 + 136
+"""Java's heap is bounded (384 MB, `infra/kafka.py`), and it touches all of it before it collects what is old, which
+takes it more than an hour under this load. Beside the heap it takes 110 MB from the beginning. So a leak inside the
+heap is not seen here but as the broker's end; one beside the heap is."""
 JUDGED = {
     "worker, memory": ("MB", Allowed(5)),
     "worker, file handles": ("", Allowed(4)),
     "worker, threads": ("", Allowed(2)),
-    "broker, memory": ("MB", Allowed(20)),
+    "broker, memory": ("MB", Allowed(20, up_to=BROKER_UP_TO_MB)),
     "broker, file handles": ("", Allowed(50)),
     "broker, threads": ("", Allowed(4)),
     "Milvus, memory": ("MB", Allowed(5)),
