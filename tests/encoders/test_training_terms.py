@@ -53,6 +53,15 @@ def test_each_term_is_the_loss_of_its_pair_times_its_weight() -> None:
     assert torch.allclose(found["cross/live"], 0.25 * info_nce(live.seen, live.said, sharp=sharp))
 
 
+def test_the_fused_terms_may_press_in_their_own_way() -> None:
+    own, batch = Sharpness(smoothing=0.0), sides()
+    found, plain = (terms_of(batch, NONE_ALIKE, each) for each in (replace(EQUAL, fused_sharp=own), EQUAL))
+    assert {name.partition("/")[0] for name in found if found[name] != plain[name]} == {"fused"}
+    page, live = batch[Domain.PAGE], batch[Domain.LIVE]
+    assert page.fused is not None and live.fused is not None
+    assert torch.equal(found["fused/page-live"], info_nce(page.fused, live.fused, sharp=own))
+
+
 def test_info_nce_is_the_smoothed_cross_entropy_both_ways() -> None:
     torch.manual_seed(1)
     left, right = units(), units()
