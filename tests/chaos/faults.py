@@ -27,7 +27,7 @@ from tests.chaos.world import SMALL, WIDE, RawMessage, World, message, segment
 OUTAGE_S = (4.0, 24.0)
 """The shortest and the longest of a fault run: beyond the session timeout, beyond a call of the vector store, and the
 longest so long that the probes have to tell of it."""
-FULL_OUTAGE_S = {"broker frozen": 60.0, "Milvus away": 300.0}
+FULL_OUTAGE_S = {"broker frozen": 60.0, "Milvus away": 300.0, "one stream stalls": 60.0}
 AT_ONCE, RETURNED = "at once", "when it answers again"
 OLD_REVISION = "updated@0"
 """A product's rows are there a moment before its revision."""
@@ -230,12 +230,14 @@ def crashing(play: Play, drawn: Drawn) -> None:
 def one_stream_stalls(play: Play, drawn: Drawn) -> None:
     stream, release = play.world.streams[0], play.house.logs / f"{play.run}.go-on"
     play.begins()
-    play.worker(stall=(stream, release))
+    play.worker(stall=(stream, release), stalled_after_s=2 * FULL_OUTAGE_S[drawn.fault])
     others = {f"{other}/{number:06d}" for other in play.world.streams[1:] for number in range(play.world.segments_each)}
     try:
         play.wait_for(lambda: others <= {it.name for it in play.eyes.terminals}, "the streams that do not stall")
     except TimeoutError as late:
         play.complain(Check.DELAYED, str(late))
+    if drawn.full_length:
+        play.pause(outage_s(drawn))
     if any(it.stream == stream for it in play.eyes.terminals):
         play.complain(Check.DELAYED, f"{stream} went on although it was stalled")
     release.touch()
