@@ -157,6 +157,17 @@ def test_fewer_terms_are_parts_of_all(shop: tuple[Listing, ...]) -> None:
     assert losses == sorted(losses)
 
 
+def test_ampere_goes_without_smoothing_and_its_rivals_do_not(shop: tuple[Listing, ...]) -> None:
+    batch = some_sampler(shop).batch()
+    fusion = FusionModule(replace(RECIPES["ampere"].shape(), vision_dim=4)).eval()
+    trainees = [FusionTrainee(fusion, Senses(terms=3, smoothed=smoothed)) for smoothed in (True, False)]
+    with_it, without = (float(trainee.loss(*batch).detach()) for trainee in trainees)
+    assert with_it != without
+    assert {name for name, each in RECIPES.items() if not each.senses.smoothed} == {
+        name for name in RECIPES if name.startswith("ampere")
+    }
+
+
 def some_sampler(shop: tuple[Listing, ...], senses: Senses | None = None) -> FusionSampler:
     """Noise for pictures and texts: a picture's features are four numbers, a text has 19 words."""
     _, rows = looks_of(shop)
