@@ -16,6 +16,7 @@ import pytest
 from pymilvus import MilvusException
 
 from infra import milvus
+from infra.children import Child
 from infra.errors import DependencyDown, NotRunning, ServiceFailed, ServiceRefused
 from infra.milvus_vectors import CATALOGUE_ROWS_UNTIL_FLUSH, MilvusVectors, Place, _mends_itself
 from infra.settings import Settings
@@ -153,7 +154,7 @@ def test_a_frozen_server_is_down_until_it_is_thawed(own_settings: Settings) -> N
     store = MilvusVectors(Place(uri, "frozen", DIM, call_within_s=1.0))
     store.put_live([segment("room-1", 1)])
     store.replace_product("p-1", [page("p-1", 1)])
-    os.killpg(child.pid, signal.SIGSTOP)
+    freeze(child)
     for ask in (lambda: store.search([unit(1)], 1), lambda: store.put_live([segment("room-1", 2)]), store.revision):
         with pytest.raises(DependencyDown):
             ask()
@@ -162,6 +163,19 @@ def test_a_frozen_server_is_down_until_it_is_thawed(own_settings: Settings) -> N
     assert [row.sequence for row in store.live("room-1")] == [1, 2]
     store.close()
     child.stop()
+
+
+def freeze(child: Child) -> None:
+    """Return when all its processes stand still: the signal alone may come after one more answer."""
+    os.killpg(child.pid, signal.SIGSTOP)
+    while any(state[0] not in "TZ" for state in states_of(child.pid)):
+        time.sleep(0.02)
+
+
+def states_of(group: int) -> list[str]:
+    """The states of a process group as ``ps`` writes them."""
+    said = subprocess.run(["ps", "-A", "-o", "pgid=,stat="], capture_output=True, text=True, check=True).stdout
+    return [state for pgid, state in map(str.split, said.splitlines()) if int(pgid) == group]
 
 
 def flushed(settings: Settings) -> list[Path]:
