@@ -62,19 +62,22 @@ class SlowVision(FakeVision):
         return super().encode(clips)
 
 
+def slow_engines(stretch: float) -> LoadedEngines:
+    """The stand-ins, those that are models as slow as is known; all their times stretched alike."""
+    fakes = fake_engines()
+    return LoadedEngines(fakes.media, SlowSpeech(stretch), SlowLanguage(stretch), SlowVision(stretch), fakes.fusion)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--run", required=True)
     parser.add_argument("--stretch", type=float, required=True)
     given = parser.parse_args()
-    run, stretch = given.run, given.stretch
+    run = given.run
     settings = read_settings()
     log_to_stderr()
     known, metrics = with_catalogue(fake_ask(), LOOKS), Metrics()
-    fakes = fake_engines()
-    slow = (SlowSpeech(stretch), SlowLanguage(stretch), SlowVision(stretch))
-    engines = LoadedEngines(fakes.media, *slow, fakes.fusion)
-    ask = Ask(engines, ObjectStore(settings.objects), known.vectors)
+    ask = Ask(slow_engines(given.stretch), ObjectStore(settings.objects), known.vectors)
     stages = tuple(name for name in STAGES if name != "catalog_encoder")
     watch = {name: StageWatch(StageMetrics(metrics, name)) for name in stages}
     broker = replace(broker_of(settings, settings.kafka, stages, run, run), session_timeout_s=30.0)

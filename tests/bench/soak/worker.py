@@ -8,7 +8,6 @@ import argparse
 from dataclasses import replace
 
 from encoders.engines import EMBEDDING_DIM, FRAMES_PER_CLIP
-from encoders.loaded import LoadedEngines
 from infra.metrics import Metrics, ProbeServer, StageMetrics
 from infra.milvus_vectors import MilvusVectors, Place
 from infra.objects import ObjectStore
@@ -19,8 +18,7 @@ from streams.topics import catalogue_end
 from streams.topology import STAGES
 from streams.watching import StageWatch
 from streams.worker import Plan, broker_of, build, log_to_stderr, run_until_stopped, shedding_of, stores_of
-from tests.fakes.engines import fake_engines
-from tests.streams.overload_worker import LOOK_S, SlowLanguage, SlowSpeech, SlowVision
+from tests.streams.overload_worker import LOOK_S, slow_engines
 
 SEGMENT_TAKES_S = FRAMES_PER_CLIP * LOOK_S
 """Unstretched, of the slowest model: the looks at a segment's frames."""
@@ -33,9 +31,7 @@ def main() -> int:
     given = parser.parse_args()
     settings = read_settings()
     log_to_stderr()
-    fakes, stretch, metrics = fake_engines(), given.stretch, Metrics()
-    slow = (SlowSpeech(stretch), SlowLanguage(stretch), SlowVision(stretch))
-    engines = LoadedEngines(fakes.media, *slow, fakes.fusion)
+    engines, metrics = slow_engines(given.stretch), Metrics()
     vectors = MilvusVectors(Place(settings.milvus, engines.fusion.space, EMBEDDING_DIM))
     ask = Ask(engines, ObjectStore(settings.objects, settings.dataref_roots), vectors,
               on_seconds=lambda lane, seconds, _: metrics.model_s.labels(lane).observe(seconds),
