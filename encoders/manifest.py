@@ -19,7 +19,8 @@ from encoders.engines import Domain
 
 PARQUET = ".parquet"
 
-Split = Literal["train", "valid", "test"]
+Split = Literal["train", "valid", "test", "distractor"]
+"""Of a distractor only the page counts, and only as a wrong answer in a large gallery; training may have seen it."""
 
 
 class View(BaseModel):
@@ -44,6 +45,12 @@ class View(BaseModel):
     """Products of one family are easily mistaken for each other."""
     differs_in: Literal["picture", "speech", "both"] | None = None
     """What tells the products of this family apart."""
+
+    @model_validator(mode="after")
+    def _distracts_as_page(self) -> View:
+        if self.split == "distractor" and self.domain is not Domain.PAGE:
+            raise ValueError("a distractor is a page: it stands in galleries, and is never asked about")
+        return self
 
     @model_validator(mode="after")
     def _one_picture(self) -> View:

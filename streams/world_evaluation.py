@@ -12,14 +12,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from encoders.manifest import View, read_manifest, write_manifest
+from encoders.manifest import Split, View, read_manifest, write_manifest
 from infra.errors import InfraError
 
 COMMITTED = Path(__file__).parents[1] / "encoders" / "models" / "evaluation"
 TEXTS, RESULT = "texts.jsonl", "evaluation.json"
-HELD_OUT: tuple[Literal["valid", "test"], ...] = ("valid", "test")
+SPLITS: tuple[Split, ...] = ("valid", "test", "distractor")
+"""The distractors are pages of training products, and only fill the gallery of 10,000."""
 TOLERANCE = 0.01
 """Another machine's float32 may turn a few close answers of a thousand."""
 

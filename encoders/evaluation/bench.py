@@ -1,7 +1,7 @@
 """Prepared views → the bench of one split: the products that are judged, and the pages that may distract.
 
 A product is judged if its split shows it in all three domains. Every other page is a distractor: it may answer a
-question about another product, and asks none.
+question about another product, and asks none. It need not be held out.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ Rows = NDArray[np.int64]
 """Numbers of views in the manifest's order."""
 
 NO_DIFFERENCE = ""
+SEEN_IN_TRAINING: tuple[Split, ...] = ("train", "distractor")
+"""Splits whose pages a network may know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,10 @@ class Bench:
     def judged(self) -> NDArray[np.int64]:
         """The codes of the judged products, ascending."""
         return np.unique(self.products[self.rows[Domain.PAGE]])
+
+    def seen(self, rows: Rows) -> NDArray[np.bool_]:
+        """Which of these views training may have seen."""
+        return np.array([self.views[row].split in SEEN_IN_TRAINING for row in rows], dtype=bool)
 
     def differences(self, rows: Rows) -> NDArray[np.str_]:
         """What the family of each of these views differs in; empty where the manifest does not say."""

@@ -49,7 +49,7 @@ def page(result: Result, shown: Sequence[Example]) -> str:
         _section("R@1 by direction", _directions(result)),
         _section("AMPere minus the others, R@1, the same draws for both", _paired(result)),
         _section("The claim about AMPere, over the six directions", _claim(result)),
-        _section("How hard the gallery is, live to page", _sizes(result)),
+        _section("How hard the gallery is, live to page", _sizes(result) + _distractors(result)),
         _section("By what the family differs in, live to page", _differences(result)),
         _section("Size of the vector, and terms of the loss: R@1", _ablations(result)),
         _section("All three domains in one gallery", _union(result)),
@@ -120,6 +120,17 @@ def _sizes(result: Result) -> str:
 
     series = {row: [at(row, place) for place in SIZES] for row in COMPARED if row in result["rows"]}
     return lines("R@1 by the number of products that may answer", list(SIZES.values()), series)
+
+
+def _distractors(result: Result) -> str:
+    others = ", ".join(f"{count} of {split}" for split, count in result["measured_on"]["distractors_of"].items())
+    if not others:
+        return ""
+    return (
+        f"<p>Galleries of 1k and 10k also hold pages of products that nobody asks about: {escape(others)}. Pages of "
+        "train and distractor may have been seen in training: they stand in only where the held-out ones are too "
+        "few.</p>"
+    )
 
 
 def _differences(result: Result) -> str:

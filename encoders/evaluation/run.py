@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -200,6 +201,7 @@ def _measured_on(views: Prepared, bench: Bench, bootstrap: Bootstrap) -> Json:
         "views": {domain.value: len(rows) for domain, rows in bench.rows.items()},
         "differs_in": {str(name) or "not told": int((differs == name).sum()) for name in np.unique(differs)},
         "distractors": len(bench.distractors),
+        "distractors_of": dict(sorted(Counter(bench.views[row].split for row in bench.distractors).items())),
         "seed": bootstrap.seed,
         "draws": bootstrap.draws,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONS}},

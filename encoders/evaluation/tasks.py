@@ -68,7 +68,7 @@ def shelf(bench: Bench, size: int, seed: int) -> Task:
 def wide_gallery(bench: Bench, query: Domain, size: int, seed: int) -> Task:
     """Video or live → page among ``size`` products: its family, and others out of all pages, distractors included.
 
-    Raises `TooSmall`.
+    Those that training may have seen are drawn only where the held-out ones are too few. Raises `TooSmall`.
     """
     pages = np.concatenate([bench.rows[Domain.PAGE], bench.distractors])
     return _shelves(bench, Task(name_of(query, Domain.PAGE), bench.rows[query], pages), size, seed)
@@ -93,6 +93,7 @@ def _shelves(bench: Bench, task: Task, size: int, seed: int) -> Task:
     stocked = bench.products[task.gallery]
     products, first = np.unique(stocked, return_index=True)
     families = bench.families[task.gallery][first]
+    held_out = np.isin(products, stocked[~bench.seen(task.gallery)])
     if len(products) < size:
         raise TooSmall(f"{size} products wanted, {len(products)} are there")
     allowed = np.zeros((len(task.queries), len(task.gallery)), dtype=bool)
@@ -100,7 +101,8 @@ def _shelves(bench: Bench, task: Task, size: int, seed: int) -> Task:
         mine = families == families[products == code]
         if mine.sum() > size:
             raise TooSmall(f"a family of {mine.sum()} products does not fit on a shelf of {size}")
-        others = np.random.default_rng([seed, size, int(code)]).permutation(products[~mine])[: size - int(mine.sum())]
-        on_shelf = np.isin(stocked, np.concatenate([products[mine], others]))
+        rng = np.random.default_rng([seed, size, int(code)])
+        others = np.concatenate([rng.permutation(products[~mine & these]) for these in (held_out, ~held_out)])
+        on_shelf = np.isin(stocked, np.concatenate([products[mine], others[: size - int(mine.sum())]]))
         allowed[bench.products[task.queries] == code] = on_shelf
     return Task(task.name, task.queries, task.gallery, allowed)

@@ -3,6 +3,7 @@
 ``python -m encoders.world.market --split test --out FOLDER --share 0.05``. The media are made as a platform would hold
 them (JPEG, MP4 with sound), so that whatever reads them goes the way of production: decode, hear, summarise, look.
 ``truth.jsonl`` tells what was shown and said of each view's own product, which bounds what any reader of it can know.
+The split ``distractor`` has pages alone, of training products: they fill large galleries and are never asked about.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from encoders.world import film, pictures
 from encoders.world.clips import Clip, Stage, Subject, live_clip, short_video
 from encoders.world.pictures import Cutout
 from encoders.world.shop import HEARD, SEEN, SIBLINGS, Listing, axis_of, make_market
+from encoders.world.shop import Split as Shops
 from encoders.world.studio import Studio, page_shot, room_shot
 from encoders.world.voices import ACCENTS, HELD_OUT_ACCENT, HELD_OUT_VARIANTS, VARIANTS
 
@@ -37,27 +39,31 @@ QUALITY = 88
 
 @dataclass(frozen=True, slots=True)
 class MarketSplit:
-    """What a split is made of: seed, shops, families of each shop, and who speaks in it."""
+    """What a split is made of: whose shops, from which seed, families of each shop, and who speaks in it."""
 
+    sold: Shops
     seed: int
     shops: int
     families: int
-    variants: tuple[str, ...]
-    accents: tuple[str, ...]
+    variants: tuple[str, ...] = ()
+    """Nobody: the split has pages only."""
+    accents: tuple[str, ...] = ()
 
 
 SPLITS: dict[ManifestSplit, MarketSplit] = {
-    "train": MarketSplit(100, 30, 120, VARIANTS, ACCENTS),
-    "valid": MarketSplit(8100, 1, 72, HELD_OUT_VARIANTS[6:], ACCENTS),
-    "test": MarketSplit(7200, 3, 84, HELD_OUT_VARIANTS[:6], (*ACCENTS, HELD_OUT_ACCENT)),
+    "train": MarketSplit("train", 100, 30, 120, VARIANTS, ACCENTS),
+    "valid": MarketSplit("valid", 8100, 1, 72, HELD_OUT_VARIANTS[6:], ACCENTS),
+    "test": MarketSplit("test", 7200, 3, 84, HELD_OUT_VARIANTS[:6], (*ACCENTS, HELD_OUT_ACCENT)),
+    "distractor": MarketSplit("train", 100, 30, 75),
 }
-"""No voice, brand or look is in two splits; the test has one accent that no other has."""
+"""No voice, brand or look is in two splits, but that distractors are training products; the test has one accent that
+no other has."""
 
 
 def listings_of(split: ManifestSplit) -> tuple[Listing, ...]:
     """The products of a split, siblings beside each other: the first families of each of its shops."""
     plan = SPLITS[split]
-    market = make_market(plan.seed, plan.shops, split)
+    market = make_market(plan.seed, plan.shops, plan.sold)
     per_shop = len(market) // plan.shops
     wanted = plan.families * SIBLINGS
     return tuple(item for start in range(0, len(market), per_shop) for item in market[start : start + wanted])
@@ -123,7 +129,8 @@ class MarketMaker:
         image = pictures.page_picture(self._studio.shoot(page_shot(rng)), rng, SIDE_PX)
         Image.fromarray(image).save(self._out / page, quality=QUALITY)
         yield Domain.PAGE, page, listing.title, self._facts(listing, set(listing.title.replace(",", "").split()), None)
-        for domain, make in ((Domain.VIDEO, short_video), (Domain.LIVE, live_clip)):
+        clips = ((Domain.VIDEO, short_video), (Domain.LIVE, live_clip)) if SPLITS[self._split].variants else ()
+        for domain, make in clips:
             clip = make(stage, np.random.default_rng([*rng.integers(1 << 31, size=2), 1]))
             media = f"media/{listing.id}.{domain}.mp4"
             self._film(clip, media)

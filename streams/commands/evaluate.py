@@ -32,8 +32,9 @@ def encoder(manifests: tuple[Path, ...], networks: Path, out: Path, seed: int) -
     """Compare networks on products that none of them saw: six retrievals, shelves, and large galleries.
 
     The test split needs a page, a video and a live view of each product; a late fusion without a weight is tuned on the
-    validation split; pages of all other products are distractors. Writes evaluation.json and a page with plots and
-    examples, and prints R@1 with 95 % intervals. The same input gives the same bytes on the same machine.
+    validation split; pages of all other products are distractors, those that training may have seen (of the splits
+    train and distractor) only where a gallery needs them. Writes evaluation.json and a page with plots and examples,
+    and prints R@1 with 95 % intervals. The same input gives the same bytes on the same machine.
 
     \b
     Example: vitrine evaluate encoder --manifest prepared/manifest.jsonl --networks networks

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 def command(out: Path, jobs: int, chain_share: float, seed: int, chain_only: bool) -> None:
     """Make the committed comparison of AMPere with its rivals again, on the synthetic world.
 
-    Draws and speaks the held-out products, looks at them with the shipped tower, puts every committed network to every
-    task and compares the result with the committed one. The texts of the videos and clips are committed; those of a
-    share are made anew by the whole chain. Stopped, the same command goes on.
+    Draws and speaks the held-out products, draws pages of training products to fill the gallery of 10,000, looks at
+    them with the shipped tower, puts every committed network to every task and compares the result with the committed
+    one. The texts of the videos and clips are committed; those of a share are made anew by the whole chain. Stopped,
+    the same command goes on.
 
     \b
     Example: vitrine evaluate world --out .vitrine/evaluation
@@ -60,8 +61,8 @@ def _compared(out: Path, jobs: int, texts: dict[str, Spoken]) -> None:
     from streams.evaluating import Asked, main
 
     folders = []
-    for split in world.HELD_OUT:
-        say(f"drawing and speaking the {split} products")
+    for split in world.SPLITS:
+        say(f"making the files of the {split} products")
         manifest = world.fill_texts(world.make_files(split, out / split, jobs), texts)
         _prepared(manifest, out / f"{split}-prepared", jobs)
         folders.append(out / f"{split}-prepared")

@@ -70,6 +70,14 @@ def test_no_product_look_or_voice_is_in_two_splits() -> None:
     assert len(SPLITS["train"].variants) >= 12
 
 
+def test_distractors_are_training_products_whose_families_are_whole() -> None:
+    trained, distracting = listings_of("train"), listings_of("distractor")
+    assert set(distracting) < set(trained)
+    assert len(trained) == 14_400 and len({item.id for item in distracting}) == 9_000
+    assert set(Counter(item.family for item in distracting).values()) == {SIBLINGS}
+    assert len(distracting) + len(listings_of("valid")) + len(listings_of("test")) >= 10_000
+
+
 def test_the_splits_are_as_large_as_they_must_be() -> None:
     assert len(listings_of("test")) >= 1_000
     assert len(make_market(0, 1, "train")) * SPLITS["train"].shops >= 5_000

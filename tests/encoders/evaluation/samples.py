@@ -97,6 +97,12 @@ def make_views(products: int, split: Split = "test", spoken: bool = True) -> lis
     return views
 
 
+def make_distractors(products: int) -> list[View]:
+    """Pages that only stand in galleries."""
+    pages = (view for view in make_views(products, "train") if view.domain is Domain.PAGE)
+    return [view.model_copy(update={"split": "distractor"}) for view in pages]
+
+
 def make_bench(products: int = 24) -> Bench:
     return bench_of(make_views(products), "test")
 

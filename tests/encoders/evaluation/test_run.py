@@ -14,7 +14,14 @@ from encoders.evaluation.report import page
 from encoders.evaluation.rows import RowsError
 from encoders.evaluation.run import Evaluation, evaluate, steps_in, write_result
 from encoders.manifest import ManifestError
-from tests.encoders.evaluation.samples import make_bench, make_views, noisy, write_networks, write_views
+from tests.encoders.evaluation.samples import (
+    make_bench,
+    make_distractors,
+    make_views,
+    noisy,
+    write_networks,
+    write_views,
+)
 
 pytestmark = pytest.mark.hermetic
 
@@ -33,7 +40,7 @@ BOOTSTRAP = Bootstrap(seed=0, draws=100)
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Views and networks."""
     folder = tmp_path_factory.mktemp("evaluation")
-    views = [*make_views(16), *make_views(4, "valid"), *make_views(4, "train")]
+    views = [*make_views(16), *make_views(4, "valid"), *make_views(2, "train"), *make_distractors(4)[2:]]
     return write_views(folder / "views", views), write_networks(folder / "networks", views)
 
 
@@ -118,6 +125,7 @@ def test_other_seeds_stand_beside_the_first(result: dict[str, Any]) -> None:
 def test_what_was_measured_on_is_told(result: dict[str, Any]) -> None:
     on = result["measured_on"]
     assert (on["products"], on["families"], on["distractors"]) == (16, 4, 8)
+    assert on["distractors_of"] == {"distractor": 2, "train": 2, "valid": 4}
     assert on["views"] == {"page": 16, "video": 16, "live": 16}
     assert result["made_of"]["late_fusion_tuned"]["tuned_on"] == "valid"
     assert re.fullmatch("[0-9a-f]{64}", result["made_of"]["ampere"]["networks"]["ampere-2"])
@@ -176,6 +184,7 @@ def test_the_page_needs_nothing_from_elsewhere(evaluation: Evaluation) -> None:
     assert "a &lt;b&gt;&quot;mug&quot;" in html
     for name in evaluation.result["rows"]:
         assert name in html
+    assert "2 of distractor, 2 of train, 4 of valid" in html
 
 
 def test_examples_are_right_and_wrong_ones_drawn_by_the_seed() -> None:

@@ -8,7 +8,7 @@ from encoders.evaluation.bench import bench_of
 from encoders.evaluation.methods import Vectors
 from encoders.evaluation.tasks import Task, TooSmall, directions, own_domain_share, shelf, union, wide_gallery
 from encoders.manifest import ManifestError
-from tests.encoders.evaluation.samples import SIBLINGS, make_bench, make_views, noisy
+from tests.encoders.evaluation.samples import SIBLINGS, make_bench, make_distractors, make_views, noisy
 
 pytestmark = pytest.mark.hermetic
 
@@ -71,6 +71,37 @@ def test_a_wide_gallery_is_filled_with_pages_of_other_splits() -> None:
     assert {bench.views[row].split for row in task.queries} == {"test"}
     with pytest.raises(TooSmall, match="48 are there"):
         wide_gallery(bench, Domain.LIVE, 49, seed=0)
+
+
+def test_what_training_may_have_seen_stands_in_only_where_held_out_pages_are_too_few() -> None:
+    held_out = [*make_views(8), *make_views(12, "valid")]
+    alone, filled = (bench_of([*held_out, *more], "test") for more in ([], make_distractors(40)))
+    few, without = (wide_gallery(bench, Domain.LIVE, 16, seed=3) for bench in (filled, alone))
+    assert few.allowed is not None and without.allowed is not None
+    assert np.array_equal(few.allowed[:, : len(without.gallery)], without.allowed)
+    assert not few.allowed[:, len(without.gallery) :].any()
+    many = wide_gallery(filled, Domain.LIVE, 50, seed=3)
+    assert many.allowed is not None
+    distracts = np.array([filled.views[row].split == "distractor" for row in many.gallery])
+    assert many.allowed[:, ~distracts].all()
+    assert (many.allowed[:, distracts].sum(1) == 50 - 20).all()
+
+
+def test_among_thousands_the_answer_stands_where_counting_by_hand_puts_it() -> None:
+    bench = bench_of([*make_views(12), *make_views(4, "valid"), *make_distractors(2_000)], "test")
+    method = noisy(bench, 0.4)
+    task = wide_gallery(bench, Domain.LIVE, 1_000, seed=0)
+    judged = task.put_to(method, bench)
+    assert task.allowed is not None
+    for number, query in enumerate(task.queries):
+        product = bench.views[query].product_id
+        pages = [row for row, stands in zip(task.gallery, task.allowed[number], strict=True) if stands]
+        scores = {bench.views[row].product_id: float(method.vectors[query] @ method.vectors[row]) for row in pages}
+        assert len(scores) == 1_000
+        rank = sum(score >= scores[product] for score in scores.values())
+        by_hand = [*(float(rank <= cut) for cut in (1, 5, 10)), 1 / rank]
+        assert judged.values[number].tolist() == pytest.approx(by_hand)
+    assert 0 < judged.means()["r1"] < judged.means()["r10"]
 
 
 def test_in_the_union_no_view_answers_itself() -> None:
