@@ -7,14 +7,17 @@ order, ties by product id, and a product counts by its best row. Then one of thr
     off_shelf   a product that is not on the shelf is close enough, and clearly closer than the whole shelf
     abstained   anything else, with its `Doubt`; a match is never forced
 
-A host goes on talking of a product that has left the picture, and the last summary outlives it. So a product that
-speech tells is named only if the picture alone is like it too: of two halves that agree the sum may be believed.
+A host goes on talking of a product that has left the picture, and the last summary outlives it. So a product is named
+only if the picture is like it too: most of the frames, each alone. What would get it wrong is one vector of the whole
+picture: it is like a product that two frames of eight show.
 
 A room without a shelf, or no room at all, has the whole catalogue on its shelf: nothing can be off it.
 """
 
 from dataclasses import dataclass, field, replace
 from math import fsum
+from statistics import median
+from struct import unpack
 from typing import ClassVar
 
 from agents.broadcast import Broadcast
@@ -41,7 +44,7 @@ class MatchPolicy:
     off_shelf_advantage: float = 0.08
     """An off-shelf product is before the best of the shelf by at least this."""
     seen_min_score: float = -1.0
-    """A product is at least this close to the picture alone, where there is a picture beside the words; -1: any is."""
+    """A product is at least this close to most frames of the picture, where there is one; -1: any is."""
     link_bonus: float = 0.15
     """Added to the product whose link number was said last; its score alone must still reach the minimum."""
     rows: int = 20
@@ -174,7 +177,7 @@ def rank(embedding: Embedding, rows: tuple[Row, ...], links: dict[ProductId, int
         ((_dot(embedding.vector, row), row) for row in rows),
         key=lambda pair: (-pair[0], pair[1].product_id, pair[1].row),
     )
-    seen = _seen_scores(embedding.seen, rows)
+    seen = _seen_scores(embedding, rows)
     best: dict[ProductId, Candidate] = {}
     for score, row in scored:
         if row.product_id not in best:
@@ -190,13 +193,25 @@ def rank(embedding: Embedding, rows: tuple[Row, ...], links: dict[ProductId, int
     return tuple(best.values())
 
 
-def _seen_scores(seen: tuple[float, ...], rows: tuple[Row, ...]) -> dict[ProductId, float]:
-    """Product → how close its best row is to the picture alone; empty without a vector of it."""
-    best: dict[ProductId, float] = {}
-    for row in rows if seen else ():
-        score = _dot(seen, row)
-        best[row.product_id] = max(score, best.get(row.product_id, score))
-    return best
+def _seen_scores(embedding: Embedding, rows: tuple[Row, ...]) -> dict[ProductId, float]:
+    """Product → how close it is to the picture alone, the median of the frames; to each frame it is as close as its
+    best row. Empty without a picture.
+    """
+    frames = _glimpses(embedding)
+    best: dict[ProductId, list[float]] = {}
+    for row in {row.row: row for row in rows}.values() if frames else ():
+        scores = [_dot(frame, row) for frame in frames]
+        best[row.product_id] = list(map(max, scores, best.get(row.product_id, scores)))
+    return {product: median(scores) for product, scores in best.items()}
+
+
+def _glimpses(embedding: Embedding) -> list[tuple[float, ...]]:
+    """The vector of each frame; where an embedding has none of them, that of the whole picture stands for them."""
+    if embedding.glimpses is None:
+        return [embedding.seen] if embedding.seen else []
+    count, dim = embedding.glimpses.shape
+    values = unpack(f"<{count * dim}e", embedding.glimpses.float16)
+    return [values[start : start + dim] for start in range(0, count * dim, dim)]
 
 
 def _dot(vector: tuple[float, ...], row: Row) -> float:

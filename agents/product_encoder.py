@@ -106,6 +106,8 @@ class Fused:
     vector: tuple[float, ...] = ()
     seen: tuple[float, ...] = ()
     """The vector of the picture alone, where the pair has both halves."""
+    glimpses: Tokens | None = None
+    """The vectors of its frames, each alone, where the pair has a picture."""
 
 
 Asked = Park | Fetch | Fuse | Store
@@ -273,6 +275,7 @@ def _embedding(pair: Pair, fused: Fused) -> Embedding:
         space=fused.space,
         vector=fused.vector,
         seen=fused.seen,
+        glimpses=fused.glimpses,
         said=summary.said,
         said_age_ms=summary.age_ms,
         said_at=summary.made_at,

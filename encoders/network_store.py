@@ -50,7 +50,9 @@ class Thresholds:
     margin: float
     off_shelf_advantage: float
     seen_min_score: float = -1.0
-    """The least likeness to the picture alone of a product that speech tells; -1: any."""
+    """The least likeness of a product to most frames of the picture; -1: any."""
+    link_bonus: float = 0.15
+    """What is added to the product whose link number was said: as much as the recogniser's numbers can be trusted."""
 
 
 UNMEASURED = Thresholds(min_score=0.35, silent_min_score=0.45, margin=0.02, off_shelf_advantage=0.08)

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from schemas.event import StreamEvent
 from schemas.ids import EventId, StreamMs, event_id
-from schemas.observation import Said
+from schemas.observation import Said, Tokens
 from schemas.reasons import Reason
 from schemas.reference import Reference
 from schemas.shedding import ShedRules
@@ -24,6 +24,8 @@ class Embedding(StreamEvent):
     """As many float32 values as its space has, of unit length; empty where nothing was seen or said of a product."""
     seen: tuple[float, ...] = ()
     """The same of the picture alone, where `vector` is of picture and speech; empty where there is but one of them."""
+    glimpses: Tokens | None = None
+    """The same of each frame alone, (frames, values of the space); None without a picture."""
     said: Said
     said_age_ms: int
     said_at: int | None

@@ -31,7 +31,7 @@ class Doubt(StrEnum):
     SKIPPED = "Skipped"
     """The stream was too far behind, and what would have told of a product was passed over."""
     NOT_SEEN = "NotSeen"
-    """Speech tells a product that the picture does not show."""
+    """Most frames do not show the product that the segment as a whole is nearest to."""
     EMPTY_CATALOGUE = "EmptyCatalogue"
     """There is nothing to compare with."""
 
@@ -44,7 +44,7 @@ class Candidate(Value):
     score: float
     """Dot product of unit vectors, -1 to 1."""
     seen_score: float | None = None
-    """The same for the picture alone; None where the score rests on one half only."""
+    """The same for the picture alone: the median of its frames. None where there is no picture."""
     link: int | None
     """Its number on the room's shelf; None: not on it."""
     row: str

@@ -124,7 +124,7 @@ class Ask:
         return Tokens.model_validate_json(await self.bytes_of(b"", reference))
 
     async def fuse(self, pair: Pair) -> Fused:
-        """The pair's embedding, and that of its picture alone where words were added to it.
+        """The pair's embedding, that of its picture alone where words were added to it, and those of its frames.
 
         Raises `Unreadable` for tokens of a tower that the network does not read.
         """
@@ -133,10 +133,13 @@ class Ask:
             raise Unreadable(Reason.FOREIGN, detail)
         visual = _unpacked(pair.tokens) if pair.tokens else None
         whole = self._embed(FusionInput(Domain.LIVE, visual, pair.text))
-        if visual is None or pair.text is None:
+        if visual is None:
             return await whole
-        fused, seen = await asyncio.gather(whole, self._embed(FusionInput(Domain.LIVE, visual, None)))
-        return replace(fused, seen=seen.vector)
+        fused, glimpses = await asyncio.gather(whole, self._glimpses(visual))
+        fused = replace(fused, glimpses=glimpses)
+        if pair.text is None:
+            return fused
+        return replace(fused, seen=(await self._embed(FusionInput(Domain.LIVE, visual, None))).vector)
 
     async def remember(self, embedding: Embedding) -> None:
         """Upsert a live row; an embedding without a vector has none."""
@@ -215,6 +218,12 @@ class Ask:
         heard = await self._call("speech", lambda: self.engines.speech.hear(pcm, None, True), len(pcm))
         due = question(heard, Domain.VIDEO)
         return due.settle(await self.complete(due.window)) if due else Said()
+
+    async def _glimpses(self, visual: Floats) -> Tokens | None:
+        """The vector of each frame, as of a clip of that frame alone; the first token is the whole clip's."""
+        alone = [FusionInput(Domain.LIVE, np.stack([frame, frame]), None) for frame in visual[1:]]
+        seen = await asyncio.gather(*map(self._embed, alone))
+        return _packed(np.array([each.vector for each in seen], np.float32)) if seen else None
 
     async def _embed(self, view: FusionInput) -> Fused:
         floats = await self._ask(self._fusion, view)

@@ -27,11 +27,13 @@ STEPS = 20
 """So many values of a score are tried, evenly from the lowest that the best products have to the highest."""
 GRIDS: tuple[tuple[str, ...], ...] = (
     ("min_score", "seen_min_score"), ("silent_min_score",), ("off_shelf_advantage",), ("margin",),
+    ("link_bonus",),
 )  # fmt: skip
 """What is tried together: the first two decide about the same segments."""
 ROUNDS = 2
 LEADS = (0.0, 0.005, 0.01, 0.02, 0.04)
 ADVANTAGES = (0.02, 0.05, 0.08, 0.12, 0.16, 0.2, 0.25)
+BONUSES = (0.0, 0.05, 0.1, 0.15, 0.2)
 
 
 class TooFewLabels(InfraError):
@@ -168,6 +170,7 @@ def _values(samples: Iterable[Sample]) -> dict[str, Sequence[float]]:
         "seen_min_score": (-1.0, *seen),
         "off_shelf_advantage": ADVANTAGES,
         "margin": LEADS,
+        "link_bonus": BONUSES,
     }
 
 

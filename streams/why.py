@@ -112,7 +112,7 @@ def _runner_up(match: Match) -> str:
 
 def _candidate(one: Candidate) -> str:
     place = f"link {one.link}" if one.link is not None else "not on the shelf"
-    seen = "" if one.seen_score is None else f", {one.seen_score:.3f} by the picture alone"
+    seen = "" if one.seen_score is None else f", {one.seen_score:.3f} by most frames"
     return f"{plain(one.title)} ({plain(one.product_id)}, {place}), score {one.score:.3f} by {plain(one.row)}{seen}"
 
 

@@ -1,6 +1,8 @@
 """The matcher: exact scores in a fixed order, and three answers of which none is forced."""
 
+from collections.abc import Sequence
 from math import fsum, sqrt
+from struct import pack
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from agents.outcome import Fate, Outcome
 from schemas.embedding import Embedding
 from schemas.ids import ProductId, StreamMs
 from schemas.match import Decision, Doubt, Match
-from schemas.observation import Said
+from schemas.observation import Said, Tokens
 from schemas.reasons import Reason
 from schemas.room import Room, RoomChanged, StreamEnded
 from schemas.segment import Segment
@@ -27,12 +29,23 @@ POLICY = MatchPolicy(
 
 
 def embedding(
-    said: Said = MUG, vector: tuple[float, ...] = (1.0, 0.0), sequence: int = 0, seen: tuple[float, ...] = ()
+    said: Said = MUG,
+    vector: tuple[float, ...] = (1.0, 0.0),
+    sequence: int = 0,
+    seen: tuple[float, ...] = (),
+    frames: Sequence[tuple[float, ...]] = (),
 ) -> Embedding:
     return Embedding(
         stream_id=STREAM, sequence=sequence, start_ms=StreamMs(0), end_ms=StreamMs(4_000), space="s", vector=vector,
-        seen=seen, said=said, said_age_ms=0, said_at=0, heard="a mug", frames_ms=(), evidence=None,
+        seen=seen, glimpses=glimpses(frames), said=said, said_age_ms=0, said_at=0, heard="a mug", frames_ms=(),
+        evidence=None,
     )  # fmt: skip
+
+
+def glimpses(frames: Sequence[tuple[float, ...]]) -> Tokens | None:
+    """The vectors of some frames as an event holds them."""
+    packed = b"".join(pack(f"<{len(frame)}e", *frame) for frame in frames)
+    return Tokens(shape=(len(frames), len(frames[0])), float16=packed) if frames else None
 
 
 def row(product: str, score: float, view: str = "page") -> Row:
@@ -40,13 +53,19 @@ def row(product: str, score: float, view: str = "page") -> Row:
     return Row(f"{product}/{view}", ProductId(product), f"the {product}", (score, sqrt(1 - score * score)))
 
 
-def matched(rows: list[Row], shelf: str = "ab", said: Said = MUG, seen: tuple[float, ...] = ()) -> Match:
+def matched(
+    rows: list[Row],
+    shelf: str = "ab",
+    said: Said = MUG,
+    seen: tuple[float, ...] = (),
+    frames: Sequence[tuple[float, ...]] = (),
+) -> Match:
     """The match in a room with the products `shelf` at the links 1, 2, …; "": no room."""
     step = Matcher(STREAM, POLICY)
     if shelf:
         numbered = {link: ProductId(product) for link, product in enumerate(shelf, 1)}
         step.admit(RoomChanged(stream_id=STREAM, room=Room(revision=3, shelf=numbered)))
-    due = step.admit(embedding(said, seen=seen))
+    due = step.admit(embedding(said, seen=seen, frames=frames))
     assert isinstance(due, Search)
     (match,) = step.settle(due, Found((), tuple(rows), 17)).events
     assert isinstance(match, Match)
@@ -112,6 +131,41 @@ def test_any_row_of_a_product_may_agree_with_the_picture() -> None:
     match = matched([row("a", 0.8), row("a", 0.28, "video/0")], seen=(0.0, 1.0))
     assert match.shown[0].row == "a/page"
     assert match.shown[0].seen_score == pytest.approx(0.96)
+
+
+floats = st.lists(st.floats(-1, 1, width=32), min_size=3, max_size=3).map(tuple)
+rows_ = st.lists(
+    st.builds(lambda p, v, x: Row(f"{p}/{v}", ProductId(p), p, x), st.sampled_from("abc"), st.integers(0, 2), floats),
+    max_size=8, unique_by=lambda each: each.row,
+)  # fmt: skip
+
+
+HERE, GONE = (0.8, 0.6), (0.6, -0.8)
+"""A frame that shows the product whose row scores 0.8, and one that does not."""
+
+
+@pytest.mark.parametrize(("here", "named"), [(0, False), (3, False), (4, False), (5, True), (8, True)])
+def test_a_product_is_named_if_most_of_the_frames_show_it(here: int, named: bool) -> None:
+    frames = [GONE] * (8 - here) + [HERE] * here
+    for said, seen in ((MUG, HERE), (Said(), ())):  # whatever the picture as a whole is like, and whatever is said
+        match = matched([row("a", 0.8), row("b", 0.6)], said=said, seen=seen, frames=frames)
+        assert (match.decision is Decision.MATCHED, match.doubt is Doubt.NOT_SEEN) == (named, not named)
+
+
+floats16 = st.floats(-1, 1, width=16)
+frames_ = st.lists(st.tuples(floats16, floats16, floats16), min_size=1, max_size=9)
+
+
+@given(frames_, st.data())
+@settings(deadline=None)
+def test_the_picture_alone_is_as_like_as_its_middle_frame(frames: list[tuple[float, ...]], data: st.DataObject) -> None:
+    rows = data.draw(rows_)
+    ranked = rank(embedding(vector=(1.0, 0.0, 0.0), frames=frames), (*rows, *rows), {})
+    for one in ranked:
+        mine = [each.vector for each in rows if each.product_id == one.product_id]
+        likes = sorted(max(fsum(a * b for a, b in zip(f, v, strict=True)) for v in mine) for f in frames)
+        low, high = likes[(len(likes) - 1) // 2], likes[len(likes) // 2]
+        assert one.seen_score == pytest.approx((low + high) / 2)
 
 
 @given(st.floats(-1, 1), st.floats(-1, 1))
@@ -200,13 +254,6 @@ def test_what_was_matched_is_not_matched_again() -> None:
     assert [each.reason for each in reasons if isinstance(each, Outcome)] == [
         Reason.DUPLICATE, Reason.CONFLICT, Reason.ENDED,
     ]  # fmt: skip
-
-
-floats = st.lists(st.floats(-1, 1, width=32), min_size=3, max_size=3).map(tuple)
-rows_ = st.lists(
-    st.builds(lambda p, v, x: Row(f"{p}/{v}", ProductId(p), p, x), st.sampled_from("abc"), st.integers(0, 2), floats),
-    max_size=8, unique_by=lambda each: each.row,
-)  # fmt: skip
 
 
 @given(floats, rows_, st.randoms(use_true_random=False))

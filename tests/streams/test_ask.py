@@ -2,13 +2,14 @@
 
 import asyncio
 
+import numpy as np
 import pytest
 
 from agents.frame_encoder import Look
 from agents.matcher import Search
 from agents.product_encoder import Fused, Pair
 from encoders.batcher import BatchPolicy
-from encoders.engines import Unreadable
+from encoders.engines import FRAMES_PER_CLIP, Floats, Unreadable
 from infra.errors import DependencyDown
 from schemas.embedding import Embedding
 from schemas.ids import ProductId, StreamId, StreamMs
@@ -59,6 +60,14 @@ def visual(tokens: Tokens, tower: str = "fake-tower") -> Visual:
     )
 
 
+def unpacked(tokens: Tokens) -> Floats:
+    return np.frombuffer(tokens.float16, "<f2").reshape(tokens.shape).astype(np.float32)
+
+
+def packed(tokens: Floats) -> Tokens:
+    return Tokens(shape=tokens.shape, float16=tokens.astype("<f2").tobytes())
+
+
 def silence() -> Summary:
     return Summary(stream_id=STREAM, sequence=0, start_ms=StreamMs(0), end_ms=StreamMs(4_000))
 
@@ -95,6 +104,25 @@ def test_a_pair_of_both_halves_has_a_vector_of_its_picture_alone_too() -> None:
     both, picture, words = asyncio.run(fused())
     assert both.seen == picture.vector != both.vector
     assert picture.seen == words.seen == ()
+    assert both.glimpses == picture.glimpses
+    assert words.glimpses is None
+
+
+def test_each_frame_has_the_vector_of_a_clip_of_that_frame_alone() -> None:
+    async def fused() -> tuple[Fused, list[Fused]]:
+        ask = real_ask()
+        tokens = (await ask.look(Look(segment(0, fake_media("", "red mug"))))).tokens
+        frames = unpacked(tokens)[1:]
+        still = [packed(np.stack([frame, frame])) for frame in frames]
+        whole = await ask.fuse(Pair(visual(tokens), silence()))
+        alone = [await ask.fuse(Pair(visual(each), silence())) for each in still]
+        await ask.close()
+        return whole, alone
+
+    whole, alone = asyncio.run(fused())
+    assert whole.glimpses is not None
+    assert whole.glimpses.shape == (FRAMES_PER_CLIP, len(whole.vector))
+    assert unpacked(whole.glimpses) == pytest.approx(np.array([each.vector for each in alone]), abs=1e-3)
 
 
 def test_a_vector_of_another_space_and_tokens_of_another_tower_are_refused() -> None:

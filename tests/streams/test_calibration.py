@@ -1,6 +1,7 @@
 """Thresholds from labelled segments: counted as the matcher decides, chosen within their bound, kept with the space."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from encoders.network_store import Thresholds, keep_thresholds, store_thresholds
 from encoders.profiles import SHIPPED
 from schemas.ids import ProductId, StreamMs
 from schemas.match import Candidate, Decision, Match
+from schemas.observation import Said
 from schemas.room import Room, RoomChanged
 from streams.calibrate_run import NothingRecorded, Recorded, Space, gathered
 from streams.calibration import Sample, TooFewLabels, Worth, choose, worth
@@ -27,11 +29,11 @@ ROOM = Room(revision=1, shelf={1: A, 2: B})
 WIDE = Thresholds(min_score=0.3, silent_min_score=0.3, margin=0.0, off_shelf_advantage=0.08)
 
 
-def sample(truth: ProductId | None, score: float, seen: float, best: ProductId = A) -> Sample:
+def sample(truth: ProductId | None, score: float, seen: float, best: ProductId = A, other: float = 0.1) -> Sample:
     """The best product with its score, and its score by the picture alone; the other one is far."""
     ranked = tuple(
         Candidate(product_id=product, title=product, score=first, seen_score=second, link=link, row=f"{product}/page")
-        for product, first, second, link in ((best, score, seen, 1), (B if best == A else A, 0.1, 0.1, 2))
+        for product, first, second, link in ((best, score, seen, 1), (B if best == A else A, other, other, 2))
     )
     return Sample(embedding(), ranked, ROOM, NoProduct.NONE_SHOWN if truth is None else truth)
 
@@ -57,6 +59,15 @@ def test_the_precision_of_abstaining_comes_before_what_is_answered_rightly() -> 
     assert lax.worth_after == Worth(30, 27, 8, 11, 8)
     assert strict.worth_after.abstained == 0
     assert strict.worth_after.meets(0.95)
+
+
+def test_a_recogniser_that_mishears_the_numbers_loses_their_say() -> None:
+    """The host names a link each time, and it is heard as the other one's: with a bonus the other one would win."""
+    misheard = Said(product_name="mug", links=(2,))
+    heard = [replace(near, embedding=embedding(misheard)) for near in (sample(A, 0.5, 0.7, other=0.48),) * 30]
+    chosen = choose([*heard, *LEFT], replace(WIDE, link_bonus=0.15), 0.95)
+    assert chosen.worth_before.shown_rightly == 0
+    assert (chosen.worth_after.shown_rightly, chosen.after.link_bonus) == (30, 0.0)
 
 
 def test_what_cannot_be_bettered_stays() -> None:
@@ -177,6 +188,7 @@ def test_a_shipped_network_stays_as_it_is_and_its_space_is_kept_elsewhere(folder
 
 def test_thresholds_written_before_one_was_known_are_read(folder: Path) -> None:
     told = json.loads((folder / "config.json").read_text())
-    told["thresholds"].pop("seen_min_score", None)
+    for name in ("seen_min_score", "link_bonus"):
+        told["thresholds"].pop(name, None)
     (folder / "config.json").write_text(json.dumps(told))
-    assert thresholds_of(folder).seen_min_score == -1.0
+    assert (thresholds_of(folder).seen_min_score, thresholds_of(folder).link_bonus) == (-1.0, 0.15)
