@@ -61,8 +61,9 @@ class Answer:
     def named(self) -> bool:
         """The name has what it needs and nothing of another product."""
         words = set(content_words(self.said.product_name))
-        known = set(content_words(" ".join((self.heard.name or "", *self.heard.features, *self.heard.known))))
-        told = (any(words.issuperset(content_words(form)) for form in forms) for forms in self.heard.needs)
+        forms = (form for need in self.heard.needs for form in need)
+        known = set(content_words(" ".join((self.heard.name or "", *forms, *self.heard.features, *self.heard.known))))
+        told = (any(words.issuperset(content_words(form)) for form in need) for need in self.heard.needs)
         return bool(words) and all(told) and words <= known
 
 
