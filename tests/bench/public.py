@@ -63,9 +63,9 @@ for number, line in enumerate(sys.stdin.read().splitlines()):
 WHAT_TO_DO = """{missing}
 
 The measurement needs a folder with the files of profile `base` that hear and summarise, and MiniLM:
-  FOLDER/whisper-base/                    config.json, model.bin, tokenizer.json, vocabulary.txt (Systran/faster-whisper-base)
-  FOLDER/qwen2.5-0.5b-instruct-q4_k_m.gguf, or the -coder- one            (Qwen/Qwen2.5-0.5B-Instruct-GGUF)
-  FOLDER/minilm/                          config.json, model.safetensors, tokenizer.json (sentence-transformers/all-MiniLM-L6-v2)
+  FOLDER/whisper-base/          Systran/faster-whisper-base: config.json, model.bin, tokenizer.json, vocabulary.txt
+  FOLDER/qwen2.5-0.5b-instruct-q4_k_m.gguf    Qwen/Qwen2.5-0.5B-Instruct-GGUF, or the one with -coder- in its name
+  FOLDER/minilm/                sentence-transformers/all-MiniLM-L6-v2: config.json, model.safetensors, tokenizer.json
 `VITRINE_MODELS=FOLDER vitrine models pull base` brings the first two where the hub can be reached."""
 
 Reader = Callable[[Sequence[str]], Floats]
@@ -103,12 +103,12 @@ class Reached:
 
 def demo() -> Broadcast:
     """The shipped broadcast."""
-    cut = [_segment(number, piece.media, piece.start_ms, piece.duration_ms) for number, piece in
+    pieces = [_segment(number, piece.media, piece.start_ms, piece.duration_ms) for number, piece in
            enumerate(segments(DEMO / "broadcast.mp4"))]  # fmt: skip
     lines = (json.loads(line) for line in (DEMO / "catalogue.jsonl").read_text(encoding="utf-8").splitlines())
     titles = {ProductId(line["product_id"]): str(line["title"]) for line in lines}
     room = Room.model_validate_json((DEMO / "room.json").read_bytes())
-    return Broadcast("demo", tuple(cut), read_labels(DEMO / "labels.json"), room, titles)
+    return Broadcast("demo", tuple(pieces), read_labels(DEMO / "labels.json"), room, titles)
 
 
 def spoken_show(piper: Path, voice: Path) -> Broadcast:
@@ -132,8 +132,8 @@ def spoken_show(piper: Path, voice: Path) -> Broadcast:
     titles = {ProductId(f"show-{number}"): part["title"] for number, part in enumerate(told) if part["title"]}
     shelf = dict(enumerate(titles, 1))
     room = Room(revision=1, language="en", shelf=shelf)
-    cut = tuple(_cut(np.concatenate(track), rate_hz))
-    return Broadcast("piper", cut, Labels(shown=tuple(shown), spoken=tuple(spoken)), room, titles)
+    pieces = tuple(cut(np.concatenate(track), rate_hz))
+    return Broadcast("piper", pieces, Labels(shown=tuple(shown), spoken=tuple(spoken)), room, titles)
 
 
 def _samples(path: Path) -> tuple[np.ndarray, int]:
@@ -145,7 +145,8 @@ def _ms(track: Iterable[np.ndarray], rate_hz: int) -> StreamMs:
     return StreamMs(sum(map(len, track)) * 1000 // rate_hz)
 
 
-def _cut(track: np.ndarray, rate_hz: int) -> Iterable[Segment]:
+def cut(track: np.ndarray, rate_hz: int) -> Iterable[Segment]:
+    """A mono track of 16-bit samples as segments of `SEGMENT_S`, each a WAV file."""
     step = SEGMENT_S * rate_hz
     for number, start in enumerate(range(0, len(track), step)):
         part, out = track[start : start + step], io.BytesIO()
