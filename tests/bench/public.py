@@ -222,14 +222,14 @@ def _engines(models: Path) -> tuple[LoadedEngines, Reader]:
     return engines, minilm(models / "minilm")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.public", description=__doc__)
     parser.add_argument("--models", type=Path, required=True, help="the folder of checkpoints")
     parser.add_argument("--piper", type=Path, help="a Python interpreter that has piper-tts")
     parser.add_argument("--voice", type=Path, help="its voice, an .onnx file with its .json beside it")
     parser.add_argument("--report", type=Path, help="JSON file with the numbers, and every word and summary")
-    told = parser.parse_args()
+    told = parser.parse_args(arguments)
     try:
         engines, read = _engines(told.models)
     except (MissingModel, FileNotFoundError) as missing:

@@ -1,6 +1,5 @@
 """The measurement of public checkpoints: its arithmetic, its sound, and what it says where there are none."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,7 +53,6 @@ def test_the_cut_track_is_sound_that_the_decoder_reads() -> None:
     assert abs(len(PyAvDecoder().audio(last.media)) - 2 * 16_000 * 2) < 3200
 
 
-def test_without_checkpoints_it_says_what_to_put_where(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(sys, "argv", ["public", "--models", str(tmp_path)])
+def test_without_checkpoints_it_says_what_to_put_where(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"whisper-base(.|\n)*minilm(.|\n)*vitrine models pull base"):
-        main()
+        main(["--models", str(tmp_path)])
