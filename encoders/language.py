@@ -8,12 +8,15 @@ What was heard is a stranger's text: it is never read as a control token of the 
 """
 
 import ctypes
+from collections.abc import Callable
 from pathlib import Path
 
 import llama_cpp
-from llama_cpp import Llama, LlamaGrammar
+import numpy as np
+from llama_cpp import Llama, LlamaGrammar, LogitsProcessorList
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 from llama_cpp.llama_types import ChatCompletionRequestMessage
+from numpy.typing import NDArray
 
 from encoders.settings import LanguageSettings
 
@@ -42,6 +45,8 @@ class LlamaCpp:
         before, after = _chat(model, settings).split(_HERE)
         self._before = self._tokens(before, special=True)
         self._after = self._tokens(after, special=True)
+        beginnings = (self._tokens(EMPTY[:end], special=False) for end in range(1, len(EMPTY) + 1))
+        self._empty = [tokens[0] for tokens in beginnings if len(tokens) == 1]
         self._room = settings.context_tokens - len(self._before) - len(self._after) - settings.answer_tokens
         if self._room < 64:
             raise ValueError(f"the instructions leave {self._room} of {settings.context_tokens} tokens for the words")
@@ -54,8 +59,14 @@ class LlamaCpp:
         words = self._fitting(self._tokens(transcript.strip(), special=False))
         _restore(self._model, self._state, len(self._before))
         answer: list[int] = []
+        leaning = LogitsProcessorList([_leaning(self._empty, self._settings.empty_bias)])
         for token in self._model.generate(
-            [*words, *self._after], temp=0.0, repeat_penalty=1.0, grammar=self._grammar, reset=False
+            [*words, *self._after],
+            temp=0.0,
+            repeat_penalty=1.0,
+            grammar=self._grammar,
+            logits_processor=leaning if self._settings.empty_bias else None,
+            reset=False,
         ):
             if _ends(self._model, token) or len(answer) == self._settings.answer_tokens:
                 break
@@ -107,6 +118,18 @@ def closed(answer: str, whole: bool) -> str:
             return EMPTY
         answer = f"{name}{line}{kept}" if line else f"{kept}\nFeatures:"
     return answer.strip()
+
+
+def _leaning(tokens: list[int], bias: float) -> Callable[[NDArray[np.intc], NDArray[np.single]], NDArray[np.single]]:
+    """Adds ``bias`` to the logits of these tokens for the first token of an answer, and nothing after that."""
+    first = iter([True])
+
+    def leaning(_: NDArray[np.intc], logits: NDArray[np.single]) -> NDArray[np.single]:
+        if next(first, False):
+            logits[tokens] += bias
+        return logits
+
+    return leaning
 
 
 def _chat(model: Llama, settings: LanguageSettings) -> str:

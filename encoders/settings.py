@@ -75,6 +75,8 @@ class LanguageSettings(Settings):
     """Instructions, words and answer together; over-long words lose their beginning."""
     answer_tokens: int = 72
     """The text tower reads 32 tokens; an answer that comes to this bound is closed after its last whole part."""
+    empty_bias: float = 0.0
+    """Added to the logit of an answer that begins with `empty`: below 0, a small model finds more products."""
     instructions: str = ""
     examples: tuple[Example, ...] = ()
 

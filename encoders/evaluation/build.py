@@ -91,19 +91,20 @@ class Builder:
         return Vectors(load_network(self.folder / network).vectors(self.prepared, reading))
 
     def _texts(self, spec: MethodSpec) -> tuple[list[str], NDArray[np.int64] | None]:
-        """A text for each view; and, where a file gives them, the products all of whose videos and clips it has."""
-        if spec.texts is None:
-            read = reader(spec.text, self.background)
+        """A text for each view; and, where a file says so, the products all of whose videos and clips it has."""
+        file = spec.texts or spec.asked
+        read = reader(spec.text, self.background)
+        if file is None:
             return [read(view) for view in self.prepared.views], None
-        given = read_lines(self.folder / spec.texts, ViewText)
-        read = reader("summary", self.background)
+        told = read_lines(self.folder / file, ViewText)
+        given = told if spec.texts is not None else {}
         texts = [given[view.view_id].text if view.view_id in given else read(view) for view in self.prepared.views]
         bench = bench_of(self.prepared.views, "test")
         spoken = np.concatenate([bench.rows[Domain.VIDEO], bench.rows[Domain.LIVE]])
-        without = [bench.products[row] for row in spoken if bench.views[row].view_id not in given]
+        without = [bench.products[row] for row in spoken if bench.views[row].view_id not in told]
         only = np.setdiff1d(bench.judged(), np.array(without, np.int64))
         if not len(only):
-            raise RowsError(f"{self.folder / spec.texts} has the texts of no test product's every video and live view")
+            raise RowsError(f"{self.folder / file} has the texts of no test product's every video and live view")
         return texts, only
 
     def _facts(self, path: Path) -> Facts:

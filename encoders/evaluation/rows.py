@@ -15,6 +15,10 @@
     network = "ampere"
     texts = "qwen.jsonl"         # lines of view_id and text, in place of the manifest's; only their products are asked
 
+    [ampere_same_products]
+    network = "ampere"
+    asked = "qwen.jsonl"         # with the manifest's texts, about the products of this file: a pair for the row above
+
     [bound]
     facts = "truth.jsonl"        # lines of view_id and any other attributes: what the view shows and says
 
@@ -47,6 +51,7 @@ NAMES = (
     "ampere",
     "ampere_one_branch",
     "ampere_llm_0.5b",
+    "ampere_same_products",
     "ampere_32d",
     "ampere_64d",
     "ampere_256d",
@@ -73,6 +78,7 @@ class MethodSpec(_Frozen):
     text: TextKind = "summary"
     picture: bool = True
     texts: str | None = None
+    asked: str | None = None
     picture_of: str | None = None
     text_of: str | None = None
     weight: float | None = None
@@ -89,7 +95,9 @@ class MethodSpec(_Frozen):
 
     def needs(self) -> tuple[str, ...]:
         """The files and folders that have to be there, relative to ``rows.toml``."""
-        return tuple(name for name in (self.network, *self.also, self.texts, self.facts) if name is not None)
+        return tuple(
+            name for name in (self.network, *self.also, self.texts, self.asked, self.facts) if name is not None
+        )
 
 
 _ROWS = TypeAdapter(dict[str, MethodSpec])

@@ -81,6 +81,8 @@ class Clip:
     sound: Sound
     told: frozenset[str]
     """The slots that were said of the listing."""
+    said: tuple[Utterance, ...] = ()
+    """The sentences that fit."""
 
 
 def short_video(stage: Stage, rng: np.random.Generator) -> Clip:
@@ -89,7 +91,7 @@ def short_video(stage: Stage, rng: np.random.Generator) -> Clip:
     voiced = spoken(talk.own, _voice(stage, rng), (0, VIDEO_S))
     sound = track_of(voiced, VIDEO_S, rng, _music(rng))
     seed = [int(number) for number in rng.integers(1 << 31, size=2)]
-    return Clip(VIDEO_S, lambda: _video_frames(stage, seed), sound, _told(stage, voiced))
+    return Clip(VIDEO_S, lambda: _video_frames(stage, seed), sound, _told(stage, voiced), _words(voiced))
 
 
 def live_clip(stage: Stage, rng: np.random.Generator) -> Clip:
@@ -100,7 +102,7 @@ def live_clip(stage: Stage, rng: np.random.Generator) -> Clip:
     seed = int(rng.integers(1 << 31))
     after_s = float(rng.uniform(*AFTER_S)) if rng.random() < AFTER else 0.0
     strays = (talk.before_s, _cutout_of(stage, talk.earlier), after_s, pick(rng, stage.cutouts))
-    return Clip(LIVE_S, lambda: _live_frames(stage, seed, strays), sound, _told(stage, voiced))
+    return Clip(LIVE_S, lambda: _live_frames(stage, seed, strays), sound, _told(stage, voiced), _words(voiced))
 
 
 def video_talk(subject: Subject, rng: np.random.Generator) -> Talk:
@@ -152,6 +154,10 @@ def first_words(lines: Sequence[Utterance], words: int) -> list[Utterance]:
 def _told(stage: Stage, voiced: Sequence[Line]) -> frozenset[str]:
     own = stage.subject.listing.id
     return frozenset(said.slot for line in voiced for said in line.words.said if said.product_id == own)
+
+
+def _words(voiced: Sequence[Line]) -> tuple[Utterance, ...]:
+    return tuple(line.words for line in voiced)
 
 
 def _cutout_of(stage: Stage, listing: Listing) -> Cutout:

@@ -27,6 +27,7 @@ from encoders.manifest import View, write_manifest
 from encoders.world import film, pictures
 from encoders.world.clips import Clip, Stage, Subject, live_clip, short_video
 from encoders.world.pictures import Cutout
+from encoders.world.script import Utterance
 from encoders.world.shop import HEARD, SEEN, SIBLINGS, Listing, axis_of, make_market
 from encoders.world.shop import Split as Shops
 from encoders.world.studio import Studio, page_shot, room_shot
@@ -121,6 +122,17 @@ class MarketMaker:
                     }
                 )
                 yield view, {"view_id": view.view_id, **facts}
+
+    def talks(self, number: int) -> Iterator[tuple[Listing, Domain, tuple[Utterance, ...]]]:
+        """What is said in each video and clip of one family; no file is written."""
+        siblings = self._listings[number * SIBLINGS : (number + 1) * SIBLINGS]
+        for place, listing in enumerate(siblings):
+            rng = np.random.default_rng([SPLITS[self._split].seed, number, place, 13])
+            self._studio.put(listing.look)
+            stage = self._stage(listing, telling_of(siblings))
+            pictures.page_picture(self._studio.shoot(page_shot(rng)), rng, SIDE_PX)  # for its draws
+            for domain, make in ((Domain.VIDEO, short_video), (Domain.LIVE, live_clip)):
+                yield listing, domain, make(stage, np.random.default_rng([*rng.integers(1 << 31, size=2), 1])).said
 
     def _views(
         self, listing: Listing, stage: Stage, rng: np.random.Generator

@@ -14,9 +14,11 @@ from streams.demo_report import Report, Times
 from tests.agents.playing import product, segment
 from tests.bench import overload
 from tests.bench.outcome import Bench, Both, Machine, Spread, summed
+from tests.bench.summaries import Answer as Summarised
 from tests.bench.summaries import Heard, Set, answered, hosts, scores, world
 from tests.bench.timed import BareRun, Stopwatch, play_bare
 from tests.bench.vision import FLOPS_PER_PICTURE, row_of
+from tests.bench.world_windows import placed
 from tests.fakes.engines import fake_engines, fake_media
 from tests.streams.overload import Answer, Told
 from tests.streams.test_demo_parts import PERFECT
@@ -76,7 +78,7 @@ def test_a_row_tells_latency_rate_and_share_of_the_peak_from_the_median_call() -
 
 
 def test_what_is_scored_is_what_was_said_with_the_misses_counted() -> None:
-    shaver = Heard("the feike shaver wet and dry", "feike shaver", ("feike", "shaver"), ("wet and dry",))
+    shaver = Heard("the feike shaver wet and dry", "feike shaver", (("feike",), ("shaver",)), ("wet and dry",))
     chatter = Heard("hello my dears", None, (), ())
     told = {
         shaver.text: "Product name: feike shaver\nFeatures: wet and dry, gold",
@@ -97,13 +99,38 @@ def test_the_windows_that_were_written_say_what_they_are_to_say(which: Set, wind
     for one in heard:
         said = Said(product_name=one.name or "", features=one.features)
         assert supported(said, one.text) == said
-        assert set(one.needs) <= set((one.name or "").replace("'", "").split())
+        assert {form for (form,) in one.needs} <= set((one.name or "").replace("'", "").split())
         assert bool(one.needs) == (one.name is not None)
 
 
 def test_no_window_is_for_tuning_and_for_the_test() -> None:
     assert not {one.text for one in hosts("tuning")} & {one.text for one in hosts("test")}
-    assert not {one.text for one in world("tuning", 40)} & {one.text for one in world("test", 40)}
+    assert not {one.text for one in world("tuning", 1000)} & {one.text for one in world("test", 1000)}
+
+
+@pytest.mark.parametrize(("which", "products", "empties"), [("tuning", 120, 44), ("test", 200, 80)])
+def test_a_reader_who_copies_what_stands_in_the_worlds_windows_is_right_in_all(
+    which: Set, products: int, empties: int
+) -> None:
+    heard = world(which, 1000)
+    copied = {one.text: f"Product name: {one.name}\nFeatures:" if one.name else "empty" for one in heard}
+    reached = scores(answered(heard, copied.__getitem__))
+    assert (reached.named, reached.empties) == (products, empties)
+    assert (reached.name_right, reached.empty_recall, reached.struck_words) == (1.0, 1.0, 0)
+
+
+def test_what_was_heard_is_laid_beside_what_was_said() -> None:
+    said = ["this", "mug", "is", "from", "kegoin", "feel", "it"]
+    assert placed(said, ["this", "mug", "is", "from", "k", "getoin", "feel"]) == [
+        ("this",), ("mug",), ("is",), ("from",), ("k", "getoin"), ("feel",), (),
+    ]  # fmt: skip
+
+
+def test_a_name_with_a_word_of_something_else_or_without_its_maker_is_wrong() -> None:
+    mug = Heard("the silok mug", "silok mug", (("silok", "siluk"), ("mug",)), (), ("brown",))
+    names = {"siluk mug": True, "brown silok mug": True, "silok": False, "mug": False, "silok mug lamp": False}
+    given = [Summarised(mug, "", Said(product_name=name)).named for name in names]
+    assert given == list(names.values())
 
 
 def told(*answers: Answer) -> Told:

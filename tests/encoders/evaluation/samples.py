@@ -53,6 +53,10 @@ network = "not-trained-yet"
 network = "ampere"
 texts = "llm.jsonl"
 
+[ampere_same_products]
+network = "ampere"
+asked = "llm.jsonl"
+
 [bound]
 facts = "truth.jsonl"
 """

@@ -62,6 +62,7 @@ def result(evaluation: Evaluation) -> dict[str, Any]:
 
 def test_each_row_has_the_six_directions_and_the_shelf(result: dict[str, Any]) -> None:
     expected = {"visual", "text", "raw_asr", "late_fusion", "late_fusion_tuned", "ampere", "ampere_llm_0.5b", "bound"}
+    expected |= {"ampere_same_products"}
     assert set(result["rows"]) == expected
     for ways in result["rows"].values():
         assert set(ways) == {*DIRECTIONS, "shelf"}
@@ -102,6 +103,12 @@ def test_the_bound_of_a_world_that_tells_everything_is_one(result: dict[str, Any
 def test_rows_with_other_texts_are_asked_about_the_products_that_have_them(result: dict[str, Any]) -> None:
     assert result["rows"]["ampere_llm_0.5b"]["live_to_page"]["queries"] == 8
     assert result["rows"]["ampere"]["live_to_page"]["queries"] == 16
+
+
+def test_a_row_may_be_asked_about_the_products_of_other_texts_with_its_own(result: dict[str, Any]) -> None:
+    ways = result["rows"]["ampere_same_products"]
+    assert {figures["queries"] for figures in ways.values()} == {8}
+    assert result["paired"]["ampere_same_products"]["live_to_page"] == [0.0, 0.0]  # the same answers as AMPere's
 
 
 def test_what_could_not_be_measured_is_said(result: dict[str, Any]) -> None:
