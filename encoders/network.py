@@ -153,6 +153,14 @@ class FusionModule(nn.Module):
 
     def fuse(self, domain: Domain, visual: Tensor, words: Tensor, has: Tensor, seen: Tensor) -> Tensor:
         """As ``forward``, from the text tower's tokens and which of them count."""
+        together = self.together(domain, visual, words, has, seen)
+        weight = self.weights[DOMAINS.index(domain)]
+        said = weight[2] * self.trusted(words) * self.text_unit(words)
+        alone = [weight[1] * self.visual_unit(visual) * has[:, :1], said * has[:, 1:]]
+        return F.normalize(weight[0] * together + torch.cat(alone, -1), dim=-1)
+
+    def together(self, domain: Domain, visual: Tensor, words: Tensor, has: Tensor, seen: Tensor) -> Tensor:
+        """What only picture and text together tell, (batch, out_dim) of unit length."""
         first_word, first_place = visual.shape[1], 1 + FRAMES_PER_CLIP
         looks = torch.where(has[:, :1, None], self.visual_in(visual), self.no_visual)
         texts = torch.where(has[:, 1:, None], self.text_in(words), self.no_text)
@@ -161,11 +169,7 @@ class FusionModule(nn.Module):
         counts = torch.cat([has[:, :1].expand(-1, first_word), seen & has[:, 1:]], 1)
         counts[:, 0] = counts[:, first_word] = True  # the two that are read must be there, seen or not
         branch = self.branches[self.shape.branch(domain)]
-        together = F.normalize(self.head(branch(tokens, counts, first_word)), dim=-1)
-        weight = self.weights[DOMAINS.index(domain)]
-        said = weight[2] * self.trusted(words) * self.text_unit(words)
-        alone = [weight[1] * self.visual_unit(visual) * has[:, :1], said * has[:, 1:]]
-        return F.normalize(weight[0] * together + torch.cat(alone, -1), dim=-1)
+        return F.normalize(self.head(branch(tokens, counts, first_word)), dim=-1)
 
 
 class Network(nn.Module):

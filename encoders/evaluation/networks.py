@@ -6,7 +6,7 @@ last bits, far below what scores are rounded to. Views with neither picture nor 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from encoders.engines import Domain, Floats
 from encoders.network import FusionModule
@@ -23,6 +24,8 @@ from encoders.prepared import Prepared
 from encoders.tokens import read_tokenizer, token_ids
 
 BATCH = 64
+Telling = Callable[[Domain, Tensor, Tensor, Tensor], Tensor]
+"""Domain, visual tokens, token ids, and which of the two count → numbers for each view of a batch."""
 FILES = (CONFIG, FUSION, TOKENIZER)
 
 
@@ -61,19 +64,42 @@ class EvaluatedNetwork:
 
         Raises `WrongNetwork` where the visual tokens come from another tower.
         """
+        found = self._summed(prepared, reading, self._module)
+        length = np.linalg.norm(found, axis=1, keepdims=True)
+        return np.asarray(found / np.where(length > 0, length, 1), np.float32)
+
+    def parts(self, prepared: Prepared, reading: Reading) -> Floats:
+        """(views, 2 * out_dim): what both modalities tell together; then what each tells alone, the text by its trust.
+
+        A view's vector is the sum of these, weighed. Raises `WrongNetwork` as ``vectors`` does.
+        """
+        module = self._module
+
+        def parts_of(domain: Domain, visual: Tensor, ids: Tensor, has: Tensor) -> Tensor:
+            words = module.words(ids)
+            together = module.together(domain, visual, words, has, module.seen(ids))
+            said = module.trusted(words) * module.text_unit(words) * has[:, 1:]
+            return torch.cat([together, module.visual_unit(visual) * has[:, :1], said], 1)
+
+        return self._summed(prepared, reading, parts_of)
+
+    @torch.inference_mode()
+    def _summed(self, prepared: Prepared, reading: Reading, told: Telling) -> Floats:
+        """(views, numbers): what is told of each view, summed over the pieces in which it is read."""
         if reading.sees and prepared.tower != self._config.tower:
             raise WrongNetwork(
                 f"{self._config.space} reads the tower {self._config.tower}, the views were prepared with "
                 f"{prepared.tower}; prepare them with this network's profile"
             )
-        found = np.zeros((len(prepared.views), self._config.shape.out_dim), np.float32)
+        found: Floats | None = None
         seen = np.asarray(prepared.tokens.any((1, 2)), bool) & reading.sees
         for domain in Domain:
             for batch in _batches(list(self._pieces(prepared, reading, seen, domain))):
                 rows = np.array([piece.row for piece in batch])
-                np.add.at(found, rows, self._embedded(domain, batch, prepared.tokens[rows], seen[rows]))
-        length = np.linalg.norm(found, axis=1, keepdims=True)
-        return np.asarray(found / np.where(length > 0, length, 1), np.float32)
+                numbers = told(domain, *self._inputs(batch, prepared.tokens[rows], seen[rows])).numpy()
+                found = np.zeros((len(prepared.views), numbers.shape[1]), np.float32) if found is None else found
+                np.add.at(found, rows, numbers)
+        return found if found is not None else np.zeros((len(prepared.views), self._config.shape.out_dim), np.float32)
 
     def _pieces(
         self, prepared: Prepared, reading: Reading, seen: NDArray[np.bool_], domain: Domain
@@ -90,17 +116,16 @@ class EvaluatedNetwork:
         ends = [(group[0][0], group[-1][1]) for group in (spans[i : i + step] for i in range(0, len(spans), step))]
         return [text[begin:end] for begin, end in ends] or [text]
 
-    @torch.inference_mode()
-    def _embedded(
-        self, domain: Domain, batch: Sequence[_Piece], tokens: NDArray[np.float16], seen: NDArray[np.bool_]
-    ) -> Floats:
+    def _inputs(
+        self, batch: Sequence[_Piece], tokens: NDArray[np.float16], seen: NDArray[np.bool_]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Visual tokens, token ids, and which of the two count."""
         shape = self._config.shape
         rows = [token_ids(self._tokenizer, piece.text, shape.text_tokens, shape.marks) for piece in batch]
         ids = torch.from_numpy(np.stack(rows))
         said = np.array([bool(piece.text) for piece in batch])
         has = torch.from_numpy(np.stack([seen, said], 1))
-        visual = torch.from_numpy(np.asarray(tokens, np.float32))
-        return np.asarray(self._module(domain, visual, ids, has).numpy())
+        return torch.from_numpy(np.asarray(tokens, np.float32)), ids, has
 
 
 def load_network(folder: Path) -> EvaluatedNetwork:

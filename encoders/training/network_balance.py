@@ -6,7 +6,7 @@ these weights are chosen last, on the validation split, for every network alike.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -19,6 +19,7 @@ from encoders.evaluation.networks import EvaluatedNetwork, Reading
 from encoders.network import DOMAINS, FusionModule
 from encoders.network_store import NetworkConfig
 from encoders.prepared import Prepared
+from encoders.training.network_fusion import PAIRS
 
 FACTORS = (0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.4, 1.7)
 TOGETHER_FACTORS = (0.0, 0.3, 0.45, 0.6, 0.75, 0.9, 1.0)
@@ -48,27 +49,46 @@ def balance(
     domain.
     """
     network, rows = EvaluatedNetwork(fusion.eval(), tokenizer, config), rows_of(prepared)
-    trained = fusion.weights.detach().clone()
+    trained, parts = fusion.weights.detach().clone(), network.parts(prepared, reading)
     factors = FACTORS if reading.sees and any(reading.texts) else (1.0,)
 
-    def weighed(together: float, text: Sequence[float]) -> None:
-        with torch.no_grad():
-            fusion.weights.copy_(trained)
-            fusion.weights[:, TOGETHER] *= together
-            fusion.weights[:, TEXT] *= torch.tensor(text)
-
     def found(together: float) -> tuple[float, float, Sequence[float]]:
-        tried: dict[float, Floats] = {}
-        for factor in factors:
-            weighed(together, [factor] * len(DOMAINS))
-            tried[factor] = network.vectors(prepared, reading)
-        choices = product(factors, repeat=len(DOMAINS))
-        (share, _), best = max(((_found(rows, tried, chosen), chosen) for chosen in choices), key=lambda each: each[0])
+        sides = [
+            {text: _weighed(parts[rows[domain]], weight * torch.tensor([together, 1, text])) for text in factors}
+            for domain, weight in zip(DOMAINS, trained, strict=True)
+        ]
+        (share, _), best = max(_judged(sides))
         return share, together, best
 
     _, together, text = max(map(found, TOGETHER_FACTORS))
-    weighed(together, text)
+    with torch.no_grad():
+        fusion.weights[:, TOGETHER] *= together
+        fusion.weights[:, TEXT] *= torch.tensor(text)
     return Balance(together, dict(zip(DOMAINS, text, strict=True)))
+
+
+def _weighed(parts: Floats, weight: torch.Tensor) -> Floats:
+    """The vectors of some views, from their parts and the weights of what is told together, by picture and by text."""
+    together, alone = np.split(parts, 2, axis=1)
+    seen, said = np.split(alone, 2, axis=1)
+    whole = float(weight[0]) * together + np.concatenate([float(weight[1]) * seen, float(weight[2]) * said], 1)
+    return np.asarray(whole / np.linalg.norm(whole, axis=1, keepdims=True), np.float32)
+
+
+def _judged(sides: Sequence[Mapping[float, Floats]]) -> Iterator[tuple[tuple[float, float], tuple[float, ...]]]:
+    """For each choice of a factor a domain: the mean reciprocal rank over the six retrievals, and how near it is to
+    the training, by which of two that find as much one is chosen. Two domains are compared once for each two factors.
+    """
+    ranks = {
+        (i, j): {
+            (one, other): (reciprocal_rank(score := sides[i][one] @ sides[j][other].T) + reciprocal_rank(score.T)) / 2
+            for one, other in product(sides[i], sides[j])
+        }
+        for i, j in PAIRS
+    }
+    for chosen in product(*sides):
+        share = float(np.mean([ranks[i, j][chosen[i], chosen[j]] for i, j in PAIRS]))
+        yield (round(share, 4), -float(np.abs(np.log(chosen)).sum())), chosen
 
 
 def rows_of(prepared: Prepared) -> dict[Domain, list[int]]:
@@ -80,14 +100,6 @@ def rows_of(prepared: Prepared) -> dict[Domain, list[int]]:
     if any(sorted(views) != products for views in found.values()):
         raise ValueError("to balance a network every validation product needs a page, a video and a live view")
     return {domain: [views[name] for name in products] for domain, views in found.items()}
-
-
-def _found(rows: dict[Domain, list[int]], tried: dict[float, Floats], chosen: Sequence[float]) -> tuple[float, float]:
-    """The mean reciprocal rank over the six retrievals; of two that find as much, the one nearer to the training."""
-    vectors = [tried[factor][rows[domain]] for domain, factor in zip(DOMAINS, chosen, strict=True)]
-    scores = [vectors[i] @ vectors[j].T for i, j in ((0, 1), (0, 2), (1, 2))]
-    ranks = [reciprocal_rank(side) for score in scores for side in (score, score.T)]
-    return round(float(np.mean(ranks)), 4), -float(np.abs(np.log(chosen)).sum())
 
 
 def reciprocal_rank(scores: Floats) -> float:
