@@ -206,9 +206,9 @@ def _seen_scores(embedding: Embedding, rows: tuple[Row, ...]) -> dict[ProductId,
 
 
 def _glimpses(embedding: Embedding) -> list[tuple[float, ...]]:
-    """The vector of each frame; where an embedding has none of them, that of the whole picture stands for them."""
+    """The vector of each frame, as an event holds them."""
     if embedding.glimpses is None:
-        return [embedding.seen] if embedding.seen else []
+        return []
     count, dim = embedding.glimpses.shape
     values = unpack(f"<{count * dim}e", embedding.glimpses.float16)
     return [values[start : start + dim] for start in range(0, count * dim, dim)]

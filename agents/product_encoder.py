@@ -104,8 +104,6 @@ class Fused:
 
     space: str = ""
     vector: tuple[float, ...] = ()
-    seen: tuple[float, ...] = ()
-    """The vector of the picture alone, where the pair has both halves."""
     glimpses: Tokens | None = None
     """The vectors of its frames, each alone, where the pair has a picture."""
 
@@ -274,7 +272,6 @@ def _embedding(pair: Pair, fused: Fused) -> Embedding:
         end_ms=visual.end_ms,
         space=fused.space,
         vector=fused.vector,
-        seen=fused.seen,
         glimpses=fused.glimpses,
         said=summary.said,
         said_age_ms=summary.age_ms,

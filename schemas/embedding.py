@@ -22,8 +22,6 @@ class Embedding(StreamEvent):
     """The name of the embedding space; vectors of two spaces are never compared."""
     vector: tuple[float, ...]
     """As many float32 values as its space has, of unit length; empty where nothing was seen or said of a product."""
-    seen: tuple[float, ...] = ()
-    """The same of the picture alone, where `vector` is of picture and speech; empty where there is but one of them."""
     glimpses: Tokens | None = None
     """The same of each frame alone, (frames, values of the space); None without a picture."""
     said: Said

@@ -124,7 +124,7 @@ class Ask:
         return Tokens.model_validate_json(await self.bytes_of(b"", reference))
 
     async def fuse(self, pair: Pair) -> Fused:
-        """The pair's embedding, that of its picture alone where words were added to it, and those of its frames.
+        """The pair's embedding, and those of its frames, each alone.
 
         Raises `Unreadable` for tokens of a tower that the network does not read.
         """
@@ -136,10 +136,7 @@ class Ask:
         if visual is None:
             return await whole
         fused, glimpses = await asyncio.gather(whole, self._glimpses(visual))
-        fused = replace(fused, glimpses=glimpses)
-        if pair.text is None:
-            return fused
-        return replace(fused, seen=(await self._embed(FusionInput(Domain.LIVE, visual, None))).vector)
+        return replace(fused, glimpses=glimpses)
 
     async def remember(self, embedding: Embedding) -> None:
         """Upsert a live row; an embedding without a vector has none."""
@@ -219,11 +216,14 @@ class Ask:
         due = question(heard, Domain.VIDEO)
         return due.settle(await self.complete(due.window)) if due else Said()
 
-    async def _glimpses(self, visual: Floats) -> Tokens | None:
-        """The vector of each frame, as of a clip of that frame alone; the first token is the whole clip's."""
-        alone = [FusionInput(Domain.LIVE, np.stack([frame, frame]), None) for frame in visual[1:]]
-        seen = await asyncio.gather(*map(self._embed, alone))
-        return _packed(np.array([each.vector for each in seen], np.float32)) if seen else None
+    async def _glimpses(self, visual: Floats) -> Tokens:
+        """The vector of each frame, as of a clip of that frame alone; of the clip, where it has no tokens of frames.
+
+        The first token is the whole clip's.
+        """
+        alone = [np.stack([frame, frame]) for frame in visual[1:]] or [visual]
+        seen = await asyncio.gather(*(self._embed(FusionInput(Domain.LIVE, each, None)) for each in alone))
+        return _packed(np.array([each.vector for each in seen], np.float32))
 
     async def _embed(self, view: FusionInput) -> Fused:
         floats = await self._ask(self._fusion, view)
