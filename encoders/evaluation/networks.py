@@ -64,7 +64,7 @@ class EvaluatedNetwork:
 
         Raises `WrongNetwork` where the visual tokens come from another tower.
         """
-        found = self._summed(prepared, reading, self._module)
+        found = self._summed(prepared, reading, self._module, self._config.shape.out_dim)
         length = np.linalg.norm(found, axis=1, keepdims=True)
         return np.asarray(found / np.where(length > 0, length, 1), np.float32)
 
@@ -81,25 +81,23 @@ class EvaluatedNetwork:
             said = module.trusted(words) * module.text_unit(words) * has[:, 1:]
             return torch.cat([together, module.visual_unit(visual) * has[:, :1], said], 1)
 
-        return self._summed(prepared, reading, parts_of)
+        return self._summed(prepared, reading, parts_of, 2 * self._config.shape.out_dim)
 
     @torch.inference_mode()
-    def _summed(self, prepared: Prepared, reading: Reading, told: Telling) -> Floats:
+    def _summed(self, prepared: Prepared, reading: Reading, told: Telling, numbers: int) -> Floats:
         """(views, numbers): what is told of each view, summed over the pieces in which it is read."""
         if reading.sees and prepared.tower != self._config.tower:
             raise WrongNetwork(
                 f"{self._config.space} reads the tower {self._config.tower}, the views were prepared with "
                 f"{prepared.tower}; prepare them with this network's profile"
             )
-        found: Floats | None = None
+        found = np.zeros((len(prepared.views), numbers), np.float32)
         seen = np.asarray(prepared.tokens.any((1, 2)), bool) & reading.sees
         for domain in Domain:
             for batch in _batches(list(self._pieces(prepared, reading, seen, domain))):
                 rows = np.array([piece.row for piece in batch])
-                numbers = told(domain, *self._inputs(batch, prepared.tokens[rows], seen[rows])).numpy()
-                found = np.zeros((len(prepared.views), numbers.shape[1]), np.float32) if found is None else found
-                np.add.at(found, rows, numbers)
-        return found if found is not None else np.zeros((len(prepared.views), self._config.shape.out_dim), np.float32)
+                np.add.at(found, rows, told(domain, *self._inputs(batch, prepared.tokens[rows], seen[rows])).numpy())
+        return found
 
     def _pieces(
         self, prepared: Prepared, reading: Reading, seen: NDArray[np.bool_], domain: Domain
