@@ -46,7 +46,7 @@ class LlamaCpp:
         self._before = self._tokens(before, special=True)
         self._after = self._tokens(after, special=True)
         beginnings = (self._tokens(EMPTY[:end], special=False) for end in range(1, len(EMPTY) + 1))
-        self._empty = [tokens[0] for tokens in beginnings if len(tokens) == 1]
+        self._empty = [tokens[0] for tokens in beginnings if len(tokens) == 1]  # all by which it may begin
         self._room = settings.context_tokens - len(self._before) - len(self._after) - settings.answer_tokens
         if self._room < 64:
             raise ValueError(f"the instructions leave {self._room} of {settings.context_tokens} tokens for the words")
@@ -59,13 +59,14 @@ class LlamaCpp:
         words = self._fitting(self._tokens(transcript.strip(), special=False))
         _restore(self._model, self._state, len(self._before))
         answer: list[int] = []
-        leaning = LogitsProcessorList([_leaning(self._empty, self._settings.empty_bias)])
+        bias = self._settings.empty_bias
+        leaning = LogitsProcessorList([_leaning(self._empty, bias)]) if bias else None
         for token in self._model.generate(
             [*words, *self._after],
             temp=0.0,
             repeat_penalty=1.0,
             grammar=self._grammar,
-            logits_processor=leaning if self._settings.empty_bias else None,
+            logits_processor=leaning,
             reset=False,
         ):
             if _ends(self._model, token) or len(answer) == self._settings.answer_tokens:
