@@ -1,15 +1,14 @@
 """Windows of talk → the demo summarizer: a Llama of 0.9 million parameters, trained on the fly on one thread.
 
-    python -m encoders.training.language --out FOLDER --minutes 20 --seed 1 [--resume] [--start FILE] [--brands FILE]
+    python -m encoders.training.language --out FOLDER --minutes 20 --seed 1 [--start FILE] [--brands FILE]
 
 Every product in the windows has a pseudo-word for a brand, so the model learns to copy names that it never saw. The
-loss counts the answer fully and the prompt a tenth. ``FOLDER`` receives ``checkpoint.pt`` and, at the end,
-``summarizer.gguf``.
+loss counts the answer fully and the prompt a tenth. ``FOLDER`` receives ``checkpoint.pt``, from which the same
+command goes on, and, at the end, ``summarizer.gguf``.
 """
 
 import argparse
 import itertools
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from encoders.training.course import SEQUENCES, Budget, Course
 from encoders.training.language_gguf import (
     ASSISTANT,
     BOS,
@@ -31,7 +31,6 @@ from encoders.training.language_gguf import (
     write_gguf,
 )
 from encoders.training.network_brands import read_ear
-from encoders.training.rates import share_of_peak
 from encoders.world.windows import USUAL, Hearings, Window, windows
 
 VOCABULARY = 1024
@@ -50,7 +49,6 @@ class Plan:
     out: Path
     minutes: float
     seed: int
-    resume: bool
     start: Path | None = None
     """A trained summarizer to go on from; None: from nothing."""
     peak_rate: float = PEAK_RATE
@@ -65,15 +63,6 @@ class Plan:
         return lambda rng: ear.hearing(rng) if rng.random() < HARD_SHARE else USUAL(rng)
 
 
-@dataclass(slots=True)
-class Progress:
-    """What a checkpoint knows besides the weights."""
-
-    step: int = 0
-    seconds: float = 0.0
-    resumed: int = 0
-
-
 def train(plan: Plan) -> Path:
     """Trains for ``plan.minutes`` in all, over however many runs, and returns the GGUF file."""
     torch.set_num_threads(1)
@@ -83,9 +72,9 @@ def train(plan: Plan) -> Path:
     model = new_model(tokenizer)
     if plan.start:
         read_weights(plan.start, model)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=plan.peak_rate, betas=(0.9, 0.98), weight_decay=0.01)
-    progress = _restored(plan, model, optimizer) if plan.resume else Progress()
-    _loop(plan, model, optimizer, tokenizer, progress)
+    course = Course(model, Budget(plan.minutes * 60, plan.peak_rate, plan.out / "checkpoint.pt"), habits=SEQUENCES)
+    drawn = batches(windows(plan.seed + course.steps, "train", plan.hearings()), tokenizer)
+    course.run(lambda: loss_of(model, next(drawn)), lambda: f", valid exact {exact_share(model, tokenizer):.3f}")
     write_gguf(model, tokenizer, plan.out / "summarizer.gguf")
     return plan.out / "summarizer.gguf"
 
@@ -133,67 +122,19 @@ def new_model(tokenizer: Tokenizer) -> LlamaForCausalLM:
     return LlamaForCausalLM(config)
 
 
-def _restored(plan: Plan, model: LlamaForCausalLM, optimizer: torch.optim.Optimizer) -> Progress:
-    path = plan.out / "checkpoint.pt"
-    if not path.exists():
-        return Progress()
-    saved = torch.load(path, weights_only=True)
-    model.load_state_dict(saved["model"])
-    optimizer.load_state_dict(saved["optimizer"])
-    return Progress(saved["step"], saved["seconds"], saved["resumed"] + 1)
-
-
-def _saved(plan: Plan, model: LlamaForCausalLM, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-    counts = {"step": progress.step, "seconds": progress.seconds, "resumed": progress.resumed}
-    torch.save(state | counts, plan.out / "checkpoint.tmp")
-    (plan.out / "checkpoint.tmp").replace(plan.out / "checkpoint.pt")
-
-
-def _loop(
-    plan: Plan,
-    model: LlamaForCausalLM,
-    optimizer: torch.optim.Optimizer,
-    tokenizer: Tokenizer,
-    progress: Progress,
-) -> None:
-    budget_s, before_s, began = plan.minutes * 60, progress.seconds, time.monotonic()
-    told_s = before_s
-    for batch in batches(windows(plan.seed + 1000 * progress.resumed, "train", plan.hearings()), tokenizer):
-        rate = plan.peak_rate * share_of_peak(progress.step, progress.seconds / budget_s)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        loss = step(model, optimizer, batch)
-        progress.step += 1
-        progress.seconds = before_s + time.monotonic() - began
-        if progress.seconds - told_s > 60 or progress.seconds >= budget_s:
-            told_s = progress.seconds
-            exact = exact_share(model, tokenizer)
-            print(
-                f"{told_s:6.0f}s step {progress.step} loss {loss:.4f} lr {rate:.1e} valid exact {exact:.3f}", flush=True
-            )
-            _saved(plan, model, optimizer, progress)
-        if progress.seconds >= budget_s:
-            return
-
-
 @dataclass(frozen=True, slots=True)
 class Batch:
     tokens: torch.Tensor  # (batch, length)
     weights: torch.Tensor  # (batch, length): how much predicting this token counts
 
 
-def step(model: LlamaForCausalLM, optimizer: torch.optim.Optimizer, batch: Batch) -> float:
-    """One update; returns the weighted loss."""
+def loss_of(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
+    """The weighted cross-entropy of a batch, a scalar."""
     logits = model(batch.tokens, use_cache=False).logits[:, :-1]
     losses = functional.cross_entropy(logits.transpose(1, 2), batch.tokens[:, 1:], reduction="none")
     weights = batch.weights[:, 1:]
-    loss = (losses * weights).sum() / weights.sum()
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
-    return float(loss.detach())
+    loss: torch.Tensor = (losses * weights).sum() / weights.sum()
+    return loss
 
 
 def batches(source: Iterator[Window], tokenizer: Tokenizer) -> Iterator[Batch]:
@@ -241,7 +182,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--resume", action="store_true")
     parser.add_argument("--start", type=Path, help="a summarizer (GGUF) to go on from")
     parser.add_argument("--peak-rate", type=float, default=PEAK_RATE)
     parser.add_argument("--brands", type=Path, help="brands as they are heard, of encoders.training.network_brands")

@@ -22,6 +22,7 @@ from encoders.engines import Domain
 from encoders.network import Network, VisionNetwork
 from encoders.network_store import TOKENIZER, VISION, load_weights
 from encoders.tokens import token_ids
+from encoders.training.course import Budget, Course, Habits
 from encoders.training.network_brands import read_ear
 from encoders.training.network_frames import Bank, FrameMixer, load_cutouts, make_bank
 from encoders.training.network_fusion import (
@@ -34,7 +35,6 @@ from encoders.training.network_fusion import (
 )
 from encoders.training.network_looks import looks_of
 from encoders.training.network_recipes import DEMO_SHAPE, RECIPES
-from encoders.training.network_run import Budget, run
 from encoders.training.network_texts import Texts, all_of, draw_variant, keep_texts, kept_texts, train_tokenizer
 from encoders.training.network_vision import (
     IDENTITY_DIM,
@@ -49,6 +49,7 @@ from encoders.world.shop import SIBLINGS, make_market
 SHOP_SEED = 100
 BANK_SIZE = 500
 TEXT_STEPS, FUSION_STEPS = 900, 900
+SHORT = Habits(warm_up=100)
 SEEN_SHARE = 0.05
 """Of the peak rate, for the head of the picture: it comes trained, and would only learn the kept frames by heart."""
 
@@ -100,18 +101,16 @@ def train_vision(plan: Plan) -> None:
         trainee.train().requires_grad_(True)
     channels_last(trainee)
     sampler, labels = LookSampler(looks, families, 3), labels_of(looks)
-    groups = [(list(trainee.parameters()), 1.0)]
-    budget = Budget(plan.seconds, 2e-3, plan.out / "vision.pt")
-    run(trainee, groups, lambda: vision_loss(trainee, mixer, sampler.batch(), labels), budget)
+    course = Course(trainee, Budget(plan.seconds, 2e-3, plan.out / "vision.pt"), habits=SHORT)
+    course.run(lambda: vision_loss(trainee, mixer, sampler.batch(), labels))
 
 
 def train_text(plan: Plan) -> None:
     """Stage two: the text tower alone, cheap steps until it reads; nothing where the recipe reads nothing."""
     if RECIPES[plan.recipe].senses.reads:
         trainee, sampler = fusion_trainee(plan)
-        groups = [(list(trainee.parameters()), 1.0)]
-        budget = Budget(plan.seconds, 2e-3, plan.folder / "text.pt", TEXT_STEPS)
-        run(trainee, groups, lambda: trainee.text_loss(*sampler.batch()), budget)
+        course = Course(trainee, Budget(plan.seconds, 2e-3, plan.folder / "text.pt", TEXT_STEPS), habits=SHORT)
+        course.run(lambda: trainee.text_loss(*sampler.batch()))
 
 
 def train_fusion(plan: Plan) -> None:
@@ -123,7 +122,7 @@ def train_fusion(plan: Plan) -> None:
     rest = [parameter for parameter in trainee.parameters() if all(parameter is not one for one in seen)]
     groups = [(rest, 1.0), (seen, SEEN_SHARE)]
     budget = Budget(plan.seconds, 1e-3, plan.folder / "fusion.pt", FUSION_STEPS)
-    run(trainee, groups, lambda: trainee.loss(*sampler.batch()), budget)
+    Course(trainee, budget, groups, SHORT).run(lambda: trainee.loss(*sampler.batch()))
 
 
 def fusion_trainee(plan: Plan) -> tuple[FusionTrainee, FusionSampler]:

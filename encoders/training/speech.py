@@ -1,18 +1,17 @@
 """Spoken corpus → the demo recogniser: a Whisper of 1.2 million parameters, trained on one thread.
 
-    python -m encoders.training.speech --corpus FOLDER --out FOLDER --minutes 50 --seed 1 [--resume] [--start FOLDER]
+    python -m encoders.training.speech --corpus FOLDER --out FOLDER --minutes 50 --seed 1 [--start FOLDER]
 
 ``--start`` begins with the weights of a shipped recogniser instead of from nothing. Every part of the corpus that is
-there is read, and new parts are looked for every ``LOOK_POOLS``. ``--out`` receives ``checkpoint.pt`` every few minutes
-and, at the end, ``model/`` as faster-whisper loads it.
+there is read, and new parts are looked for every ``LOOK_POOLS``. ``--out`` receives ``checkpoint.pt`` every minute,
+from which the same command goes on, and, at the end, ``model/`` as faster-whisper loads it.
 """
 
 import argparse
 import json
 import shutil
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from encoders.training.rates import share_of_peak
+from encoders.training.course import SEQUENCES, Budget, Course
 from encoders.training.speech_export import export
 from encoders.training.speech_model import CTC_WEIGHT, LETTERS, PADS, SpeechBatch, SpeechTrainee
 from encoders.training.speech_start import weights_of
@@ -36,7 +35,6 @@ SHORT_FRAMES, SHORT_SHARE, LONG_FRAMES = 280, 0.5, 420
 """Single sentences come first: for this share of the time only short items are drawn, then up to the longer bound."""
 PEAK_RATE = 2e-3
 LOOK_POOLS = 15
-SAVE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,6 @@ class Plan:
     out: Path
     minutes: float
     seed: int
-    resume: bool
     start: Path | None = None
     peak_rate: float = PEAK_RATE
 
@@ -57,16 +54,6 @@ class Item:
     mels: NDArray[np.float16]  # (frames, 80)
     sentences: tuple[str, ...]
     times_s: tuple[tuple[float, float], ...]
-
-
-@dataclass(slots=True)
-class Progress:
-    """What a checkpoint knows besides the weights."""
-
-    step: int = 0
-    seconds: float = 0.0
-    resumed: int = 0
-    recent: list[tuple[float, float]] = field(default_factory=list)
 
 
 def read_corpus(folder: Path) -> list[Item]:
@@ -93,71 +80,24 @@ def train(plan: Plan) -> Path:
     trainee = SpeechTrainee(VOCABULARY)
     if plan.start:
         trainee.whisper.load_state_dict(weights_of(plan.start))
-    optimizer = torch.optim.AdamW(trainee.parameters(), lr=plan.peak_rate, betas=(0.9, 0.98), weight_decay=0.01)
-    progress = _restored(plan, trainee, optimizer) if plan.resume else Progress()
-    _loop(plan, trainee, optimizer, tokenizer, progress)
+    budget = Budget(plan.minutes * 60, plan.peak_rate, plan.out / "checkpoint.pt")
+    course = Course(trainee, budget, habits=SEQUENCES)
+    drawn = batches(plan, tokenizer, course)
+    course.run(lambda: loss_of(trainee, next(drawn)))
     return export(trainee, plan.out)
 
 
-def _restored(plan: Plan, trainee: SpeechTrainee, optimizer: torch.optim.Optimizer) -> Progress:
-    path = plan.out / "checkpoint.pt"
-    if not path.exists():
-        return Progress()
-    saved = torch.load(path, weights_only=True)
-    trainee.load_state_dict(saved["model"])
-    optimizer.load_state_dict(saved["optimizer"])
-    return Progress(saved["step"], saved["seconds"], saved["resumed"] + 1)
-
-
-def _saved(plan: Plan, trainee: SpeechTrainee, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    state = {"model": trainee.state_dict(), "optimizer": optimizer.state_dict()}
-    counts = {"step": progress.step, "seconds": progress.seconds, "resumed": progress.resumed}
-    torch.save(state | counts, plan.out / "checkpoint.tmp")
-    (plan.out / "checkpoint.tmp").replace(plan.out / "checkpoint.pt")
-
-
-def _loop(
-    plan: Plan,
-    trainee: SpeechTrainee,
-    optimizer: torch.optim.Optimizer,
-    tokenizer: Tokenizer,
-    progress: Progress,
-) -> None:
-    budget_s, before_s, began = plan.minutes * 60, progress.seconds, time.monotonic()
-    told_s = before_s
-    for batch in batches(plan, tokenizer, progress):
-        for group in optimizer.param_groups:
-            group["lr"] = plan.peak_rate * share_of_peak(progress.step, progress.seconds / budget_s)
-        progress.recent.append(step(trainee, optimizer, batch))
-        progress.step += 1
-        progress.seconds = before_s + time.monotonic() - began
-        over = progress.seconds >= budget_s
-        if progress.seconds - told_s > SAVE_S or over:
-            told_s = progress.seconds
-            _saved(plan, trainee, optimizer, progress)
-            words, spelled = np.mean(progress.recent, 0)
-            progress.recent.clear()
-            print(f"{told_s:6.0f}s step {progress.step} words {words:.4f} letters {spelled:.4f}", flush=True)
-        if over:
-            return
-
-
-def step(trainee: SpeechTrainee, optimizer: torch.optim.Optimizer, batch: SpeechBatch) -> tuple[float, float]:
-    """One update; returns the two losses."""
+def loss_of(trainee: SpeechTrainee, batch: SpeechBatch) -> torch.Tensor:
+    """The loss of the words and the letters of a batch, a scalar."""
     words, spelled = trainee.losses(batch)
-    loss = words + CTC_WEIGHT * spelled
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    torch.nn.utils.clip_grad_norm_(trainee.parameters(), 1.0)
-    optimizer.step()
-    return float(words.detach()), float(spelled.detach())
+    return words + CTC_WEIGHT * spelled
 
 
-def batches(plan: Plan, tokenizer: Tokenizer, progress: Progress) -> Iterator[SpeechBatch]:
+def batches(plan: Plan, tokenizer: Tokenizer, course: Course) -> Iterator[SpeechBatch]:
     """Batches of like lengths, a few items with timestamps; first the short ones."""
-    rng = np.random.default_rng(plan.seed + 1000 * progress.resumed)
+    rng = np.random.default_rng([plan.seed, course.steps])
     while True:
-        is_early = plan.start is None and progress.seconds < SHORT_SHARE * plan.minutes * 60
+        is_early = plan.start is None and course.share < SHORT_SHARE
         longest = SHORT_FRAMES if is_early else LONG_FRAMES
         corpus = [item for item in read_corpus(plan.corpus) if len(item.mels) <= longest]
         for _ in range(LOOK_POOLS):
@@ -206,7 +146,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=50)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--resume", action="store_true")
     parser.add_argument("--start", type=Path, help="the folder of a recogniser to go on from")
     parser.add_argument("--peak-rate", type=float, default=PEAK_RATE)
     print(train(Plan(**vars(parser.parse_args()))))

@@ -9,7 +9,8 @@ import torch
 from llama_cpp import Llama
 from tokenizers import Tokenizer
 
-from encoders.training.language import batches, collated, new_model, new_tokenizer, step, tokens_of
+from encoders.training.course import Budget, Course, Habits
+from encoders.training.language import batches, collated, loss_of, new_model, new_tokenizer, tokens_of
 from encoders.training.language_gguf import (
     CHAT_TEMPLATE,
     END,
@@ -19,8 +20,9 @@ from encoders.training.language_gguf import (
     read_weights,
     write_gguf,
 )
-from encoders.training.rates import share_of_peak
 from encoders.world.windows import windows
+
+SHORT = Habits(warm_up=1)
 
 pytestmark = pytest.mark.hermetic
 
@@ -64,19 +66,17 @@ def test_only_the_answer_counts_fully(tokenizer: Tokenizer) -> None:
     assert all(answer == "empty" or answer.startswith("Product name: ") for answer in answers)
 
 
-def test_steps_bring_the_loss_down(tokenizer: Tokenizer) -> None:
+def test_steps_bring_the_loss_down(tokenizer: Tokenizer, tmp_path: Path) -> None:
     torch.manual_seed(2)
     torch.set_num_threads(1)
     model = new_model(tokenizer)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     rows = [tokens_of(window, tokenizer) for window in itertools.islice(windows(5, "train"), 4)]
     batch = collated(rows, id_of(tokenizer, END))
-    losses = [step(model, optimizer, batch) for _ in range(5)]
-    assert losses[-1] < losses[0] - 0.2
-
-
-def test_the_learning_rate_rises_and_then_falls() -> None:
-    assert share_of_peak(0, 0) < share_of_peak(199, 0) > share_of_peak(400, 0.5) > share_of_peak(4000, 1.0) > 0
+    before = loss_of(model, batch).item()
+    Course(model, Budget(600, 1e-3, tmp_path / "checkpoint.pt", steps=8), habits=SHORT).run(
+        lambda: loss_of(model, batch)
+    )
+    assert loss_of(model, batch).item() < before - 0.2
 
 
 def test_a_shipped_file_can_be_trained_on(tokenizer: Tokenizer, tmp_path: Path) -> None:

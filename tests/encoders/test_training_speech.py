@@ -1,6 +1,5 @@
 """The recogniser's training: sampled pads stand for the whole padding, tokens are what faster-whisper expects."""
 
-import itertools
 import json
 from pathlib import Path
 
@@ -9,8 +8,8 @@ import pytest
 import torch
 
 from encoders.training import speech_tokens as tokens
-from encoders.training.rates import share_of_peak
-from encoders.training.speech import Item, Plan, Progress, batches, collated, grouped, read_corpus, step
+from encoders.training.course import Budget, Course, Habits
+from encoders.training.speech import Item, Plan, batches, collated, grouped, loss_of, read_corpus
 from encoders.training.speech_model import LETTERS, PADS, POSITIONS, SpeechBatch, SpeechTrainee
 from encoders.training.speech_quality import edits
 from encoders.world.lexicon import CHATTER
@@ -54,14 +53,15 @@ def test_an_item_is_heard_the_same_beside_a_longer_one() -> None:
     assert float(gap.mean()) < 0.02  # no more than what another draw of the pads makes
 
 
-def test_steps_bring_the_loss_down() -> None:
+def test_steps_bring_the_loss_down(tmp_path: Path) -> None:
     torch.manual_seed(4)
     torch.set_num_threads(1)
     trainee = SpeechTrainee(tokens.VOCABULARY)
-    optimizer = torch.optim.AdamW(trainee.parameters(), lr=1e-3)
     batch = one_batch(random_item(150, ("hello",)), random_item(90, ()))
-    losses = [sum(step(trainee, optimizer, batch)) for _ in range(3)]
-    assert losses[-1] < losses[0]
+    before = loss_of(trainee, batch).item()
+    course = Course(trainee, Budget(600, 1e-3, tmp_path / "checkpoint.pt", steps=4), habits=Habits(warm_up=1))
+    course.run(lambda: loss_of(trainee, batch))
+    assert loss_of(trainee, batch).item() < before
 
 
 def test_a_group_of_items_fits_the_bound_and_none_is_lost() -> None:
@@ -82,8 +82,8 @@ def test_a_corpus_is_read_as_it_was_written(tmp_path: Path) -> None:
     one, other = read_corpus(tmp_path)
     assert (one.sentences, other.sentences) == (("hello",), ())
     assert np.array_equal(np.concatenate([one.mels, other.mels]), mels)
-    plan = Plan(tmp_path, tmp_path, 1, 1, False)
-    drawn = next(batches(plan, TOKENIZER, Progress()))
+    course = Course(torch.nn.Linear(1, 1), Budget(60, 1e-3, tmp_path / "checkpoint.pt"))
+    drawn = next(batches(Plan(tmp_path, tmp_path, 1, 1), TOKENIZER, course))
     assert sorted(drawn.frames.tolist()) == [20, 30]
 
 
@@ -126,9 +126,3 @@ def test_edits_count_words() -> None:
     assert edits(["a", "b", "c"], ["a", "x", "c", "d"]) == 2
     assert edits([], ["a"]) == 1
     assert edits(["a", "b"], []) == 2
-
-
-def test_the_learning_rate_rises_and_then_falls() -> None:
-    rates = [share_of_peak(number, share) for number, share in ((0, 0.0), (199, 0.0), (400, 0.5), (4000, 1.0))]
-    assert rates[0] < rates[1] > rates[2] > rates[3] > 0
-    assert all(a != b for a, b in itertools.pairwise(rates))

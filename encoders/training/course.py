@@ -1,0 +1,111 @@
+"""A budget of seconds or steps → a training run that can be stopped and taken up again: rates, checkpoints and log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from encoders.training.rates import WARM_UP_STEPS, share_of_peak
+
+SAVE_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long to train, how fast to learn, and where the checkpoint lies."""
+
+    seconds: float
+    peak_rate: float
+    checkpoint: Path
+    steps: int | None = None
+    """The end where it comes before the seconds do: what is to be compared is trained for the same number of steps."""
+
+    def share(self, steps: int, spent_s: float) -> float:
+        """How much of the budget is spent, from 0 to 1."""
+        return min(1.0, max(spent_s / self.seconds, steps / self.steps if self.steps else 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How AdamW steps, whatever is trained."""
+
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.02
+    clip_norm: float = 5.0
+    warm_up: int = WARM_UP_STEPS
+
+
+SEQUENCES = Habits(betas=(0.9, 0.98), weight_decay=0.01, clip_norm=1.0)
+"""For what writes token by token."""
+Groups = Sequence[tuple[Sequence[nn.Parameter], float]]
+"""Parameters with their share of the peak rate."""
+
+
+class Course:
+    """A training run: where it stands, counting the steps and seconds of earlier runs, and what brings it on."""
+
+    def __init__(self, module: nn.Module, budget: Budget, groups: Groups = (), habits: Habits | None = None) -> None:
+        """Takes up the checkpoint where there is one. Without ``groups`` all parameters learn at the peak rate."""
+        self._module, self._budget, self._habits = module, budget, habits or Habits()
+        self._groups = groups or [(list(module.parameters()), 1.0)]
+        self._optimiser = torch.optim.AdamW(
+            [{"params": list(parameters), "lr": budget.peak_rate} for parameters, _ in self._groups],
+            betas=self._habits.betas,
+            weight_decay=self._habits.weight_decay,
+        )
+        self.steps, self.spent_s = self._taken_up()
+
+    @property
+    def share(self) -> float:
+        """How much of the budget is spent, from 0 to 1."""
+        return self._budget.share(self.steps, self.spent_s)
+
+    def run(self, loss_of_next: Callable[[], Tensor], more: Callable[[], str] | None = None) -> None:
+        """Train until the budget is spent; ``more`` is told beside the loss whenever the checkpoint is written."""
+        last = saved = time.monotonic()
+        losses: list[float] = []
+        while self.share < 1:
+            losses.append(self._step(loss_of_next))
+            now = time.monotonic()
+            self.spent_s, last = self.spent_s + now - last, now
+            if now - saved > SAVE_EVERY_S or self.share >= 1:
+                saved = now
+                self._save()
+                told = more() if more else ""
+                sys.stderr.write(f"{self.spent_s:6.0f} s, {self.share:.0%}, step {self.steps}, ")
+                sys.stderr.write(f"loss {np.mean(losses):.4f}{told}\n")
+                losses.clear()
+
+    def _step(self, loss_of_next: Callable[[], Tensor]) -> float:
+        rate = self._budget.peak_rate * share_of_peak(self.steps, self.share, self._habits.warm_up)
+        for group, (_, share) in zip(self._optimiser.param_groups, self._groups, strict=True):
+            group["lr"] = rate * share
+        loss = loss_of_next()
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        nn.utils.clip_grad_norm_(self._module.parameters(), self._habits.clip_norm)
+        self._optimiser.step()
+        self.steps += 1
+        return loss.item()
+
+    def _save(self) -> None:
+        path = self._budget.checkpoint
+        state = {"module": self._module.state_dict(), "optimiser": self._optimiser.state_dict()}
+        torch.save(state | {"done": (self.steps, self.spent_s)}, path.with_suffix(".part"))
+        path.with_suffix(".part").replace(path)
+
+    def _taken_up(self) -> tuple[int, float]:
+        if not self._budget.checkpoint.exists():
+            return 0, 0.0
+        state = torch.load(self._budget.checkpoint, weights_only=True)
+        self._module.load_state_dict(state["module"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        steps, spent_s = state["done"]
+        return int(steps), float(spent_s)

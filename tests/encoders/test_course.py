@@ -1,0 +1,65 @@
+"""A training run stops at its budget and is taken up again where it stood."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from encoders.training import course as course_module
+from encoders.training.course import Budget, Course, Habits
+from encoders.training.rates import share_of_peak
+
+PLAIN = Habits(warm_up=1)
+
+
+def test_the_learning_rate_rises_and_then_falls() -> None:
+    assert share_of_peak(0, 0) < share_of_peak(199, 0) > share_of_peak(400, 0.5) > share_of_peak(4000, 1.0) > 0
+
+
+@pytest.mark.parametrize(("steps", "seconds"), [(7, 600.0), (None, 0.2)])
+def test_a_course_ends_where_steps_or_seconds_do(steps: int | None, seconds: float, tmp_path: Path) -> None:
+    module = torch.nn.Linear(2, 1)
+    course = Course(module, Budget(seconds, 1e-3, tmp_path / "checkpoint.pt", steps), habits=PLAIN)
+    course.run(lambda: module(torch.ones(1, 2)).sum())
+    assert course.share == 1
+    assert course.steps == (steps or course.steps) > 0
+
+
+def test_a_course_that_was_stopped_ends_as_one_that_was_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(course_module, "SAVE_EVERY_S", 0.0)
+    torch.manual_seed(5)
+    torch.set_num_threads(1)
+    start = torch.nn.Linear(3, 1).state_dict()
+
+    def go(name: str, stop_at: int | None) -> tuple[torch.nn.Linear, Course]:
+        module = torch.nn.Linear(3, 1)
+        module.load_state_dict(start)
+        course = Course(module, Budget(1e9, 1e-2, tmp_path / name, steps=8), habits=PLAIN)
+
+        def loss() -> torch.Tensor:
+            if course.steps == stop_at:
+                raise KeyboardInterrupt
+            wrong: torch.Tensor = (module(torch.eye(3)) - course.steps).square().mean()
+            return wrong
+
+        course.run(loss)
+        return module, course
+
+    whole, _ = go("whole.pt", None)
+    with pytest.raises(KeyboardInterrupt):
+        go("parts.pt", 5)
+    parts, course = go("parts.pt", None)
+    assert course.steps == 8
+    assert torch.equal(parts.weight, whole.weight) and torch.equal(parts.bias, whole.bias)
+
+
+def test_a_share_of_the_rate_is_a_share_of_the_step(tmp_path: Path) -> None:
+    ones = [torch.nn.Linear(1, 1, bias=False) for _ in range(2)]
+    module = torch.nn.Sequential(*ones)
+    before = [one.weight.item() for one in ones]
+    groups = [(list(ones[0].parameters()), 1.0), (list(ones[1].parameters()), 0.1)]
+    habits = Habits(weight_decay=0.0, warm_up=1)
+    course = Course(module, Budget(600, 1e-2, tmp_path / "checkpoint.pt", 1), groups, habits)
+    course.run(lambda: ones[0].weight.sum() + ones[1].weight.sum())
+    fast, slow = (abs(one.weight.item() - was) for one, was in zip(ones, before, strict=True))
+    assert slow == pytest.approx(fast / 10, rel=1e-3)
