@@ -17,13 +17,14 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from numpy.typing import NDArray
 
 from encoders.world import lexicon
-from encoders.world.script import Utterance, host, mention, pastime, take_words
-from encoders.world.shop import Split, make_shop, pick
+from encoders.world.script import Utterance, host, link_line, mention, pastime, take_words
+from encoders.world.shop import Listing, Split, make_shop, pick
 from encoders.world.talk import music
 from encoders.world.voices import ACCENTS, SAMPLE_RATE_HZ, VARIANTS, Sound, Voice, speak, voice_of
 
 Mel = NDArray[np.float16]  # (frames, 80), 100 frames a second
 MOST_SECONDS = 14.0
+MOST_LINKS = 20
 MUSIC_SHARE, MUSIC_DB = 0.35, (-30.0, -14.0)
 """How often there is music behind the voice, and how loud against the voice's peak: somewhat louder than in a clip."""
 
@@ -63,15 +64,22 @@ def sentences(rng: np.random.Generator, split: Split, salad: float = 0.3) -> lis
 
 
 def _talk(rng: np.random.Generator, split: Split, count: int) -> list[Utterance]:
-    shop = make_shop(int(rng.integers(1 << 31)), 3, split)
+    shop = make_shop(int(rng.integers(1 << 31)), 4, split)
     draw = rng.random()
     if draw < 0.12:
         return [next(pastime(rng)) for _ in range(count)]
     if draw < 0.2:
         return [mention(pick(rng, shop), rng) for _ in range(count)]
+    if draw < 0.28:
+        return [_link(pick(rng, shop), rng) for _ in range(count)]
     shelf = [shop[index] for index in rng.permutation(len(shop))]
-    lines = take_words(host(shelf[0], shelf, rng), int(rng.integers(60)) + 8 * count)
+    lines = take_words(host(pick(rng, shelf), shelf, rng), int(rng.integers(60)) + 8 * count)
     return lines[-count:]
+
+
+def _link(listing: Listing, rng: np.random.Generator) -> Utterance:
+    """A link number, each as often as another: talk alone holds each only fifty times in 13 hours."""
+    return link_line(listing, int(rng.integers(1, MOST_LINKS + 1)), rng, detail=bool(rng.random() < 0.3))
 
 
 def _babble(rng: np.random.Generator, split: Split) -> str:

@@ -5,7 +5,9 @@ python -m encoders.training.speech_quality --model FOLDER --items 100
 
 import argparse
 import json
+import re
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,24 +17,30 @@ from faster_whisper import WhisperModel
 
 from encoders.profiles import load_profile
 from encoders.speech import load_speech
-from encoders.training.speech_corpus import Spoken, noised, sentences, spoken
+from encoders.training.speech_corpus import MOST_LINKS, Spoken, noised, sentences, spoken
 from encoders.world import lexicon
-from encoders.world.shop import Split
+from encoders.world.script import link_line
+from encoders.world.shop import Split, make_shop, pick
 from encoders.world.voices import ACCENTS, HELD_OUT_ACCENT, HELD_OUT_VARIANTS, SAMPLE_RATE_HZ, VARIANTS, Sound, voice_of
 
 SEED = 9001
+LINK = re.compile(r"\blink number (\w+)")
 Hearing = Callable[[Sound], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Who speaks of which products, in how many sentences at once (0: as in training), in noise or not."""
+    """Who speaks of which products, in how many sentences at once (0: as in training), in noise or not.
+
+    ``links``: one sentence each, that calls a product by its link number, the numbers in turn.
+    """
 
     split: Split
     accents: tuple[str, ...]
     variants: tuple[str, ...]
     sentences: int = 0
     noisy: bool = False
+    links: bool = False
 
 
 CONDITIONS = {
@@ -41,6 +49,7 @@ CONDITIONS = {
     "new voices, noise at 8-30 dB": Condition("test", ACCENTS, HELD_OUT_VARIANTS, noisy=True),
     "new voices, 4 sentences": Condition("test", ACCENTS, HELD_OUT_VARIANTS, sentences=4),
     "new accent": Condition("test", (HELD_OUT_ACCENT,), VARIANTS),
+    "link numbers, new voices": Condition("test", ACCENTS, HELD_OUT_VARIANTS, links=True),
 }
 
 
@@ -49,12 +58,17 @@ def said(condition: Condition, count: int) -> list[Spoken]:
     rng = np.random.default_rng([SEED, count])
     found: list[Spoken] = []
     while len(found) < count:
-        lines = sentences(rng, condition.split, salad=0)
+        lines = _link(rng, condition, len(found)) if condition.links else sentences(rng, condition.split, salad=0)
         while len(lines) < condition.sentences:
             lines += sentences(rng, condition.split, salad=0)
         item = spoken(lines[: condition.sentences or None], voice_of(rng, condition.accents, condition.variants), rng)
         found.append(noised(item, rng) if condition.noisy else item)
     return found
+
+
+def _link(rng: np.random.Generator, condition: Condition, place: int) -> list[str]:
+    listing = pick(rng, make_shop(int(rng.integers(1 << 31)), 1, condition.split))
+    return [link_line(listing, place % MOST_LINKS + 1, rng).text]
 
 
 def edits(wanted: Sequence[str], found: Sequence[str]) -> int:
@@ -68,20 +82,29 @@ def edits(wanted: Sequence[str], found: Sequence[str]) -> int:
 
 
 def scores(heard: Sequence[tuple[Spoken, str]]) -> dict[str, float]:
-    """Word error rate, and the share of brands that are written exactly."""
+    """Word error rate, and the share of brands and of link numbers that are written exactly."""
     wrong = words = named = brands = 0
+    links = right = 0
     for item, text in heard:
         wanted = " ".join(item.sentences).split()
         wrong, words = wrong + edits(wanted, text.split()), words + len(wanted)
         names = [word for word in wanted if word not in lexicon.WORDS]
         named, brands = named + sum(word in text.split() for word in names), brands + len(names)
+        numbers = _links(" ".join(wanted))
+        links, right = links + numbers.total(), right + (numbers & _links(text)).total()
     return {
         "n": len(heard),
         "words": words,
         "wer": round(wrong / words, 4),
         "brands": brands,
         "brands_right": round(named / max(1, brands), 3),
+        "links": links,
+        "links_right": round(right / max(1, links), 3),
     }
+
+
+def _links(text: str) -> Counter[str]:
+    return Counter(LINK.findall(text))
 
 
 def product_hearing(model: Path) -> Hearing:
