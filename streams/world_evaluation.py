@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from encoders.manifest import Split, View, read_manifest, write_manifest
+from encoders.prepared import read_prepared
 from infra.errors import InfraError
 
 COMMITTED = Path(__file__).parents[1] / "encoders" / "models" / "evaluation"
@@ -65,6 +66,13 @@ def make_files(split: str, out: Path, jobs: int, share: tuple[float, int] = (1.0
             remedy="make setup-dev installs what draws and speaks",
         )
     return manifest
+
+
+def prepared(manifest: Path, out: Path, jobs: int) -> tuple[View, ...]:
+    """The views of a manifest as the command `vitrine prepare` makes them with the shipped models."""
+    words = [sys.executable, "-m", "streams.cli", "prepare", "--profile", "demo", "--jobs", str(jobs)]
+    subprocess.run([*words, "--manifest", str(manifest), "--out", str(out)], check=True)
+    return read_prepared(out).views
 
 
 def committed_texts(path: Path) -> dict[str, Spoken]:

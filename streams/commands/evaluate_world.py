@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +12,6 @@ from streams.commands.words import say
 from streams.plain import plain
 
 if TYPE_CHECKING:
-    from encoders.manifest import View
     from streams.world_evaluation import Spoken
 
 
@@ -46,8 +43,8 @@ def command(out: Path, jobs: int, chain_share: float, seed: int, chain_only: boo
     if chain_share:
         folder = out / f"chain-{chain_share}-{seed}"
         manifest = world.make_files("test", folder, jobs, (chain_share, seed))
-        prepared = _prepared(manifest, folder / "prepared", jobs)
-        again = world.repeated(prepared, texts)
+        heard = world.prepared(manifest, folder / "prepared", jobs)
+        again = world.repeated(heard, texts)
         click.echo(
             f"heard anew: {again.views} videos and clips; {again.transcripts} transcripts and {again.texts} texts "
             "are to the letter those that are committed"
@@ -64,7 +61,7 @@ def _compared(out: Path, jobs: int, texts: dict[str, Spoken]) -> None:
     for split in world.SPLITS:
         say(f"making the files of the {split} products")
         manifest = world.fill_texts(world.make_files(split, out / split, jobs), texts)
-        _prepared(manifest, out / f"{split}-prepared", jobs)
+        world.prepared(manifest, out / f"{split}-prepared", jobs)
         folders.append(out / f"{split}-prepared")
     main(Asked(folders, world.COMMITTED, out, 0), Console())
     for name, gap in world.differences(out / world.RESULT, world.COMMITTED / world.RESULT).items():
@@ -72,12 +69,3 @@ def _compared(out: Path, jobs: int, texts: dict[str, Spoken]) -> None:
             f"{name}: R@1 within {gap:.3f} of the committed" + ("" if gap <= world.TOLERANCE else "  <- differs")
         )
     click.echo(f"the committed result: {plain(str(world.COMMITTED / world.RESULT))}")
-
-
-def _prepared(manifest: Path, out: Path, jobs: int) -> tuple[View, ...]:
-    """The views of a manifest as the command `vitrine prepare` makes them with the shipped models."""
-    from encoders.prepared import read_prepared
-
-    words = [sys.executable, "-m", "streams.cli", "prepare", "--profile", "demo", "--jobs", str(jobs)]
-    subprocess.run([*words, "--manifest", str(manifest), "--out", str(out)], check=True)
-    return read_prepared(out).views
