@@ -14,8 +14,6 @@ from torch import Tensor, nn
 
 from encoders.training.rates import WARM_UP_STEPS, share_of_peak
 
-SAVE_EVERY_S = 60.0
-
 
 @dataclass(frozen=True, slots=True)
 class Budget:
@@ -26,6 +24,7 @@ class Budget:
     checkpoint: Path
     steps: int | None = None
     """The end where it comes before the seconds do: what is to be compared is trained for the same number of steps."""
+    save_every_s: float = 60.0
 
     def share(self, steps: int, spent_s: float) -> float:
         """How much of the budget is spent, from 0 to 1."""
@@ -75,7 +74,7 @@ class Course:
             losses.append(self._step(loss_of_next))
             now = time.monotonic()
             self.spent_s, last = self.spent_s + now - last, now
-            if now - saved > SAVE_EVERY_S or self.share >= 1:
+            if now - saved > self._budget.save_every_s or self.share >= 1:
                 saved = now
                 self._save()
                 told = more() if more else ""

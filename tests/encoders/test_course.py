@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from encoders.training import course as course_module
 from encoders.training.course import Budget, Course, Habits
 from encoders.training.rates import share_of_peak
+
+pytestmark = pytest.mark.hermetic
 
 PLAIN = Habits(warm_up=1)
 
@@ -25,8 +26,7 @@ def test_a_course_ends_where_steps_or_seconds_do(steps: int | None, seconds: flo
     assert course.steps == (steps or course.steps) > 0
 
 
-def test_a_course_that_was_stopped_ends_as_one_that_was_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(course_module, "SAVE_EVERY_S", 0.0)
+def test_a_course_that_was_stopped_ends_as_one_that_was_not(tmp_path: Path) -> None:
     torch.manual_seed(5)
     torch.set_num_threads(1)
     start = torch.nn.Linear(3, 1).state_dict()
@@ -34,7 +34,7 @@ def test_a_course_that_was_stopped_ends_as_one_that_was_not(tmp_path: Path, monk
     def go(name: str, stop_at: int | None) -> tuple[torch.nn.Linear, Course]:
         module = torch.nn.Linear(3, 1)
         module.load_state_dict(start)
-        course = Course(module, Budget(1e9, 1e-2, tmp_path / name, steps=8), habits=PLAIN)
+        course = Course(module, Budget(1e9, 1e-2, tmp_path / name, 8, save_every_s=0.0), habits=PLAIN)
 
         def loss() -> torch.Tensor:
             if course.steps == stop_at:
