@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     out: Path = parser.parse_args().out
     trainee = SpeechTrainee(VOCABULARY)
-    trainee.load_state_dict(torch.load(out / "checkpoint.pt", weights_only=True)["model"])
+    trainee.load_state_dict(torch.load(out / "checkpoint.pt", weights_only=True)["module"])
     print(export(trainee, out))
 
 
