@@ -54,11 +54,18 @@ def read(path: Path, identity: Mapping[str, object]) -> Kept | None:
     if not path.exists():
         return None
     told = torch.load(path, map_location="cpu", weights_only=True)
-    before = told["identity"]
+    refuse_other(path, told["identity"], identity)
+    return Kept(Standing(told["stage"], told["step"]), told["trainee"], told["optimiser"])
+
+
+def refuse_other(path: Path, before: Mapping[str, object], identity: Mapping[str, object]) -> None:
+    """Raises `OtherRun` where the checkpoint is of a run that was not begun as this one."""
     differ = sorted(name for name in before.keys() | identity.keys() if before.get(name) != identity.get(name))
     if differ:
-        raise OtherRun(f"{path.parent} holds a run with other settings or data; these differ: {', '.join(differ)}")
-    return Kept(Standing(told["stage"], told["step"]), told["trainee"], told["optimiser"])
+        raise OtherRun(
+            f"{path} is of a run with other settings or data; these differ: {', '.join(differ)}. Set them as they "
+            "were to go on with it, or begin anew in another folder"
+        )
 
 
 class LossLog:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from encoders.training.checkpoint import refuse_other
 from encoders.training.rates import WARM_UP_STEPS, share_of_peak
 
 
@@ -25,6 +26,8 @@ class Budget:
     steps: int | None = None
     """The end where it comes before the seconds do: what is to be compared is trained for the same number of steps."""
     save_every_s: float = 60.0
+    identity: Mapping[str, object] = field(default_factory=dict)
+    """With what the run is begun, by name: a checkpoint of another run is refused."""
 
     def share(self, steps: int, spent_s: float) -> float:
         """How much of the budget is spent, from 0 to 1."""
@@ -51,7 +54,10 @@ class Course:
     """A training run: where it stands, counting the steps and seconds of earlier runs, and what brings it on."""
 
     def __init__(self, module: nn.Module, budget: Budget, groups: Groups = (), habits: Habits | None = None) -> None:
-        """Takes up the checkpoint where there is one. Without ``groups`` all parameters learn at the peak rate."""
+        """Takes up the checkpoint where there is one. Without ``groups`` all parameters learn at the peak rate.
+
+        Raises `OtherRun` where the checkpoint is not of this run.
+        """
         self._module, self._budget, self._habits = module, budget, habits or Habits()
         self._groups = groups or [(list(module.parameters()), 1.0)]
         self._optimiser = torch.optim.AdamW(
@@ -97,13 +103,15 @@ class Course:
     def _save(self) -> None:
         path = self._budget.checkpoint
         state = {"module": self._module.state_dict(), "optimiser": self._optimiser.state_dict()}
-        torch.save(state | {"done": (self.steps, self.spent_s)}, path.with_suffix(".part"))
+        done = {"done": (self.steps, self.spent_s), "identity": dict(self._budget.identity)}
+        torch.save(state | done, path.with_suffix(".part"))
         path.with_suffix(".part").replace(path)
 
     def _taken_up(self) -> tuple[int, float]:
         if not self._budget.checkpoint.exists():
             return 0, 0.0
         state = torch.load(self._budget.checkpoint, weights_only=True)
+        refuse_other(self._budget.checkpoint, state["identity"], self._budget.identity)
         self._module.load_state_dict(state["module"])
         self._optimiser.load_state_dict(state["optimiser"])
         steps, spent_s = state["done"]

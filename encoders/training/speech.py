@@ -80,7 +80,8 @@ def train(plan: Plan) -> Path:
     trainee = SpeechTrainee(VOCABULARY)
     if plan.start:
         trainee.whisper.load_state_dict(weights_of(plan.start))
-    budget = Budget(plan.minutes * 60, plan.peak_rate, plan.out / "checkpoint.pt")
+    identity = {"seed": plan.seed, "start": str(plan.start), "peak_rate": plan.peak_rate}
+    budget = Budget(plan.minutes * 60, plan.peak_rate, plan.out / "checkpoint.pt", identity=identity)
     course = Course(trainee, budget, habits=SEQUENCES)
     drawn = batches(plan, tokenizer, course)
     course.run(lambda: loss_of(trainee, next(drawn)))

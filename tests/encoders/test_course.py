@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from encoders.training.checkpoint import OtherRun
 from encoders.training.course import Budget, Course, Habits
 from encoders.training.rates import share_of_peak
 
@@ -51,6 +52,16 @@ def test_a_course_that_was_stopped_ends_as_one_that_was_not(tmp_path: Path) -> N
     parts, course = go("parts.pt", None)
     assert course.steps == 8
     assert torch.equal(parts.weight, whole.weight) and torch.equal(parts.bias, whole.bias)
+
+
+def test_a_checkpoint_of_another_run_is_refused_and_kept(tmp_path: Path) -> None:
+    module, path = torch.nn.Linear(1, 1), tmp_path / "checkpoint.pt"
+    Course(module, Budget(600, 1e-3, path, 1, identity={"seed": 1}), habits=PLAIN).run(module.weight.sum)
+    before = path.read_bytes()
+    with pytest.raises(OtherRun, match=r"checkpoint\.pt is of a run.*these differ: seed\."):
+        Course(module, Budget(600, 1e-3, path, 2, identity={"seed": 2}), habits=PLAIN)
+    assert path.read_bytes() == before
+    assert Course(module, Budget(600, 1e-3, path, 2, identity={"seed": 1}), habits=PLAIN).steps == 1
 
 
 def test_a_share_of_the_rate_is_a_share_of_the_step(tmp_path: Path) -> None:
