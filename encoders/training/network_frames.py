@@ -22,8 +22,9 @@ from encoders.training.network_looks import PAGE_SHOTS, SIDE_PX
 from encoders.world import pictures
 from encoders.world.pictures import Cutout
 
-GROUND_PX = 80  # a ground is larger than a frame, so that it can move behind the product
+GROUND_PX = SIDE_PX * 5 // 4  # a ground is larger than a frame, so that it can move behind the product
 DRAWN_PX = 160
+SHAKE_PX = SIDE_PX // 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def _stacked(images: Sequence[NDArray[np.uint8]], side_px: int) -> Tensor:
 
 
 def load_cutouts(folder: Path, split: str) -> Tensor:
-    """All parts of a split in the order of their looks, uint8 (looks, shots, 64, 64, 4)."""
+    """All parts of a split in the order of their looks, uint8 (looks, shots, side, side, 4)."""
     parts = [np.load(path) for path in sorted(folder.glob(f"{split}-*.npz"))]
     numbers = np.concatenate([part["numbers"] for part in parts])
     joined = np.empty((len(numbers), *parts[0]["cutouts"].shape[1:]), np.uint8)
@@ -75,7 +76,7 @@ class FrameMixer:
         self._rng = torch.Generator().manual_seed(seed)
 
     def page(self, looks: Tensor) -> Tensor:
-        """One studio picture of each look, (looks, 3, 64, 64)."""
+        """One studio picture of each look, (looks, 3, side, side)."""
         shots = self._whole(PAGE_SHOTS, len(looks))
         ground = self._ground(self._bank.pages, len(looks), 1)
         size, centre = self._uniform(0.78, 0.94, len(looks)), self._normal(0.035, len(looks), 2)
@@ -83,7 +84,7 @@ class FrameMixer:
         return self._lit(frames, self._uniform(0.93, 1.04, len(looks)), 0.03, 2.0)
 
     def video(self, looks: Tensor, frames: int) -> Tensor:
-        """``frames`` of a produced clip of each look, (looks, frames, 3, 64, 64): cuts, captions, clean light."""
+        """``frames`` of a produced clip of each look, (looks, frames, 3, side, side): cuts, captions, clean light."""
         count = len(looks) * frames
         ground = self._ground(self._bank.videos, len(looks), frames)
         cut = torch.rand(count, generator=self._rng) < 0.3
@@ -95,7 +96,7 @@ class FrameMixer:
         return drawn.reshape(len(looks), frames, *drawn.shape[1:])
 
     def live(self, looks: Tensor, frames: int) -> Tensor:
-        """``frames`` of a room where each look is shown, (looks, frames, 3, 64, 64)."""
+        """``frames`` of a room where each look is shown, (looks, frames, 3, side, side)."""
         count = len(looks) * frames
         size = self._per_clip(0.45, 0.85, len(looks), frames) * self._uniform(0.88, 1.15, count)
         ground = self._ground(self._bank.rooms, len(looks), frames)
@@ -123,7 +124,7 @@ class FrameMixer:
         return self._cutouts[looks[:, None].expand(-1, frames), PAGE_SHOTS + picks].flatten(0, 1)
 
     def _placed(self, cutouts: Tensor, ground: Tensor, size: Tensor, centre: Tensor) -> Tensor:
-        """Cut-outs (n, 64, 64, 4) on grounds (n, 3, 64, 64), slightly rolled; sizes are shares of the side."""
+        """Cut-outs (n, side, side, 4) on grounds (n, 3, side, side), slightly rolled; sizes are shares of the side."""
         layer = cutouts.permute(0, 3, 1, 2).float() / 255
         layer = torch.cat([layer[:, :3] * layer[:, 3:], layer[:, 3:]], 1)
         roll = self._normal(0.06, len(layer))
@@ -135,10 +136,11 @@ class FrameMixer:
         return ground.float() * (1 - layer[:, 3:]) + layer[:, :3] * 255
 
     def _ground(self, bank: Tensor, clips: int, frames: int) -> Tensor:
-        """A ground for each clip that moves a little from frame to frame, (clips × frames, 3, 64, 64)."""
+        """A ground for each clip that moves a little from frame to frame, (clips × frames, 3, side, side)."""
         spare = GROUND_PX - SIDE_PX
         chosen = self._whole(len(bank), clips).repeat_interleave(frames)
-        start = self._whole(spare - 3, clips, 2).repeat_interleave(frames, 0) + self._whole(4, clips * frames, 2)
+        start = self._whole(spare - SHAKE_PX + 1, clips, 2).repeat_interleave(frames, 0)
+        start = start + self._whole(SHAKE_PX, clips * frames, 2)
         side = torch.arange(SIDE_PX)
         rows, columns = start[:, :1] + side, start[:, 1:] + side
         flipped = torch.rand(clips, generator=self._rng).repeat_interleave(frames) < 0.5
@@ -156,7 +158,7 @@ class FrameMixer:
         """A quarter of the frames blurred by motion, in a few directions."""
         for _ in range(3):
             picked = torch.rand(len(frames), generator=self._rng) < 0.08
-            across, down = (int(v) for v in self._whole(5, 2) - 2)
+            across, down = (int(v) for v in self._whole(SHAKE_PX + 1, 2) - SHAKE_PX // 2)
             moved = frames[picked]
             frames[picked] = (moved + moved.roll((down, across), (2, 3)) + moved.roll((-down, -across), (2, 3))) / 3
         return frames
@@ -164,7 +166,7 @@ class FrameMixer:
     def _erased(self, frames: Tensor, share: float) -> Tensor:
         """A box of one colour over part of some frames, so that no single spot decides."""
         count = len(frames)
-        middle, half = self._uniform(0, SIDE_PX, count, 2), self._uniform(4, 12, count, 2)
+        middle, half = self._uniform(0, SIDE_PX, count, 2), self._uniform(SIDE_PX / 16, SIDE_PX * 3 / 16, count, 2)
         side = torch.arange(SIDE_PX)
         inside = (side[None, None] - middle[..., None]).abs() < half[..., None]  # (n, 2, side)
         box = inside[:, 0, :, None] & inside[:, 1, None, :]

@@ -19,7 +19,7 @@ from encoders.world.pictures import Cutout
 from encoders.world.shop import Listing, Look, make_market
 from encoders.world.studio import Studio, page_shot, room_shot
 
-SIDE_PX, CAMERA_PX = 64, 96
+SIDE_PX, CAMERA_PX = 96, 144
 PAGE_SHOTS = 2
 ROOM_SHOTS = {"train": 6, "valid": 12, "test": 12}
 
@@ -43,7 +43,7 @@ def squared(cutout: Cutout, side_px: int = SIDE_PX) -> Cutout:
 
 
 def render(studio: Studio, look: Look, rng: np.random.Generator, room_shots: int) -> NDArray[np.uint8]:
-    """Two page views and then ``room_shots`` room views of a look, shape (shots, 64, 64, 4)."""
+    """Two page views and then ``room_shots`` room views of a look, shape (shots, side, side, 4)."""
     studio.put(look)
     shots = [page_shot(rng) for _ in range(PAGE_SHOTS)] + [room_shot(rng) for _ in range(room_shots)]
     return np.stack([squared(studio.shoot(shot)) for shot in shots])
