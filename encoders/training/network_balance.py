@@ -72,7 +72,8 @@ def _weighed(parts: Floats, weight: torch.Tensor) -> Floats:
     together, alone = np.split(parts, 2, axis=1)
     seen, said = np.split(alone, 2, axis=1)
     whole = float(weight[0]) * together + np.concatenate([float(weight[1]) * seen, float(weight[2]) * said], 1)
-    return np.asarray(whole / np.linalg.norm(whole, axis=1, keepdims=True), np.float32)
+    lengths = np.linalg.norm(whole, axis=1, keepdims=True)
+    return np.asarray(np.divide(whole, lengths, out=np.zeros_like(whole), where=lengths > 0), np.float32)
 
 
 def _judged(sides: Sequence[Mapping[float, Floats]]) -> Iterator[tuple[tuple[float, float], tuple[float, ...]]]:
