@@ -58,10 +58,17 @@ def _stacked(images: Sequence[NDArray[np.uint8]], side_px: int) -> Tensor:
 
 
 def load_cutouts(folder: Path, split: str) -> Tensor:
-    """All parts of a split in the order of their looks, uint8 (looks, shots, side, side, 4)."""
+    """All parts of a split in the order of their looks, uint8 (looks, shots, side, side, 4).
+
+    Raises ValueError where they were rendered at another size.
+    """
     parts = [np.load(path) for path in sorted(folder.glob(f"{split}-*.npz"))]
     numbers = np.concatenate([part["numbers"] for part in parts])
-    joined = np.empty((len(numbers), *parts[0]["cutouts"].shape[1:]), np.uint8)
+    shape = parts[0]["cutouts"].shape[1:]
+    if shape[1] != SIDE_PX:
+        told = f"{folder} holds cut-outs of {shape[1]} pixels, the tower sees {SIDE_PX}"
+        raise ValueError(f"{told}: render them again with encoders.training.network_looks, into another folder")
+    joined = np.empty((len(numbers), *shape), np.uint8)
     for part in parts:
         joined[part["numbers"]] = part["cutouts"]
     return torch.from_numpy(joined)

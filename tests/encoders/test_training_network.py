@@ -1,6 +1,7 @@
 """The pieces of the network's training: frames, losses, texts, batches, thresholds."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ from hypothesis import strategies as st
 from encoders.engines import Domain
 from encoders.network import DOMAINS, FusionModule
 from encoders.training.network_brands import BrandEar, between, exact_share, letters_ear, outcomes, sounds_of
-from encoders.training.network_frames import FrameMixer, make_bank
+from encoders.training.network_frames import FrameMixer, load_cutouts, make_bank
 from encoders.training.network_fusion import KEPT_FRAMES, Features, FusionSampler, FusionTrainee, Senses, catalogue_of
-from encoders.training.network_looks import looks_of, squared
+from encoders.training.network_looks import SIDE_PX, looks_of, squared
 from encoders.training.network_losses import info_nce
 from encoders.training.network_recipes import RECIPES
 from encoders.training.network_texts import draw_variant, keep_texts, kept_texts, rebranded
@@ -32,21 +33,21 @@ def shop() -> tuple[Listing, ...]:
 @pytest.fixture(scope="module")
 def mixer() -> FrameMixer:
     rng = np.random.default_rng(0)
-    cutouts = rng.integers(0, 256, (5, 6, 64, 64, 4), np.uint8)
+    cutouts = rng.integers(0, 256, (5, 6, SIDE_PX, SIDE_PX, 4), np.uint8)
     return FrameMixer(torch.from_numpy(cutouts), make_bank(rng, [cutouts[0, 0]], 3), seed=1)
 
 
 def test_frames_have_their_shape_and_stay_within_what_a_screen_shows(mixer: FrameMixer) -> None:
     looks = torch.tensor([0, 4, 2])
-    assert mixer.page(looks).shape == (3, 3, 64, 64)
+    assert mixer.page(looks).shape == (3, 3, SIDE_PX, SIDE_PX)
     for frames in (mixer.video(looks, 2), mixer.live(looks, 2), mixer.empty(3, 2)):
-        assert frames.shape == (3, 2, 3, 64, 64)
+        assert frames.shape == (3, 2, 3, SIDE_PX, SIDE_PX)
         assert float(frames.min()) >= 0 and float(frames.max()) <= 255
 
 
 def test_frames_are_drawn_anew_and_the_same_from_the_same_seed() -> None:
     rng = np.random.default_rng(0)
-    cutouts = torch.from_numpy(rng.integers(0, 256, (2, 6, 64, 64, 4), np.uint8))
+    cutouts = torch.from_numpy(rng.integers(0, 256, (2, 6, SIDE_PX, SIDE_PX, 4), np.uint8))
     bank = make_bank(rng, [cutouts[0, 0].numpy()], 3)
     one, two = (FrameMixer(cutouts, bank, seed=3) for _ in range(2))
     first = one.live(torch.tensor([1]), 2)
@@ -54,11 +55,17 @@ def test_frames_are_drawn_anew_and_the_same_from_the_same_seed() -> None:
     assert not torch.equal(first, one.live(torch.tensor([1]), 2))
 
 
+def test_cutouts_of_another_size_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "train-0-0.npz", numbers=np.arange(1), cutouts=np.zeros((1, 3, 64, 64, 4), np.uint8))
+    with pytest.raises(ValueError, match=r"cut-outs of 64 pixels, the tower sees 96.*network_looks"):
+        load_cutouts(tmp_path, "train")
+
+
 def test_a_cutout_is_fitted_into_a_square() -> None:
     square = squared(np.full((20, 40, 4), 255, np.uint8))
-    assert square.shape == (64, 64, 4)
+    assert square.shape == (SIDE_PX, SIDE_PX, 4)
     rows = np.nonzero(square[..., 3].any(1))[0]
-    assert (rows.min(), rows.max()) == (16, 47)
+    assert (rows.min(), rows.max()) == (SIDE_PX // 4, SIDE_PX * 3 // 4 - 1)
 
 
 def test_the_loss_is_small_for_pairs_that_meet_and_leaves_out_what_cannot_be_told() -> None:
