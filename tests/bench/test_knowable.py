@@ -1,0 +1,51 @@
+"""What can be known of a broadcast: nothing but look, link number and what was said tells products apart."""
+
+from dataclasses import replace
+
+import pytest
+
+from encoders.world.shop import Listing, axis_of, make_shop
+from tests.bench.knowable import Knowable, left_of
+
+pytestmark = pytest.mark.hermetic
+
+
+def family_of(axis: str) -> list[Listing]:
+    shop = make_shop(3, 12, "demo")
+    families = [list(shop[start : start + 4]) for start in range(0, len(shop), 4)]
+    return next(family for family in families if axis_of(family) == axis)
+
+
+def test_of_siblings_of_one_look_four_are_left_until_it_is_said_which() -> None:
+    shown, *others = family_of("size")
+    assert left_of(shown, others, f"this {shown.noun} is from {shown.brand}") == 4
+    assert left_of(shown, others, f"the size is {shown.size} my friends") == 1
+    assert left_of(shown, others, f"the size is {others[0].size}") == 4
+
+
+def test_a_synonym_tells_a_material_too() -> None:
+    family = [replace(item, material=name) for item, name in zip(family_of("material"), ("oak", "cork"), strict=False)]
+    shown, other = family
+    assert left_of(shown, [replace(other, features=shown.features)], "it is made of oak wood") == 1
+    assert left_of(shown, [replace(other, features=shown.features)], "it is made of oakum") == 2
+
+
+def test_a_feature_that_the_other_has_too_tells_nothing() -> None:
+    shown = replace(family_of("size")[0], features=("leak proof", "non slip", "gift box"))
+    other = replace(family_of("size")[1], features=("leak proof", "non slip", "foldable"))
+    assert left_of(shown, [other], "really leak proof") == 2
+    assert left_of(shown, [other], "with non slip and nice box") == 1
+
+
+def test_sight_and_the_link_number_tell_at_once() -> None:
+    shown, *others = family_of("colour")
+    assert left_of(shown, others, "") == 1
+    shown, *others = family_of("size")
+    assert left_of(shown, others, "tap link number twelve now", link=12) == 1
+    assert left_of(shown, others, "tap link number twelve now", link=2) == 4
+
+
+def test_one_of_n_is_guessed_rightly_once_in_n() -> None:
+    found = Knowable((1, 1, 2, 4))
+    assert found.guessed == 2
+    assert found.bound == pytest.approx((1 + 1 + 0.5 + 0.25) / 4)
