@@ -51,6 +51,12 @@ class _Piece:
     text: str
 
 
+def unit_rows(vectors: Floats) -> Floats:
+    """(rows, numbers): each row of unit length; a row of zeros stays one."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)
+
+
 class EvaluatedNetwork:
     """A network for the offline reading of many views. Serves one thread at a time."""
 
@@ -65,8 +71,7 @@ class EvaluatedNetwork:
         Raises `WrongNetwork` where the visual tokens come from another tower.
         """
         found = self._summed(prepared, reading, self._module, self._config.shape.out_dim)
-        length = np.linalg.norm(found, axis=1, keepdims=True)
-        return np.asarray(found / np.where(length > 0, length, 1), np.float32)
+        return unit_rows(found)
 
     def parts(self, prepared: Prepared, reading: Reading) -> Floats:
         """(views, 2 * out_dim): what both modalities tell together; then what each tells alone, the text by its trust.

@@ -15,7 +15,7 @@ import torch
 from tokenizers import Tokenizer
 
 from encoders.engines import Domain, Floats
-from encoders.evaluation.networks import EvaluatedNetwork, Reading
+from encoders.evaluation.networks import EvaluatedNetwork, Reading, unit_rows
 from encoders.network import DOMAINS, FusionModule
 from encoders.network_store import NetworkConfig
 from encoders.prepared import Prepared
@@ -71,9 +71,8 @@ def _weighed(parts: Floats, weight: torch.Tensor) -> Floats:
     """The vectors of some views, from their parts and the weights of what is told together, by picture and by text."""
     together, alone = np.split(parts, 2, axis=1)
     seen, said = np.split(alone, 2, axis=1)
-    whole = float(weight[0]) * together + np.concatenate([float(weight[1]) * seen, float(weight[2]) * said], 1)
-    lengths = np.linalg.norm(whole, axis=1, keepdims=True)
-    return np.asarray(np.divide(whole, lengths, out=np.zeros_like(whole), where=lengths > 0), np.float32)
+    weighed = np.concatenate([float(weight[1]) * seen, float(weight[2]) * said], 1)
+    return unit_rows(float(weight[0]) * together + weighed)
 
 
 def _judged(sides: Sequence[Mapping[float, Floats]]) -> Iterator[tuple[tuple[float, float], tuple[float, ...]]]:
