@@ -233,7 +233,7 @@ def main() -> None:
     parser.add_argument("--recipe", choices=tuple(RECIPES), default="ampere")
     parser.add_argument("--seed", type=int, default=1, help="of the later stages")
     parser.add_argument("--start", type=Path, help="a network folder: its vision tower is where stage one begins")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="two are worth it for the vision tower alone")
     options = vars(parser.parse_args())
     torch.set_num_threads(options.pop("threads"))
     STAGES[options.pop("stage")](Plan(**options))

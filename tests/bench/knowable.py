@@ -23,7 +23,7 @@ from streams import generated
 from streams.demo_show import SEGMENT_S, Show, read_show
 from streams.labels import NoProduct, Spoken
 
-SYNONYMS = lexicon.MATERIALS | lexicon.FEATURES | lexicon.COLOURS
+SYNONYMS = lexicon.MATERIALS | lexicon.FEATURES
 
 
 @dataclass(frozen=True, slots=True)
