@@ -2,8 +2,8 @@
 
 Siblings of one look are told apart by speech alone, and a host takes some sentences to say what tells them apart. Until
 then whoever names one of n is right once in n: an accuracy of ``vitrine evaluate stream`` above that is luck. It is an
-upper bound: a sentence counts for a segment as soon as it has begun, and of what is on the shelf only the shelf is
-thought of.
+upper bound: each word counts as soon as it is said, also of a sentence that the segment cuts, and of what is on the shelf
+only the shelf is thought of. Words have no times of their own; they share their sentence's by their letters.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def knowable(show: Show, shop: Sequence[Listing]) -> Knowable:
             continue
         began_ms = max(one.start_ms for one in show.labels.shown if one.product_id == truth and one.start_ms < end_ms)
         among = [listings[name] for name in links] if truth in links else shop
-        said = _said(show.labels.spoken, began_ms, end_ms)
+        said = said_between(show.labels.spoken, began_ms, end_ms)
         left.append(left_of(listings[truth], among, said, int(links[truth]) if truth in links else None))
     return Knowable(tuple(left))
 
@@ -83,8 +83,17 @@ def _tell(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def _said(spoken: Iterable[Spoken], from_ms: int, to_ms: int) -> str:
-    return " ".join(sentence.text for sentence in spoken if from_ms <= sentence.start_ms < to_ms)
+def said_between(spoken: Iterable[Spoken], from_ms: int, to_ms: int) -> str:
+    """The words of the sentences that begin in a span, as far as they end in it."""
+    return " ".join(_until(sentence, to_ms) for sentence in spoken if from_ms <= sentence.start_ms < to_ms)
+
+
+def _until(sentence: Spoken, to_ms: int) -> str:
+    share = (to_ms - sentence.start_ms) / (sentence.end_ms - sentence.start_ms)
+    if share >= 1:
+        return sentence.text
+    heard = sentence.text[: int(share * len(sentence.text)) + 1]
+    return heard.rpartition(" ")[0]
 
 
 def main() -> None:

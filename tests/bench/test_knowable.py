@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from encoders.world.shop import Listing, axis_of, make_shop
-from tests.bench.knowable import Knowable, left_of
+from streams.labels import Spoken
+from tests.bench.knowable import Knowable, left_of, said_between
 
 pytestmark = pytest.mark.hermetic
 
@@ -49,3 +50,15 @@ def test_one_of_n_is_guessed_rightly_once_in_n() -> None:
     found = Knowable((1, 1, 2, 4))
     assert found.guessed == 2
     assert found.bound == pytest.approx((1 + 1 + 0.5 + 0.25) / 4)
+
+
+def test_a_cut_sentence_tells_the_words_that_were_said_whole() -> None:
+    one = Spoken(start_ms=0, end_ms=900, text="good evening")
+    cut = Spoken(start_ms=1000, end_ms=2900, text="it is made of glass")
+    assert said_between([one, cut], 0, 3000) == "good evening it is made of glass"
+    assert said_between([one, cut], 0, 2900) == "good evening it is made of glass"
+    assert said_between([one, cut], 0, 2899) == "good evening it is made of"
+    assert said_between([one, cut], 0, 1250) == "good evening it"
+    assert said_between([one, cut], 0, 1050) == "good evening "
+    assert said_between([one, cut], 950, 1600) == "it is"
+    assert said_between([one, cut], 1001, 5000) == ""
