@@ -86,9 +86,9 @@ class Plan:
         return self.out / f"{self.recipe}-{self.seed}"
 
     @property
-    def identity(self) -> dict[str, object]:
-        """With what a stage is begun."""
-        return {"shops": self.shops, "variants": self.variants, "start": str(self.start)}
+    def of_texts(self) -> dict[str, object]:
+        """With what a stage that reads texts is begun; another run's checkpoint is refused."""
+        return {"shops": self.shops, "variants": self.variants}
 
 
 def train_vision(plan: Plan) -> None:
@@ -107,7 +107,8 @@ def train_vision(plan: Plan) -> None:
         trainee.train().requires_grad_(True)
     channels_last(trainee)
     sampler, labels = LookSampler(looks, families, 3), labels_of(looks)
-    budget = Budget(plan.seconds, 2e-3, plan.out / "vision.pt", identity=plan.identity)
+    told = {"shops": plan.shops, "start": str(plan.start)}
+    budget = Budget(plan.seconds, 2e-3, plan.out / "vision.pt", identity=told)
     course = Course(trainee, budget, habits=SHORT)
     course.run(lambda: vision_loss(trainee, mixer, sampler.batch(), labels))
 
@@ -116,7 +117,7 @@ def train_text(plan: Plan) -> None:
     """Stage two: the text tower alone, cheap steps until it reads; nothing where the recipe reads nothing."""
     if RECIPES[plan.recipe].senses.reads:
         trainee, sampler = fusion_trainee(plan)
-        budget = Budget(plan.seconds, 2e-3, plan.folder / "text.pt", TEXT_STEPS, identity=plan.identity)
+        budget = Budget(plan.seconds, 2e-3, plan.folder / "text.pt", TEXT_STEPS, identity=plan.of_texts)
         course = Course(trainee, budget, habits=SHORT)
         course.run(lambda: trainee.text_loss(*sampler.batch()))
 
@@ -129,7 +130,7 @@ def train_fusion(plan: Plan) -> None:
     seen = list(trainee.fusion.visual_head.parameters())
     rest = [parameter for parameter in trainee.parameters() if all(parameter is not one for one in seen)]
     groups = [(rest, 1.0), (seen, SEEN_SHARE)]
-    budget = Budget(plan.seconds, 1e-3, plan.folder / "fusion.pt", FUSION_STEPS, identity=plan.identity)
+    budget = Budget(plan.seconds, 1e-3, plan.folder / "fusion.pt", FUSION_STEPS, identity=plan.of_texts)
     Course(trainee, budget, groups, SHORT).run(lambda: trainee.loss(*sampler.batch()))
 
 
