@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from encoders.engines import Domain
 from encoders.manifest import Split, View, read_manifest, write_manifest
 from encoders.prepared import read_prepared
 from infra.errors import InfraError
@@ -79,6 +80,21 @@ def committed_texts(path: Path) -> dict[str, Spoken]:
     """The committed texts by view."""
     lines = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
     return {line["view_id"]: Spoken(line["spoken"], line["text"]) for line in lines}
+
+
+def commit_texts(views: Iterable[View], path: Path) -> None:
+    """Writes what `committed_texts` reads: a line of JSON for each view that was heard, by the view's name.
+
+    The file is replaced whole, so that one which was left half written is never read.
+    """
+    heard = [view for view in views if view.domain is not Domain.PAGE]
+    lines = [
+        json.dumps({"view_id": view.view_id, "spoken": view.spoken or "", "text": view.text or ""}, ensure_ascii=False)
+        for view in heard
+    ]
+    part = path.with_suffix(".part")
+    part.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    part.replace(path)
 
 
 def with_texts(views: Sequence[View], texts: dict[str, Spoken]) -> tuple[View, ...]:

@@ -2,8 +2,8 @@
 
 Siblings of one look are told apart by speech alone, and a host takes some sentences to say what tells them apart. Until
 then whoever names one of n is right once in n: an accuracy of ``vitrine evaluate stream`` above that is luck. It is an
-upper bound: each word counts as soon as it is said, also of a sentence that the segment cuts, and of what is on the shelf
-only the shelf is thought of. Words have no times of their own; they share their sentence's by their letters.
+upper bound: each word counts as soon as it is said, also of a sentence that the segment cuts, and of what is on the
+shelf only the shelf is thought of. Words have no times of their own; they share their sentence's by their letters.
 """
 
 from __future__ import annotations

@@ -8,26 +8,13 @@ run that was ended goes on where it was. `vitrine evaluate world` hears a share 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-from collections.abc import Iterable
-from itertools import chain
 from pathlib import Path
 
-from encoders.engines import Domain
-from encoders.manifest import Split, View
+from encoders.manifest import Split
 from streams import world_evaluation as world
 
 HEARD: tuple[Split, ...] = ("valid", "test")
-
-
-def lines(views: Iterable[View]) -> list[str]:
-    """One line of JSON for each view that was heard, by the view's name."""
-    heard = sorted((view for view in views if view.domain is not Domain.PAGE), key=lambda view: view.view_id)
-    return [
-        json.dumps({"view_id": view.view_id, "spoken": view.spoken or "", "text": view.text or ""}, ensure_ascii=False)
-        for view in heard
-    ]
 
 
 def main() -> None:
@@ -39,9 +26,8 @@ def main() -> None:
     told = parser.parse_args()
     manifests = {split: world.make_files(split, told.out / split, told.jobs) for split in HEARD}
     heard = (world.prepared(manifests[split], told.out / f"{split}-heard", told.jobs) for split in HEARD)
-    part = told.texts.with_suffix(".part")
-    part.write_text("\n".join([*chain.from_iterable(map(lines, heard)), ""]), encoding="utf-8")
-    part.replace(told.texts)
+    views = [view for split in heard for view in sorted(split, key=lambda view: view.view_id)]
+    world.commit_texts(views, told.texts)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from streams.world_evaluation import (
     RESULT,
     TEXTS,
     Spoken,
+    commit_texts,
     committed_texts,
     differences,
     repeated,
@@ -50,3 +51,12 @@ def test_every_held_out_video_and_clip_has_its_committed_text() -> None:
     tested = {name for name in texts if name.startswith("test-")}
     assert len(tested) == 2 * measured["products"] >= 2_000
     assert {name.rpartition("/")[2] for name in texts} == {"video", "live"}
+
+
+def test_committed_texts_written_again_are_the_same_file(tmp_path: Path) -> None:
+    texts = committed_texts(COMMITTED / TEXTS)
+    page = View(view_id="p", product_id="p", domain=Domain.PAGE, text="red mug")
+    heard = [view(name, spoken=one.spoken, text=one.text) for name, one in texts.items()]
+    commit_texts([page, *heard], tmp_path / TEXTS)
+    assert (tmp_path / TEXTS).read_bytes() == (COMMITTED / TEXTS).read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == [TEXTS]
