@@ -26,8 +26,16 @@ TOLERANCE = 0.01
 """Another machine's float32 may turn a few close answers of a thousand."""
 
 
+SAME_SHARE = 0.9
+"""Of the texts heard anew, to the letter: another machine's rounding may turn a word of some."""
+
+
 class WorldNotMade(InfraError):
     """The files of the synthetic world could not be made."""
+
+
+class NotAsCommitted(InfraError):
+    """The comparison was made again, and came out otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,11 @@ class Repeated:
     views: int
     transcripts: int
     texts: int
+
+    def complaint(self) -> str | None:
+        """What is wrong with the share; None where it is as committed."""
+        same = min(self.transcripts, self.texts)
+        return None if same >= SAME_SHARE * self.views else f"{self.views - same} of {self.views} texts heard anew"
 
 
 def make_files(split: str, out: Path, jobs: int, share: tuple[float, int] = (1.0, 0)) -> Path:

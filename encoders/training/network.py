@@ -21,7 +21,7 @@ from tokenizers import Tokenizer
 
 from encoders.engines import Domain
 from encoders.network import Network, VisionNetwork
-from encoders.network_store import TOKENIZER, VISION, load_weights
+from encoders.network_store import TOKENIZER, VISION, load_weights, read_config
 from encoders.tokens import token_ids
 from encoders.training.course import Budget, Course, Habits
 from encoders.training.network_brands import read_ear
@@ -107,7 +107,7 @@ def train_vision(plan: Plan) -> None:
         trainee.train().requires_grad_(True)
     channels_last(trainee)
     sampler, labels = LookSampler(looks, families, 3), labels_of(looks)
-    told = {"shops": plan.shops, "start": str(plan.start)}
+    told = {"shops": plan.shops, "start": read_config(plan.start).tower if plan.start else None}
     budget = Budget(plan.seconds, 2e-3, plan.out / "vision.pt", identity=told)
     course = Course(trainee, budget, habits=SHORT)
     course.run(lambda: vision_loss(trainee, mixer, sampler.batch(), labels))

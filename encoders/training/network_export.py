@@ -13,6 +13,7 @@ import shutil
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,6 +22,7 @@ from encoders.evaluation.networks import Reading
 from encoders.evaluation.texts import reader
 from encoders.network import Network
 from encoders.network_store import (
+    CARD,
     CONFIG,
     FUSION,
     TOKENIZER,
@@ -42,7 +44,6 @@ from encoders.training.network_recipes import RECIPES, Recipe
 SPACE, TOWER = "vitrine-demo-5", "vitrine-demo-resnet-3"
 PIXELS = Pixels(SIDE_PX, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 UNSET = Thresholds(min_score=0.5, silent_min_score=0.5, margin=0.01, off_shelf_advantage=0.12)
-CARD = "card.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,49 +70,52 @@ def export(wanted: Export) -> None:
     network.vision.load_state_dict(vision_weights(wanted.plan.out))
     network.fusion.load_state_dict(fusion_weights(wanted.plan.folder))
     thresholds = read_config(wanted.out).thresholds if (wanted.out / CONFIG).exists() else UNSET
-    config = NetworkConfig(wanted.space, TOWER, PIXELS, recipe.shape(), thresholds)
+    config = NetworkConfig(wanted.space, TOWER, PIXELS, recipe.shape(), thresholds, run_of(wanted.plan))
     shutil.copy(wanted.plan.out / TOKENIZER, wanted.out / TOKENIZER)
-    balanced = balanced_on(wanted.valid, recipe, network, config, wanted.out) if wanted.valid else {}
+    if wanted.valid:
+        config.training["balance"] = balanced_on(wanted.valid, recipe, network, config, wanted.out)
     write_weights(network, wanted.out)
     if not wanted.vision:
         (wanted.out / VISION).unlink()
     write_config(config, wanted.out)
-    (wanted.out / CARD).write_text(json.dumps(card_of(wanted, network) | balanced, indent=1) + "\n")
+    (wanted.out / CARD).write_text(json.dumps(card_of(wanted, network), indent=1) + "\n")
 
 
-def balanced_on(
-    valid: Path, recipe: Recipe, network: Network, config: NetworkConfig, folder: Path
-) -> dict[str, dict[str, float]]:
-    """Choose the weights on validation views; what the card says of it."""
+def balanced_on(valid: Path, recipe: Recipe, network: Network, config: NetworkConfig, folder: Path) -> dict[str, float]:
+    """Choose the weights on validation views; by what they were multiplied."""
     prepared = read_prepared(valid)
     read = reader(recipe.reads, prepared.views)
     reading = Reading([read(view) for view in prepared.views], recipe.senses.sees)
-    return {"balance": balance(network.fusion, read_tokenizer(folder), config, prepared, reading).to_json()}
+    return balance(network.fusion, read_tokenizer(folder), config, prepared, reading).to_json()
+
+
+def run_of(plan: Plan) -> dict[str, Any]:
+    """The training run: what was trained on, from which seeds, and each stage's beginning and length."""
+    checkpoints = {"vision": plan.out, "text": plan.folder, "fusion": plan.folder}
+    stages = {stage: _done(folder / f"{stage}.pt") for stage, folder in checkpoints.items()}
+    return {"recipe": plan.recipe, "seeds": {"products": SHOP_SEED, "training": plan.seed}, "stages": stages}
 
 
 def card_of(wanted: Export, network: Network) -> dict[str, object]:
-    """What the network is made of, and how long it was trained."""
+    """What the network is made of."""
     halves = ("vision", "fusion") if wanted.vision else ("fusion",)
     files = [name for name in (CONFIG, VISION, FUSION, TOKENIZER) if (wanted.out / name).exists()]
-    checkpoints = {"vision": wanted.plan.out, "text": wanted.plan.folder, "fusion": wanted.plan.folder}
     return {
         "space": wanted.space,
         "tower": TOWER,
-        "recipe": wanted.plan.recipe,
-        "seeds": {"products": SHOP_SEED, "training": wanted.plan.seed},
         "parameters": {half: _count(getattr(network, half)) for half in halves},
         "bytes": {name: (wanted.out / name).stat().st_size for name in files if name != CONFIG},
         "sha256": {name: sha256((wanted.out / name).read_bytes()).hexdigest() for name in files},
-        "training": {stage: _done(folder / f"{stage}.pt") for stage, folder in checkpoints.items()},
     }
 
 
-def _done(checkpoint: Path) -> dict[str, int] | None:
-    """Steps and seconds of a stage; None where the recipe does not have it."""
+def _done(checkpoint: Path) -> dict[str, object] | None:
+    """Steps, seconds and beginning of a stage; None where the recipe does not have it."""
     if not checkpoint.exists():
         return None
-    steps, seconds = torch.load(checkpoint)["done"]
-    return {"steps": int(steps), "seconds": round(seconds)}
+    kept = torch.load(checkpoint)
+    steps, seconds = kept["done"]
+    return {"steps": int(steps), "seconds": round(seconds), **kept["identity"]}
 
 
 def _count(module: nn.Module) -> int:

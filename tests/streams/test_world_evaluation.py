@@ -11,6 +11,7 @@ from streams.world_evaluation import (
     COMMITTED,
     RESULT,
     TEXTS,
+    Repeated,
     Spoken,
     commit_texts,
     committed_texts,
@@ -36,6 +37,8 @@ def test_what_is_heard_anew_is_compared_to_the_letter() -> None:
     known = {"a": Spoken("one", "1"), "b": Spoken("two", "2"), "c": Spoken("three", "3")}
     again = repeated([view("a", spoken="one", text="1"), view("b", spoken="two", text="x"), view("z")], known)
     assert (again.views, again.transcripts, again.texts) == (2, 2, 1)
+    assert again.complaint() == "1 of 2 texts heard anew"
+    assert Repeated(20, 18, 19).complaint() is None and Repeated(20, 17, 19).complaint() is not None
 
 
 def test_the_farthest_direction_of_a_row_counts(tmp_path: Path) -> None:
