@@ -1,17 +1,22 @@
 """name as heard → the neighbour that was probably said: repairs a misheard word from the titles on the room's shelf.
 
-A word is repaired only to a title's word that sounds alike (the same consonants in the same order), never to one that
-merely stands there; if the name has other words that stand on the shelf, the title must contain one of them; and if two
-different words fit, none is taken.
+A word is repaired only to a word that sounds alike (the same consonants in the same order) and stands in a title before
+its first comma, where names stand and qualities do not; if the name has other words that stand on the shelf, the title
+must contain one of them; and if two different words fit, none is taken.
 """
 
+import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from agents.summary_form import content_words
 
-MIN_LIKENESS = 0.5
-"""Share of common letters below which equal consonants are chance ("cap" and "kopeyo")."""
+MIN_LIKENESS = 0.65
+"""Share of common letters below which equal consonants are chance: "fake" and "feike" have 0.67, "steel", "stool" 0.6.
+
+On 28 generated broadcasts 12 of 69 repairs were below, none of them right.
+"""
+_NAME_ENDS = re.compile("[,，;；、]")
 
 _SOUNDS = str.maketrans(
     {"b": "p", "v": "f", "w": "f", "d": "t", "g": "k", "q": "k", "c": "k", "x": "k", "z": "s", "j": "s", "h": None}
@@ -34,8 +39,9 @@ def repaired(name: str, titles: Sequence[str]) -> str | None:
     on_shelf = set[str]().union(*shelf)
     words = content_words(name)
     anchors = on_shelf.intersection(words)
-    near = [title for title in shelf if not anchors or anchors & title]
-    fixes = {word: _neighbour(word, set[str]().union(*near)) for word in words if word not in on_shelf}
+    near = [title for title, whole in zip(titles, shelf, strict=True) if not anchors or anchors & whole]
+    names = {word for title in near for word in content_words(_NAME_ENDS.split(title, maxsplit=1)[0])}
+    fixes = {word: _neighbour(word, names) for word in words if word not in on_shelf}
     known = {word: fix for word, fix in fixes.items() if fix}
     if not known:
         return None

@@ -36,6 +36,12 @@ def test_a_name_is_repaired_only_where_it_is_sure(heard: str, name: str | None) 
     assert repaired(heard, SHELF) == name
 
 
+@pytest.mark.parametrize("heard", ["noinos bottle", "steel bottle"])
+def test_a_name_is_never_repaired_to_a_quality_nor_to_a_word_that_is_hardly_like_it(heard: str) -> None:
+    assert repaired(heard, ("Stool bottle, low noise",)) is None
+    assert repaired("stol bottle", ("Stool bottle, low noise",)) == "stool bottle"
+
+
 def test_a_name_without_a_shelf_stays() -> None:
     assert repaired("fake shaver", ()) is None
 
