@@ -1,0 +1,65 @@
+"""The committed comparison: it was made of the committed files, and it is what the README says."""
+
+import json
+import re
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from encoders.evaluation.claim import claim
+from encoders.evaluation.networks import checksum
+
+pytestmark = pytest.mark.hermetic
+
+ROOT = Path(__file__).parents[3]
+MODELS = ROOT / "encoders" / "models"
+COMMITTED = MODELS / "evaluation"
+WAYS = (
+    "page_to_video", "page_to_live", "video_to_page", "video_to_live", "live_to_page", "live_to_video", "shelf",
+)  # fmt: skip
+ROWS = {
+    "visual": "picture alone",
+    "text": "text alone",
+    "raw_asr": "raw speech alone, 32 tokens",
+    "visual_raw_asr": "picture + raw speech, 32 tokens",
+    "visual_raw_asr_uncut": "picture + raw speech, all of it",
+    "visual_keywords": "picture + keywords of the speech",
+    "late_fusion": "late fusion, text × 0.3",
+    "late_fusion_tuned": "late fusion, tuned on validation",
+    "ampere": "**AMPere (shipped)**",
+    "ampere_one_branch": "AMPere with one branch for all",
+    "bound": "all that was shown and said, read without error",
+}
+
+
+@pytest.fixture(scope="module")
+def result() -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((COMMITTED / "evaluation.json").read_text())
+    return told
+
+
+def test_it_was_made_of_the_files_that_are_committed(result: dict[str, Any]) -> None:
+    networks = [made for row in result["made_of"].values() for made in row.get("networks", {}).items()]
+    files = [(row["file"], row["sha256"]) for row in result["made_of"].values() if "file" in row]
+    assert len(networks) >= 9 and len(files) >= 2
+    assert {name: checksum(COMMITTED / name) for name, _ in networks} == dict(networks)
+    assert {name: sha256((COMMITTED / name).read_bytes()).hexdigest() for name, _ in files} == dict(files)
+
+
+def test_its_claim_follows_from_its_numbers(result: dict[str, Any]) -> None:
+    assert json.loads(json.dumps(claim(result))) == result["claim"]
+
+
+def test_the_readme_has_its_numbers(result: dict[str, Any]) -> None:
+    readme = (ROOT / "README.md").read_text()
+    for name, words in ROWS.items():
+        values = [re.sub("^0", "", f"{result['rows'][name][way]['r1']:.3f}") for way in WAYS]
+        assert f"| {words} | {' | '.join(values)} |" in readme, name
+
+
+def test_all_shipped_weights_stay_within_25_mb() -> None:
+    weights = [path for path in MODELS.rglob("*") if path.suffix in {".safetensors", ".gguf", ".bin"}]
+    assert len(weights) >= 8
+    assert sum(path.stat().st_size for path in weights) <= 25_000_000
