@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from encoders.engines import FRAMES_PER_CLIP, Domain
 from encoders.network import DOMAINS, FusionModule, VisionNetwork, with_clip_token
 from encoders.training.network_frames import FrameMixer
-from encoders.training.network_losses import Sharpness, info_nce
+from encoders.training.network_losses import AMPERE, Sharpness, info_nce
 from encoders.training.terms import Alike, Side, Weighing, terms_of
 from encoders.world.shop import SIBLINGS, Listing, words_of
 
@@ -28,9 +28,6 @@ KEPT_FRAMES = {Domain.PAGE: 2, Domain.VIDEO: 8, Domain.LIVE: 16}
 MOST_STRAYS = {Domain.PAGE: 0, Domain.VIDEO: 2, Domain.LIVE: 3}  # frames of 8 that show another product or none
 BLIND, MUTE = 0.04, 0.05  # how often a view is given without its picture, or without its text
 PAIRS = ((0, 1), (0, 2), (1, 2))
-UNSMOOTHED = Sharpness(smoothing=0.0)
-"""Smoothing holds all 55 others of a batch equally near, and 52 of them are no siblings: what is spent on them is lost
-to the three that are mistaken for the product."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +114,15 @@ class Senses:
     terms: int = 12
     """3, 6 or 12."""
     smoothed: bool = True
-    """Whether the fused terms have label smoothing, as the others have."""
+    """Whether the fused terms have label smoothing, as the others have. It holds all 55 others of a batch equally near,
+    and 52 of them are no siblings: what is spent on them is lost to the three that are mistaken for the product."""
+    own_spare: float | None = None
+    """Of the fused terms: see `Sharpness`."""
+
+    @property
+    def fused(self) -> Sharpness:
+        """How the fused terms press."""
+        return Sharpness(smoothing=AMPERE.smoothing if self.smoothed else 0.0, own_spare=self.own_spare)
 
 
 class FusionTrainee(nn.Module):
@@ -142,7 +147,7 @@ class FusionTrainee(nn.Module):
         sides = {domain: self._side(domain, view) for domain, view in views.items()}
         sees, reads = self.senses.sees, self.senses.reads
         wanted = {"fused": True, "visual": sees, "text": reads, "cross": sees and reads}
-        weighing = Weighing(self.senses.terms, fused_sharp=None if self.senses.smoothed else UNSMOOTHED)
+        weighing = Weighing(self.senses.terms, fused_sharp=self.senses.fused)
         terms = terms_of(sides, Alike(same_look, same_text), weighing)
         return torch.stack([term for name, term in terms.items() if wanted[name.partition("/")[0]]]).sum()
 

@@ -14,6 +14,8 @@ class Sharpness:
 
     temperature: float = 0.05
     smoothing: float = 0.1
+    own_spare: float | None = None
+    """How much nearer than its match a view may find another product of its own domain; None: that is not looked at."""
 
 
 AMPERE = Sharpness()
@@ -37,6 +39,39 @@ def info_nce(
     left_out.fill_diagonal_(False)
     back = _one_way(likeness.T, left_out.T, sharp.smoothing)
     return (_one_way(likeness, left_out, sharp.smoothing) + back) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """Pairs of different products that cannot be told apart, (batch, batch) each: across the sides, and within each."""
+
+    across: Tensor
+    left: Tensor
+    right: Tensor
+
+
+def info_nce_in_union(left: Tensor, right: Tensor, same: Same, counts: Tensor, sharp: Sharpness) -> Tensor:
+    """As `info_nce`, but the other products of a view's own side are negatives too: one gallery holds both sides.
+
+    Without them nothing keeps what all views of a domain have in common small, and a page finds other pages before the
+    clip of its product. They are told apart for nothing beyond ``sharp.own_spare``, which is taken from their cosines.
+    """
+    rows = counts.nonzero()[:, 0]
+    if len(rows) < 2:
+        return (left @ right.T).sum() * 0
+    left, right = left[rows], right[rows]
+    across, in_left, in_right = (each[rows][:, rows] for each in (same.across, same.left, same.right))
+    there = _to_both(left, right, (across, in_left), sharp)
+    back = _to_both(right, left, (across.T, in_right), sharp)
+    return (there + back) / 2
+
+
+def _to_both(side: Tensor, other: Tensor, left_out: tuple[Tensor, Tensor], sharp: Sharpness) -> Tensor:
+    myself = torch.eye(len(side), dtype=torch.bool, device=side.device)
+    cosines = torch.cat([side @ other.T, side @ side.T - (sharp.own_spare or 0)], 1)
+    return _one_way(
+        cosines / sharp.temperature, torch.cat([left_out[0] & ~myself, left_out[1] | myself], 1), sharp.smoothing
+    )
 
 
 def _one_way(likeness: Tensor, left_out: Tensor, smoothing: float) -> Tensor:

@@ -1,7 +1,8 @@
 """A name → what a network is given of a view, and its sizes: AMPere and all that it is compared with.
 
 Every recipe is trained on the same products with the same vision tower, steps and rates; only what stands here differs.
-Whether the fused terms are smoothed was tried both ways for each, and chosen on validation products.
+Whether the fused terms are smoothed, and whether views of the own domain are negatives in them, was tried both ways for
+each, and chosen on validation products.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ DEMO_SHAPE = Shape(
 )
 
 
-ALL, UNSMOOTHED = Senses(), Senses(smoothed=False)
+ALL, APART = Senses(), Senses(smoothed=False, own_spare=0.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +75,16 @@ class Recipe:
 
 
 RECIPES: dict[str, Recipe] = {
-    "ampere": Recipe(senses=UNSMOOTHED),
+    "ampere": Recipe(senses=APART),
     "visual": Recipe(senses=Senses(reads=False)),
     "text": Recipe(senses=Senses(sees=False)),
     "raw_asr": Recipe("spoken_32", Senses(sees=False)),
     "visual_raw_asr": Recipe("spoken_32"),
     "visual_keywords": Recipe("keywords"),
-    "ampere_one_branch": Recipe(senses=UNSMOOTHED, shared_branch=True),
-    "ampere_32d": Recipe(senses=UNSMOOTHED, out_dim=32),
-    "ampere_64d": Recipe(senses=UNSMOOTHED, out_dim=64),
-    "ampere_256d": Recipe(senses=UNSMOOTHED, out_dim=256),
-    "ampere_3_terms": Recipe(senses=Senses(terms=3, smoothed=False)),
-    "ampere_6_terms": Recipe(senses=Senses(terms=6, smoothed=False)),
+    "ampere_one_branch": Recipe(senses=APART, shared_branch=True),
+    "ampere_32d": Recipe(senses=APART, out_dim=32),
+    "ampere_64d": Recipe(senses=APART, out_dim=64),
+    "ampere_256d": Recipe(senses=APART, out_dim=256),
+    "ampere_3_terms": Recipe(senses=replace(APART, terms=3)),
+    "ampere_6_terms": Recipe(senses=replace(APART, terms=6)),
 }

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from encoders.engines import Domain
-from encoders.training.network_losses import AMPERE, Sharpness, info_nce
+from encoders.training.network_losses import AMPERE, Same, Sharpness, info_nce, info_nce_in_union
 
 PAIRS = ((Domain.PAGE, Domain.VIDEO), (Domain.PAGE, Domain.LIVE), (Domain.VIDEO, Domain.LIVE))
 
@@ -84,12 +84,19 @@ def terms_of(sides: Mapping[Domain, Side], alike: Alike, weighing: Weighing) -> 
 
 
 def _fused(left: Side, right: Side, alike: Alike, sharp: Sharpness) -> Tensor:
+    assert left.fused is not None and right.fused is not None
+    there, same = left.there & right.there, _same(left, right, alike)
+    if sharp.own_spare is None:
+        return info_nce(left.fused, right.fused, same, there, sharp)
+    everywhere = Same(same, _same(left, left, alike), _same(right, right, alike))
+    return info_nce_in_union(left.fused, right.fused, everywhere, there, sharp)
+
+
+def _same(left: Side, right: Side, alike: Alike) -> Tensor:
     """Siblings are told apart unless what they differ in is missing on one side."""
     both_said = left.has[:, None, 1] & right.has[None, :, 1]
     both_seen = left.has[:, None, 0] & right.has[None, :, 0]
-    same = (alike.look & ~both_said) | (alike.text & ~both_seen)
-    assert left.fused is not None and right.fused is not None
-    return info_nce(left.fused, right.fused, same, left.there & right.there, sharp)
+    return (alike.look & ~both_said) | (alike.text & ~both_seen)
 
 
 def _modality(left: Side, right: Side, alike: Alike, sharp: Sharpness) -> tuple[Tensor, Tensor]:

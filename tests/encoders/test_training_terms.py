@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from encoders.engines import Domain
-from encoders.training.network_losses import Sharpness, info_nce
+from encoders.training.network_losses import Same, Sharpness, info_nce, info_nce_in_union
 from encoders.training.terms import Alike, MarginClassifier, Side, Weighing, margin_loss, terms_of
 
 pytestmark = pytest.mark.hermetic
@@ -69,6 +69,38 @@ def test_info_nce_is_the_smoothed_cross_entropy_both_ways() -> None:
     target = torch.arange(BATCH)
     expected = sum(F.cross_entropy(each, target, label_smoothing=0.1) for each in (logits, logits.T)) / 2
     assert torch.allclose(info_nce(left, right), torch.as_tensor(expected), atol=1e-5)
+
+
+def test_in_the_union_the_other_products_of_the_own_domain_are_negatives_too() -> None:
+    torch.manual_seed(5)
+    left, right = units(), units()
+    same = Same(*(torch.zeros(BATCH, BATCH, dtype=torch.bool) for _ in range(3)))
+    same.across[0, 1] = same.left[2, 3] = same.left[3, 2] = True
+    sharp = Sharpness(0.1, 0.0, own_spare=0.3)
+    losses = []
+    for side, other, across, own in ((left, right, same.across, same.left), (right, left, same.across.T, same.right)):
+        for row in range(BATCH):
+            match = torch.exp(side[row] @ other[row] / 0.1)
+            rivals = [torch.exp(side[row] @ other[i] / 0.1) for i in range(BATCH) if i != row and not across[row, i]]
+            rivals += [
+                torch.exp((side[row] @ side[i] - 0.3) / 0.1) for i in range(BATCH) if i != row and not own[row, i]
+            ]
+            losses.append(-torch.log(match / (match + torch.stack(rivals).sum())))
+    found = info_nce_in_union(left, right, same, torch.ones(BATCH, dtype=torch.bool), sharp)
+    assert torch.allclose(found, torch.stack(losses).mean(), atol=1e-5)
+
+
+def test_with_spare_for_all_the_own_domain_counts_for_nothing() -> None:
+    batch, gone = sides(), torch.ones(BATCH, 2, dtype=torch.bool)
+    gone[2] = False
+    batch[Domain.VIDEO] = replace(batch[Domain.VIDEO], has=gone, given=gone)
+    weighed = replace(EQUAL, fused_sharp=Sharpness(smoothing=0.0))
+    plain = terms_of(batch, NONE_ALIKE, weighed)
+    spared = terms_of(batch, NONE_ALIKE, replace(EQUAL, fused_sharp=Sharpness(smoothing=0.0, own_spare=9.0)))
+    strict = terms_of(batch, NONE_ALIKE, replace(EQUAL, fused_sharp=Sharpness(smoothing=0.0, own_spare=0.0)))
+    for name in plain:
+        assert torch.allclose(spared[name], plain[name], atol=1e-5)
+        assert (strict[name] > plain[name] + 0.01) == name.startswith("fused/")
 
 
 def test_a_product_that_lacks_a_domain_takes_no_part_there() -> None:
