@@ -42,7 +42,8 @@ DEMO_SHAPE = Shape(
 )
 
 
-ALL, APART = Senses(), Senses(smoothed=False, own_spare=0.2)
+OWN_SPARE = 0.2
+ALL, APART = Senses(), Senses(smoothed=False, own_spare=OWN_SPARE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     "ampere": Recipe(senses=APART),
     "visual": Recipe(senses=Senses(reads=False)),
-    "text": Recipe(senses=Senses(sees=False)),
+    "text": Recipe(senses=Senses(sees=False, own_spare=OWN_SPARE)),
     "raw_asr": Recipe("spoken_32", Senses(sees=False)),
     "visual_raw_asr": Recipe("spoken_32"),
     "visual_keywords": Recipe("keywords"),
