@@ -19,12 +19,16 @@ pytestmark = pytest.mark.hermetic
         ("[[stages]]\nsteps = 3", ["--set", "space=a b"], "run.toml: space: String should match"),
         ('space = "a"\n[[stages]]\nsteps = 3', ["--set", "batch=25"], "24 products of the split 'train' have views"),
         ('space = "a"\nstart = "none"\n[[stages]]\nsteps = 3', [], "holds no network: "),
+        ('space = "a"\nstart = "public"\n[[stages]]\nsteps = 3', [], "`vitrine models assemble` makes one of towers"),
+        ('space = "a"\n[sizes]\nheads = 3\n[[stages]]\nsteps = 3', [], "dim = 16 is not a multiple of heads = 3"),
     ],
 )
 def test_a_wrong_run_is_told_and_ends_with_1(
     config: str, words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tiny_network(tmp_path / "start")
+    (tmp_path / "public").mkdir()
+    (tmp_path / "public" / "config.json").write_text('{"model_type": "vit"}')
     write_prepared(tiny_prepared(), tmp_path / "prepared")
     file = tmp_path / "run.toml"
     file.write_text(config if "start" in config else f'start = "start"\n{config}')
