@@ -53,7 +53,7 @@ def command(vision: Path, text: Path, out: Path, **sizes: Any) -> None:
     default sizes are AMPere's. The network sees a picture and reads a text before its folder appears.
 
     \b
-    Example: vitrine models assemble --vision xclip-base-patch16 --text minilm --space shop-0 --out network
+    Example: vitrine models assemble --vision xclip-base-patch16 --text minilm --space shop-0 --out untrained
     """
     from encoders.assembly import Plan, assemble_into  # here: it takes seconds
     from encoders.checkpoints import BadCheckpoint

@@ -12,7 +12,7 @@ from encoders.engines import FRAMES_PER_CLIP, Domain, FusionInput
 from encoders.fusion import load_fusion
 from encoders.manifest import View, write_manifest
 from encoders.network_store import read_config
-from encoders.profiles import load_profile, path_of, with_network
+from encoders.profiles import MissingModel, load_profile, path_of, with_network
 from encoders.vision import load_vision
 from infra.settings import SETTINGS
 from streams.cli import run
@@ -204,3 +204,6 @@ def test_a_profile_may_name_a_network_anywhere(towers: Path) -> None:
     profile = with_network(load_profile("en"), towers / "network")
     assert path_of(profile, "network") == towers / "network"
     assert profile.network.settings.fusion == "trained"
+    (towers / "network").rename(towers / "elsewhere")
+    with pytest.raises(MissingModel, match=f"is not at {towers / 'network'}"):
+        path_of(profile, "network")
