@@ -90,6 +90,8 @@ def _begun(manifest: Path, config: Path, out: Path, settings: tuple[str, ...]) -
 
     try:
         plan, folder = read_plan(config, settings), folder_of(manifest)
+        if plan.start is not None and plan.start.resolve() == out.resolve():
+            raise PlanError(f"start: {plan.start} is --out too: the run would write over what it begins from")
         return Trainer(plan, read_prepared(folder), folder, out, cpu=read_settings().device == "cpu")
     except (ManifestError, PreparedError, PlanError, TooFew) as wrong:
         raise NoTraining(str(wrong)) from wrong

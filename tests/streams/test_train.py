@@ -19,6 +19,7 @@ pytestmark = pytest.mark.hermetic
         ("[[stages]]\nsteps = 3", ["--set", "space=a b"], "run.toml: space: String should match"),
         ('space = "a"\n[[stages]]\nsteps = 3', ["--set", "batch=25"], "24 products of the split 'train' have views"),
         ('space = "a"\nstart = "none"\n[[stages]]\nsteps = 3', [], "holds no network: "),
+        ('space = "a"\nstart = "out"\n[[stages]]\nsteps = 3', [], "is --out too"),
         ('space = "a"\nstart = "public"\n[[stages]]\nsteps = 3', [], "`vitrine models assemble` makes one of towers"),
         ('space = "a"\n[sizes]\nheads = 3\n[[stages]]\nsteps = 3', [], "dim = 16 is not a multiple of heads = 3"),
     ],
