@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -24,12 +24,12 @@ from encoders.families import (
     TOWER_SETTINGS,
     VISION,
     Marks,
+    UnknownFamily,
     text_family,
     vision_family,
 )
-from encoders.network import Network, Shape
-from encoders.network_store import TOKENIZER, UNMEASURED, NetworkConfig, Pixels, write_config, write_weights
-from encoders.tokens import read_tokenizer
+from encoders.network_store import TOKENIZER, Pixels
+from encoders.tokens import VOCABULARY, read_tokenizer
 
 Sense = Literal["vision", "text"]
 PREPROCESSOR, TOKENIZER_CONFIG = "preprocessor_config.json", "tokenizer_config.json"
@@ -44,56 +44,10 @@ class BadCheckpoint(ValueError):
     """A checkpoint's folder that cannot be read; says which file and what is wrong with it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A network that is to be put together from public towers."""
-
-    space: str
-    dim: int = 512
-    layers: int = 4
-    heads: int = 8
-    text_tokens: int = 33
-
-
-@dataclass(frozen=True, slots=True)
-class Assembled:
-    """A network with its towers' weights, whose fusion is untrained."""
-
-    network: Network
-    config: NetworkConfig
-    tokenizer: Tokenizer
-
-    def write(self, folder: Path) -> None:
-        """The folder of a network, as `load_vision` and `load_fusion` read it."""
-        folder.mkdir(parents=True, exist_ok=True)
-        write_config(self.config, folder)
-        write_weights(self.network, folder)
-        self.tokenizer.save(str(folder / TOKENIZER))
-
-
-def assemble(vision: Path, text: Path, plan: Plan) -> Assembled:
-    """A network of the vision tower in one folder and the text tower in another. Raises `BadCheckpoint`."""
-    looks, words = settings_in(vision, "vision"), settings_in(text, "text")
-    shape = Shape(
-        vision=looks,
-        text=words,
-        vision_dim=vision_family(looks).width(_config_in(vision, "vision")),
-        text_dim=int(_config_in(text, "text").hidden_size),
-        text_tokens=plan.text_tokens,
-        dim=plan.dim,
-        layers=plan.layers,
-        heads=plan.heads,
-        marks=marks_in(text),
-    )
-    network = Network(shape)
-    network.vision.tower, network.fusion.text = tower_in(vision, "vision"), tower_in(text, "text")
-    config = NetworkConfig(plan.space, f"{plan.space} {vision.name}", pixels_in(vision), shape, UNMEASURED)
-    return Assembled(network, config, read_tokenizer(text))
-
-
 def settings_in(folder: Path, sense: Sense) -> TOWER_SETTINGS:
     """The configuration of one tower of a checkpoint, as `Shape` keeps it. Raises `BadCheckpoint`."""
-    config = _config_in(folder, sense)
+    _family(folder, sense)
+    config = config_in(folder, sense)
     told = dict(config.to_diff_dict())
     if sense == "vision":
         told.pop("text_config", None)
@@ -127,22 +81,34 @@ def pretrained(model: Any, folder: Path, **options: object) -> Any:
 def pixels_in(folder: Path) -> Pixels:
     """How a checkpoint's vision tower wants its pictures. Raises `BadCheckpoint`."""
     told = _json(folder, PREPROCESSOR)
-    cropped = bool(told.get("do_center_crop"))
-    size = told.get("crop_size" if cropped else "size") or told["size"]
-    side = size if isinstance(size, int) else size.get("height") or size["shortest_edge"]
-    return Pixels(
-        int(side),
-        cast(tuple[float, float, float], tuple(told["image_mean"])),
-        cast(tuple[float, float, float], tuple(told["image_std"])),
-        "crop" if cropped else "squash",
-        _FILTERS.get(told.get("resample", 3), "bicubic"),
-    )
+    try:
+        cropped = bool(told.get("do_center_crop"))
+        size = told.get("crop_size" if cropped else "size") or told["size"]
+        side = size if isinstance(size, int) else size.get("height") or size["shortest_edge"]
+        return Pixels(
+            int(side),
+            cast(tuple[float, float, float], tuple(told["image_mean"])),
+            cast(tuple[float, float, float], tuple(told["image_std"])),
+            "crop" if cropped else "squash",
+            _FILTERS.get(told.get("resample", 3), "bicubic"),
+        )
+    except KeyError as missing:
+        raise BadCheckpoint(f"{folder / PREPROCESSOR}: says no {missing}") from missing
+
+
+def tokenizer_in(folder: Path) -> Tokenizer:
+    """The tokenizer of a checkpoint. Raises `BadCheckpoint`."""
+    if (folder / TOKENIZER).is_file():
+        _json(folder, TOKENIZER)
+    elif not (folder / VOCABULARY).is_file():
+        raise BadCheckpoint(f"{folder}: has neither {TOKENIZER} nor {VOCABULARY}")
+    return read_tokenizer(folder)
 
 
 def marks_in(folder: Path) -> Marks:
     """The marks of a checkpoint's text tower: its family's, with the end that its own tokenizer has."""
     marks: Marks = _family(folder, "text").marks
-    tokenizer = read_tokenizer(folder)
+    tokenizer = tokenizer_in(folder)
     if marks.end is None or tokenizer.token_to_id(marks.end) is not None:
         return marks
     end = ending_in(folder)
@@ -158,23 +124,29 @@ def ending_in(folder: Path) -> str:
     return str(named)
 
 
-def _family(folder: Path, sense: Sense) -> Any:
-    settings: TOWER_SETTINGS = {"model_type": _config_in(folder, sense).model_type}
-    return vision_family(settings) if sense == "vision" else text_family(settings)
-
-
-def _config_in(folder: Path, sense: Sense) -> Any:
-    """The configuration of one tower: a part of the folder's where that is a pair's."""
+def config_in(folder: Path, sense: Sense) -> Any:
+    """Transformers' configuration of one tower: in a pair's folder a part of the whole. Raises `BadCheckpoint`."""
     whole = _whole(folder)
     if whole.model_type in (VISION if sense == "vision" else TEXT):
         return whole
     return getattr(whole, f"{sense}_config", whole)
 
 
+def _family(folder: Path, sense: Sense) -> Any:
+    settings: TOWER_SETTINGS = {"model_type": config_in(folder, sense).model_type}
+    try:
+        return vision_family(settings) if sense == "vision" else text_family(settings)
+    except UnknownFamily as unknown:
+        raise BadCheckpoint(f"{folder}: {unknown}") from unknown
+
+
 def _whole(folder: Path) -> Any:
     _json(folder, "config.json")
     with _quiet():
-        return AutoConfig.from_pretrained(folder, local_files_only=True)
+        try:
+            return AutoConfig.from_pretrained(folder, local_files_only=True)
+        except (OSError, ValueError) as unknown:
+            raise BadCheckpoint(f"{folder / 'config.json'}: {str(unknown).splitlines()[0]}") from unknown
 
 
 def _json(folder: Path, name: str) -> dict[str, Any]:

@@ -20,9 +20,16 @@ from encoders.families import TOWER_SETTINGS, Marks, text_tower, vision_family, 
 DOMAINS = tuple(Domain)
 
 
+class BadSizes(ValueError):
+    """Sizes that do not go together."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The sizes of a network. ``vision`` and ``text`` are Transformers configurations with their ``model_type``."""
+    """The sizes of a network. ``vision`` and ``text`` are Transformers configurations with their ``model_type``.
+
+    Raises `BadSizes`.
+    """
 
     vision: TOWER_SETTINGS
     text: TOWER_SETTINGS
@@ -37,6 +44,12 @@ class Shape:
     """How a text is written for the text tower."""
     shared_branch: bool = False
     """One fusion branch for all domains, in place of one for each."""
+
+    def __post_init__(self) -> None:
+        if self.dim % self.heads:
+            raise BadSizes(f"dim = {self.dim} is not a multiple of heads = {self.heads}: each head has an equal part")
+        if self.out_dim % 2:
+            raise BadSizes(f"out_dim = {self.out_dim} is odd: half of a vector is the picture's, half the text's")
 
     def branch(self, domain: Domain) -> str:
         """The name of the domain's branch."""

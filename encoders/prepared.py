@@ -43,6 +43,18 @@ class Prepared:
                 raise PreparedError(f"view {view.view_id!r} has no text; `vitrine prepare` makes it")
 
 
+def folder_of(manifest: Path) -> Path:
+    """The prepared folder that a manifest belongs to; a folder is itself. Raises `PreparedError`."""
+    if manifest.is_dir():
+        return manifest
+    if manifest.name != MANIFEST:
+        raise PreparedError(
+            f"{manifest} is no prepared manifest, which is named {MANIFEST}; make it with "
+            f"`vitrine prepare --manifest {manifest} --out FOLDER`, and give FOLDER/{MANIFEST}"
+        )
+    return manifest.parent
+
+
 def read_prepared(folder: Path) -> Prepared:
     """What `write_prepared` wrote. Raises `PreparedError`, `ManifestError`."""
     try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from encoders.engines import FusionNetwork, VisionTower
 from encoders.loaded import LoadedEngines
-from encoders.settings import Checkpoint, Profile
+from encoders.settings import Checkpoint, NetworkPart, Profile
 
 if TYPE_CHECKING:
     from encoders.network_store import Thresholds
@@ -44,11 +44,25 @@ def load_profile(name: str, models_folder: Path | None = None) -> Profile:
     return Profile.model_validate({"name": path.stem, **told, "models": models_folder})
 
 
+def with_network(profile: Profile, folder: Path) -> Profile:
+    """The profile with the network in ``folder`` in place of its own. Raises `MissingModel` where there is none."""
+    from encoders.network_store import CONFIG, FUSION, VISION  # here: it takes seconds
+
+    if missing := [name for name in (CONFIG, VISION, FUSION) if not (folder / name).is_file()]:
+        raise MissingModel(f"{folder} holds no network: it has no {missing[0]}; `vitrine models assemble` makes one")
+    settings = profile.network.settings.model_copy(update={"fusion": "trained"})
+    part = NetworkPart(source=str(folder), path=str(folder.resolve()), licence="your own", settings=settings)
+    return profile.model_copy(update={"network": part})
+
+
 def path_of(profile: Profile, part: str) -> Path:
     """Where a part (`speech`, `language`, `network`) lies. Raises `MissingModel`, which says what to do."""
     checkpoint = profile.parts()[part]
     folder = SHIPPED if checkpoint.shipped else profile.models
-    found = sorted(folder.glob(checkpoint.path)) if folder else []
+    if Path(checkpoint.path).is_absolute():
+        found = [path for path in (Path(checkpoint.path),) if path.exists()]
+    else:
+        found = sorted(folder.glob(checkpoint.path)) if folder else []
     if not found:
         raise MissingModel(_what_to_do(profile, part, checkpoint))
     return found[0]
@@ -110,6 +124,8 @@ def _what_to_do(profile: Profile, part: str, checkpoint: Checkpoint) -> str:
     wanted = f"the {part} model of profile {profile.name!r}, {checkpoint.source}{revision}"
     if checkpoint.shipped:
         return f"{wanted}, is shipped but not at {SHIPPED / checkpoint.path}: restore it from the repository"
+    if Path(checkpoint.path).is_absolute():
+        return f"{wanted}, is not at {checkpoint.path}"
     if profile.models is None:
         return (
             f"{wanted}, is not shipped: name a folder, VITRINE_MODELS=FOLDER, and put it there as "

@@ -9,6 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+SPACE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+"""What a space may be called."""
+
 
 class Settings(BaseModel):
     """Frozen; an unknown name is an error, so a typing mistake in a profile is seen at once."""
@@ -109,7 +112,7 @@ class Checkpoint(Settings):
     source: str
     """The official name of a public checkpoint, or the script in this repository that trains it."""
     path: str
-    """Inside the models folder; a pattern takes the first match by name."""
+    """Inside the models folder, where a pattern takes the first match by name; or anywhere, as an absolute path."""
     licence: str
     files: tuple[str, ...] = ()
     """What is fetched of a public checkpoint; empty: it cannot be fetched."""

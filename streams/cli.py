@@ -37,7 +37,7 @@ COMMANDS = {
     "prepare": ("prepare", "Make the transcripts, texts and visual tokens of a manifest of views."),
     "train": ("train", "Train a network on a prepared manifest."),
     "evaluate": ("evaluate", "Measure how well the system finds products."),
-    "models": ("models", "List the model profiles, pull their files, or verify them."),
+    "models": ("models", "List the model profiles, pull or verify their files, or assemble a network of your own."),
 }
 """Name → file in `streams/commands/`, and the first line of its help; in the order of use."""
 

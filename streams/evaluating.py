@@ -20,9 +20,8 @@ from encoders.evaluation.networks import WrongNetwork
 from encoders.evaluation.report import page, spoken
 from encoders.evaluation.rows import OURS, RowsError
 from encoders.evaluation.run import Evaluation, evaluate, steps_in, write_result
-from encoders.evaluation.sources import folder_of
 from encoders.manifest import ManifestError
-from encoders.prepared import PreparedError
+from encoders.prepared import PreparedError, folder_of
 from infra.errors import InfraError
 
 RESULT, PAGE = "evaluation.json", "evaluation.html"

@@ -12,19 +12,7 @@ import numpy as np
 
 from encoders.engines import Domain
 from encoders.manifest import ManifestError, View
-from encoders.prepared import MANIFEST, Prepared, PreparedError, read_prepared
-
-
-def folder_of(manifest: Path) -> Path:
-    """The prepared folder that a manifest belongs to; a folder is itself. Raises `PreparedError`."""
-    if manifest.is_dir():
-        return manifest
-    if manifest.name != MANIFEST:
-        raise PreparedError(
-            f"{manifest} is no prepared manifest, which is named {MANIFEST}; make it with "
-            f"`vitrine prepare --manifest {manifest} --out FOLDER`, and give FOLDER/{MANIFEST}"
-        )
-    return manifest.parent
+from encoders.prepared import Prepared, PreparedError, read_prepared
 
 
 def gathered(folders: Sequence[Path]) -> Prepared:

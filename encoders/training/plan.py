@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from encoders.settings import Settings
+from encoders.settings import SPACE_NAME, Settings
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -77,7 +77,7 @@ class Sizes(Settings):
 class TrainPlan(Settings):
     """One training run."""
 
-    space: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    space: Annotated[str, Field(pattern=SPACE_NAME)]
     """The name of the new space: vectors of another name are refused everywhere."""
     start: Path | None = None
     """The network folder that gives towers, tokenizer and sizes; None: the shipped demo network."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from encoders.network import Network
+from encoders.network import BadSizes, Network
 from encoders.network_store import (
     FUSION,
     TOKENIZER,
@@ -44,15 +44,20 @@ class Begun:
 def begin(plan: TrainPlan) -> Begun:
     """The network in the plan's ``start`` folder; what the plan calls untrained begins from the plan's seed.
 
-    Raises `PlanError` where the folder holds no network.
+    Raises `PlanError` where the folder holds no network, or where the sizes do not go together.
     """
     folder = plan.start or SHIPPED / "network"
     try:
         config = read_config(folder)
     except FileNotFoundError as missing:
         raise PlanError(f"start: {folder} holds no network: {missing.filename} is missing") from missing
+    except (KeyError, TypeError) as other:
+        raise PlanError(f"start: {folder} holds no network; `vitrine models assemble` makes one of towers") from other
     sizes = {name: size for name, size in plan.sizes.model_dump().items() if size is not None}
-    config = replace(config, shape=replace(config.shape, **sizes))
+    try:
+        config = replace(config, shape=replace(config.shape, **sizes))
+    except BadSizes as wrong:
+        raise PlanError(f"sizes: {wrong}") from wrong
     torch.manual_seed(plan.seed)
     network = Network(config.shape)
     if "vision" not in plan.untrained:

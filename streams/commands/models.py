@@ -1,4 +1,4 @@
-"""``vitrine models list``, ``vitrine models pull`` and ``vitrine models verify``."""
+"""``vitrine models``: the models of the profiles, and a network of one's own."""
 
 from pathlib import Path
 
@@ -8,13 +8,14 @@ from encoders import checksums, profiles
 from encoders.settings import Profile
 from infra.errors import BadSetting
 from infra.settings import read_settings
+from streams.commands import models_assemble
 from streams.commands.words import profile_named, say
 from streams.plain import plain
 
 
 @click.group()
 def command() -> None:
-    """List the model profiles, pull their files, or verify them.
+    """List the model profiles, pull or verify their files, or assemble a network of your own.
 
     \b
     Example: vitrine models list
@@ -89,6 +90,9 @@ def verify(ctx: click.Context, name: str) -> None:
         click.echo(f"{file.state.value:<9} {file.part:<9} {plain(str(file.file))}")
     if any(file.state in (checksums.State.DIFFERS, checksums.State.MISSING) for file in checked):
         ctx.exit(1)
+
+
+command.add_command(models_assemble.command, "assemble")
 
 
 def _where(profile: Profile, part: str) -> str:

@@ -27,6 +27,7 @@ class Options:
     manifest: Path
     out: Path
     profile: str
+    network: Path | None
     jobs: int
     share: float
     seed: int
@@ -50,6 +51,8 @@ def _parts(ctx: click.Context, option: click.Parameter, given: str) -> tuple[int
               help="JSONL or Parquet, a view a line; media paths are relative to its folder.")  # fmt: skip
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write.")
 @click.option("--profile", default="", help="Model profile [default: VITRINE_PROFILE].")
+@click.option("--network", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Folder of a network whose tower sees the pictures [default: the profile's].")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default="processors",
               help="Processes, each with the models and one thread.")  # fmt: skip
 @click.option("--share", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True,
@@ -73,6 +76,7 @@ def command(**given: Any) -> None:
     settings = read_settings()
     profile = profile_named(options.profile, settings)
     from encoders.manifest import ManifestError, read_manifest  # here: a wrong word need not wait for these
+    from encoders.profiles import with_network
     from streams import prepare
     from streams.preparing import LeftOut
 
@@ -82,6 +86,7 @@ def command(**given: Any) -> None:
         raise BadManifest(str(wrong)) from wrong
     chosen = prepare.Choice(options.share, options.seed, *options.parts).of(views)
     with models_found():
+        profile = with_network(profile, options.network) if options.network else profile
         cache = options.cache or options.out / "cache"
         preparer = prepare.preparer_of(profile, settings.device, options.manifest.parent, cache)
     outcomes = _watched(chosen, preparer, min(options.jobs, max(1, len(chosen))))

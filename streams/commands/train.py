@@ -38,8 +38,8 @@ class Interrupt:
 
 
 @click.command()
-@click.option("--manifest", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True,
-              help="Folder that vitrine prepare wrote.")  # fmt: skip
+@click.option("--manifest", type=click.Path(exists=True, path_type=Path), required=True,
+              help="A prepared manifest (vitrine prepare), or its folder.")  # fmt: skip
 @click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True,
               help="TOML file of the run.")  # fmt: skip
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True,
@@ -49,10 +49,11 @@ class Interrupt:
 def command(manifest: Path, config: Path, out: Path, settings: tuple[str, ...]) -> None:
     """Train a network on a prepared manifest.
 
-    A run that was stopped or killed goes on from its checkpoint with the same command. Losses are in
-    OUT/run/losses.jsonl and, for TensorBoard, in OUT/run/logs. With several GPUs: accelerate launch -m streams.cli
-    train …. The network in OUT loads like any other; its thresholds are those of the network it began from until
-    they are measured.
+    It begins from the shipped network, or from the folder that start names in the configuration: one of vitrine models
+    assemble, or one that was trained before. A run that was stopped or killed goes on from its checkpoint with the
+    same command. Losses are in OUT/run/losses.jsonl and, for TensorBoard, in OUT/run/logs. With several GPUs:
+    accelerate launch -m streams.cli train …. The network in OUT loads like any other; its thresholds are those of the
+    network it began from until they are measured.
 
     \b
     The least that a configuration says:
@@ -82,14 +83,16 @@ def _begun(manifest: Path, config: Path, out: Path, settings: tuple[str, ...]) -
     except ImportError as missing:
         raise NoTraining(f"{missing}", remedy="pip install 'vitrine[train]'") from missing
     from encoders.manifest import ManifestError
-    from encoders.prepared import PreparedError, read_prepared
+    from encoders.prepared import PreparedError, folder_of, read_prepared
     from encoders.training.checkpoint import OtherRun
     from encoders.training.plan import PlanError, read_plan
     from encoders.training.samples import TooFew
 
     try:
-        plan = read_plan(config, settings)
-        return Trainer(plan, read_prepared(manifest), manifest, out, cpu=read_settings().device == "cpu")
+        plan, folder = read_plan(config, settings), folder_of(manifest)
+        if plan.start is not None and plan.start.resolve() == out.resolve():
+            raise PlanError(f"start: {plan.start} is --out too: the run would write over what it begins from")
+        return Trainer(plan, read_prepared(folder), folder, out, cpu=read_settings().device == "cpu")
     except (ManifestError, PreparedError, PlanError, TooFew) as wrong:
         raise NoTraining(str(wrong)) from wrong
     except OtherRun as other:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from encoders.checkpoints import Plan, assemble, marks_in, tower_in
+from encoders.assembly import Plan, assemble
+from encoders.checkpoints import marks_in, tower_in
 from encoders.engines import Domain, FusionInput
 from encoders.families import Marks, words_in
 from encoders.fusion import load_fusion

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from encoders.checkpoints import Assembled, BadCheckpoint, Plan, assemble, marks_in, pixels_in, settings_in, tower_in
+from encoders.assembly import Assembled, Plan, assemble
+from encoders.checkpoints import BadCheckpoint, marks_in, pixels_in, settings_in, tower_in
 from encoders.engines import Domain, FusionInput
 from encoders.families import Marks, UnknownFamily, text_tower, vision_tower
 from encoders.fusion import load_fusion

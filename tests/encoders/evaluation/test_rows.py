@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from encoders.evaluation.rows import RowsError, ViewFacts, ViewText, read_lines, read_rows
-from encoders.evaluation.sources import folder_of, gathered
+from encoders.evaluation.sources import gathered
 from encoders.manifest import ManifestError
-from encoders.prepared import Prepared, PreparedError, write_prepared
+from encoders.prepared import Prepared, PreparedError, folder_of, write_prepared
 from tests.encoders.evaluation.samples import ROWS, make_views, tokens_of, write_views
 
 pytestmark = pytest.mark.hermetic
