@@ -1,21 +1,18 @@
-"""Thresholds from labelled segments: counted as the matcher decides, chosen within their bound, kept with the space."""
+"""Thresholds from labelled segments: counted as the matcher decides, chosen within their bound."""
 
-import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.matcher import Matcher, MatchPolicy
-from encoders.network_store import Thresholds, keep_thresholds, store_thresholds, thresholds_of
-from encoders.profiles import SHIPPED
+from encoders.network_store import Thresholds
 from schemas.ids import ProductId, StreamMs
 from schemas.match import Candidate, Decision, Match
 from schemas.observation import Said
 from schemas.room import Room, RoomChanged
-from streams.calibrate_run import NothingRecorded, Recorded, Space, gathered
+from streams.calibrate_run import NothingRecorded, Recorded, gathered
 from streams.calibration import Sample, TooFewLabels, Worth, choose, worth
 from streams.labels import Labels, NoProduct, Stretch
 from tests.agents.playing import SEGMENT_MS, STREAM, Flow, fake_ask, flow, segment, with_catalogue
@@ -145,50 +142,3 @@ def test_a_stream_that_is_not_there_or_in_another_space_is_told() -> None:
         list(gathered([], Recorded(STREAM, labels), ASK.vectors, "fake-space"))
     with pytest.raises(NothingRecorded, match="embedded in 'fake-space', not in 'another'"):
         list(gathered(events, Recorded(STREAM, labels), ASK.vectors, "another"))
-
-
-# ---------------------------------------------------------------- where they are kept
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A network's folder with a card, without weights."""
-    for name in ("config.json", "card.json"):
-        (tmp_path / name).write_bytes((SHIPPED / "network" / name).read_bytes())
-    return tmp_path
-
-
-NEW = Thresholds(0.5, 0.6, 0.01, 0.1, 0.62)
-
-
-def test_thresholds_of_a_folder_of_ones_own_go_into_it_and_its_card_knows(folder: Path) -> None:
-    from hashlib import sha256
-
-    before = json.loads((folder / "config.json").read_text())
-    written = Space("s", folder, shipped=False, kept=folder / "kept").store(NEW, None)
-    assert thresholds_of(folder) == NEW
-    after = json.loads(written.read_text())
-    assert {**before, "thresholds": after["thresholds"]} == after
-    assert json.loads((folder / "card.json").read_text())["sha256"]["config.json"] == sha256(
-        written.read_bytes()
-    ).hexdigest()  # fmt: skip
-
-
-def test_a_shipped_network_stays_as_it_is_and_its_space_is_kept_elsewhere(folder: Path) -> None:
-    kept = folder / "kept"
-    untouched = (folder / "config.json").read_bytes()
-    space = Space(json.loads(untouched)["space"], folder, shipped=True, kept=kept)
-    before = space.thresholds
-    assert space.store(NEW, None).parent == kept
-    assert (folder / "config.json").read_bytes() == untouched
-    assert (thresholds_of(folder), space.thresholds) == (before, NEW)
-    keep_thresholds(NEW, "another/space", kept)
-    assert store_thresholds(before, folder) == folder / "config.json"
-
-
-def test_thresholds_written_before_one_was_known_are_read(folder: Path) -> None:
-    told = json.loads((folder / "config.json").read_text())
-    for name in ("seen_min_score", "link_bonus"):
-        told["thresholds"].pop(name, None)
-    (folder / "config.json").write_text(json.dumps(told))
-    assert (thresholds_of(folder).seen_min_score, thresholds_of(folder).link_bonus) == (-1.0, 0.15)
