@@ -117,10 +117,11 @@ def of_streams(settings: Settings, reader: Reader, recorded: Sequence[Recorded],
     found = services.find(settings)
     vectors = MilvusVectors(Place(found.milvus, space.name, space.dim, token=settings.milvus_token))
     try:
+        samples = [sample for one in recorded for sample in gathered(_events(reader), one, vectors, space.name)]
         if not vectors.products():
             remedy = "load it, vitrine catalog load, while a worker of VITRINE_PROFILE runs"
             raise NothingRecorded(f"the catalogue has no product in the space {space.name!r}", remedy=remedy)
-        return [sample for one in recorded for sample in gathered(_events(reader), one, vectors, space.name)]
+        return samples
     finally:
         vectors.close()
 

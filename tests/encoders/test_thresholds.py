@@ -25,9 +25,7 @@ from encoders.thresholds import (
     space_of,
     store_thresholds,
 )
-from tests.encoders import public_folders
-from tests.encoders.public_folders import SMALL
-from tests.encoders.tiny import tiny_network
+from tests.encoders.tiny import tiny_network, tiny_profile
 
 pytestmark = pytest.mark.hermetic
 
@@ -35,23 +33,16 @@ NEW, OLD = Thresholds(0.5, 0.6, 0.01, 0.1, 0.62, 0.05), Thresholds(0.4, 0.4, 0.0
 Make = Callable[[str], Profile]
 
 
-def profile_of(models: Path, fusion: str, weight: float = 0.3) -> Profile:
-    """The demo's speech and language models, and the network that lies in ``models/network``."""
-    demo = load_profile("demo").model_dump()
-    network = {"source": "me/network", "path": "network", "licence": "mine"}
-    told = {"network": network | {"settings": {"fusion": fusion, "text_weight": weight}}, "models": models}
-    return Profile.model_validate({**demo, "name": fusion, **told})
+def profile_of(models: Path, fusion: str, text_weight: float = 0.3) -> Profile:
+    return load_profile(str(tiny_profile(models, fusion, text_weight)), models)
 
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     def made(fusion: str) -> Profile:
-        folder = tmp_path / fusion / "network"
-        if fusion == "trained":
-            tiny_network(folder)
-        else:
-            public_folders.siglip(folder, SMALL)
-        return profile_of(folder.parent, fusion)
+        models = tmp_path / fusion
+        models.mkdir()
+        return profile_of(models, fusion)
 
     return made
 
@@ -136,7 +127,7 @@ def test_numbers_written_by_hand_beside_a_pair_are_read(make: Make) -> None:
 def test_another_weight_of_the_texts_is_another_space_and_has_no_share_in_them(make: Make) -> None:
     profile = make("late")
     assert profile.models
-    other = profile_of(profile.models, "late", weight=0.5)
+    other = profile_of(profile.models, "late", text_weight=0.5)
     store_thresholds(NEW, profile)
     assert (load_thresholds(profile), load_thresholds(other)) == (NEW, UNMEASURED)
 
