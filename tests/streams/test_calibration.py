@@ -250,9 +250,9 @@ def test_frames_alone_are_compared_with_the_pictures_of_a_pairs_pages_and_never_
     (one,) = gathered(heard, Recorded(STREAM, labels), ask.vectors, fusion.space)
     seen = {candidate.product_id: candidate.seen_score for candidate in one.candidates}
     (page,), (frames,) = (vision.encode([each]) for each in pictures("red mug"))
-    likeness = median(float(frame @ page[0]) / np.linalg.norm(page[0]) for frame in frames[1:])
-    assert seen["p-red-mug"] == pytest.approx(likeness / 1.3**0.5, abs=1e-3)
-    assert seen["titled"] == 0.0
+    likeness = median(float(frame @ page[0] / np.linalg.norm(page[0])) for frame in frames[1:])
+    assert seen[ProductId("p-red-mug")] == pytest.approx(likeness / 1.3**0.5, abs=1e-3)
+    assert seen[titled.product_id] == 0.0
 
 
 def pictures(look: str) -> tuple[Frames, Frames]:
