@@ -87,11 +87,12 @@ def test_a_shipped_network_stays_as_it_is_and_its_space_is_kept_elsewhere(tmp_pa
     assert (load_thresholds(demo), load_thresholds(demo, kept)) == (before, NEW)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 @pytest.mark.parametrize("fusion", ["trained", "late"])
 def test_a_folder_that_is_read_only_stays_as_it_is(make: Make, tmp_path: Path, fusion: str) -> None:
     profile, kept = make(fusion), tmp_path / "kept"
     path_of(profile, "network").chmod(0o555)
+    if os.access(path_of(profile, "network"), os.W_OK):
+        pytest.skip("this user may write everywhere")
     assert store_thresholds(NEW, profile, kept).parent == kept
     assert load_thresholds(profile, kept) == NEW
 
