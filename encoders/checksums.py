@@ -11,14 +11,14 @@ from enum import StrEnum
 from hashlib import file_digest
 from pathlib import Path
 
-from encoders.profiles import SHIPPED, MissingModel, path_of
+from encoders.profiles import SHIPPED, THRESHOLDS, MissingModel, path_of
 from encoders.settings import Checkpoint, Profile
 
 CARDS = ("card.json", "CARD.md")
 """Beside each shipped model: what it is; the first also holds the checksums of its files."""
 LOCK = "vitrine.lock.json"
 """In the models folder: of each checkpoint that was pulled, its revision and the checksums of its files."""
-_OURS = (*CARDS, "thresholds.json")
+OURS = (*CARDS, THRESHOLDS)
 """What lies in a model's folder and is none of its files."""
 
 
@@ -102,7 +102,7 @@ def _verified(profile: Profile, part: str) -> Iterator[Checked]:
     sums = _shipped_sums(root) if checkpoint.shipped else checkpoint.sha256
     pulled = _pulled_sums(checkpoint, profile.models)
     files = path.rglob("*") if path.is_dir() else (path,)
-    there = {str(file.relative_to(root)) for file in files if file.is_file() and file.name not in _OURS}
+    there = {str(file.relative_to(root)) for file in files if file.is_file() and file.name not in OURS}
     for name in sorted(there | sums.keys() | pulled.keys()):
         if not name.startswith(".cache/"):
             yield Checked(part, root / name, state_of(root / name, sums.get(name), pulled.get(name)))

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from hashlib import file_digest
 from pathlib import Path
 
-from encoders.checksums import CARDS
+from encoders.checksums import OURS
 from encoders.loaded import Identities
 from encoders.media import MediaLimits
 from encoders.network_store import CONFIG, VISION
@@ -51,4 +51,4 @@ def _identity(files: Iterable[Path], settings: dict[str, object]) -> str:
 def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
-    return sorted(file for file in path.rglob("*") if file.is_file() and file.name not in CARDS)
+    return sorted(file for file in path.rglob("*") if file.is_file() and file.name not in OURS)

@@ -7,11 +7,9 @@ other towers, is read by the same code: its configuration names them.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
-from hashlib import sha256
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -84,39 +82,6 @@ def read_config(folder: Path) -> NetworkConfig:
         thresholds=Thresholds(**told["thresholds"]),
         training=told.get("training", {}),
     )
-
-
-def thresholds_of(folder: Path, kept: Path | None = None) -> Thresholds:
-    """Those of the network in ``folder``; those that were calibrated for its space and kept elsewhere count more."""
-    config = read_config(folder)
-    calibrated = kept / kept_name(config.space) if kept else None
-    if calibrated is None or not calibrated.is_file():
-        return config.thresholds
-    return Thresholds(**json.loads(calibrated.read_text())["thresholds"])
-
-
-def keep_thresholds(thresholds: Thresholds, space: str, kept: Path) -> Path:
-    """Write the thresholds of a space beside its network's folder; the file."""
-    kept.mkdir(parents=True, exist_ok=True)
-    file = kept / kept_name(space)
-    file.write_text(json.dumps({"space": space, "thresholds": asdict(thresholds)}, indent=2) + "\n")
-    return file
-
-
-def store_thresholds(thresholds: Thresholds, folder: Path) -> Path:
-    """Write the thresholds into the network's own folder, and into its card the new checksum; the file."""
-    write_config(replace(read_config(folder), thresholds=thresholds), folder)
-    card = folder / CARD
-    told = json.loads(card.read_text()) if card.is_file() else {}
-    if CONFIG in told.get("sha256", {}):
-        told["sha256"][CONFIG] = sha256((folder / CONFIG).read_bytes()).hexdigest()
-        card.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
-    return folder / CONFIG
-
-
-def kept_name(space: str) -> str:
-    """The name of the file that keeps a space's thresholds; any space has one."""
-    return f"{quote(space, safe='')}.json"
 
 
 def write_config(config: NetworkConfig, folder: Path) -> None:

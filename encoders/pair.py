@@ -149,11 +149,16 @@ def load_pair(
     model = read_pair(folder)
     text = PairText(model).to(device).eval().requires_grad_(False)
     vision = placement.place(PairVision(model))
-    space = Space(f"{name}, late fusion {told.text_weight:g}", name, _half(model), told.text_weight)
+    space = Space(space_called(name, told), name, _half(model), told.text_weight)
     tokenizer = read_tokenizer(folder)
     pixels = openclip_pixels(folder) if is_openclip(folder) else pixels_in(folder)
     seen = TorchVision(vision, name, pixels, placement)
     return seen, LateFusion(text, tokenizer, reading_of(model, folder, tokenizer), space, device)
+
+
+def space_called(name: str, settings: NetworkSettings) -> str:
+    """What the space of a pair is called; another weight of the texts is another space."""
+    return f"{name}, late fusion {settings.text_weight:g}"
 
 
 def read_pair(folder: Path) -> Any:

@@ -4,21 +4,16 @@ All profiles go through the same loading code; what differs is data in `encoders
 models are shipped; those of the others are looked for in the folder that `VITRINE_MODELS` names.
 """
 
-import json
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from encoders.engines import FusionNetwork, VisionTower
 from encoders.loaded import LoadedEngines
 from encoders.settings import Checkpoint, NetworkPart, Profile
 
-if TYPE_CHECKING:
-    from encoders.network_store import Thresholds
-
 SHIPPED = Path(__file__).parent / "models" / "demo"
 THRESHOLDS = "thresholds.json"
-"""In the folder of an untrained network: the thresholds that somebody measured in its space."""
+"""In the folder of a late fusion's public pair: the thresholds that were measured in its space."""
 _PROFILES = Path(__file__).parent / "profiles"
 
 
@@ -92,7 +87,7 @@ def load_network(profile: Profile, device: str = "cpu") -> tuple[VisionTower, Fu
     if settings.fusion == "late":
         from encoders.pair import load_pair
 
-        return load_pair(folder, _named(profile.network), device, settings)
+        return load_pair(folder, checkpoint_called(profile.network), device, settings)
 
     from encoders.fusion import load_fusion
     from encoders.vision import load_vision
@@ -100,21 +95,7 @@ def load_network(profile: Profile, device: str = "cpu") -> tuple[VisionTower, Fu
     return load_vision(folder, device, settings), load_fusion(folder, device)
 
 
-def load_thresholds(profile: Profile, kept: Path | None = None) -> "Thresholds":
-    """When a match is said in the profile's space; an untrained network has its own where its folder says so.
-
-    Thresholds that were calibrated for the space of a trained network and are in ``kept`` count more than its own.
-    """
-    from encoders.network_store import UNMEASURED, Thresholds, thresholds_of
-
-    folder = path_of(profile, "network")
-    if profile.network.settings.fusion == "trained":
-        return thresholds_of(folder, kept)
-    path = folder / THRESHOLDS
-    return Thresholds(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else UNMEASURED
-
-
-def _named(checkpoint: Checkpoint) -> str:
+def checkpoint_called(checkpoint: Checkpoint) -> str:
     """A public checkpoint by name and revision: vectors of another one are not compared with its."""
     return f"{checkpoint.source}@{checkpoint.revision or 'unpinned'}"
 

@@ -36,7 +36,7 @@ SETTINGS: dict[str, str] = {
     "VITRINE_MILVUS_TOKEN": "token for the Milvus server (user:password)",
     "VITRINE_MODELS": "folder of model files for profiles that are not shipped",
     "VITRINE_THRESHOLDS": "folder of the thresholds that vitrine calibrate keeps (default: <VITRINE_DATA>/thresholds)",
-    "VITRINE_PROFILE": "name of the model profile",
+    "VITRINE_PROFILE": "name of the model profile, or the path of a TOML file of your own",
     "VITRINE_DEVICE": "cpu or cuda",
     "VITRINE_DECODER": "child: media are read in a process of their own; inside: in the worker's, for debugging",
     "VITRINE_DECODE_S": "processor seconds for the sound or the frames of one piece of media; wall time: half more",
@@ -155,7 +155,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         milvus_token=read("VITRINE_MILVUS_TOKEN", "", str),
         models=read("VITRINE_MODELS", "", _existing_folder),
         thresholds=read("VITRINE_THRESHOLDS", str(data / "thresholds"), _folder),
-        profile=read("VITRINE_PROFILE", "demo", str),
+        profile=read("VITRINE_PROFILE", "demo", _profile),
         device=read("VITRINE_DEVICE", "cpu", _one_of("cpu", "cuda")),
         decoder=read("VITRINE_DECODER", "child", _one_of("child", "inside")),
         decode_s=read("VITRINE_DECODE_S", "20", _positive),
@@ -216,6 +216,11 @@ def _user_cache() -> Path:
 
 def _folder(text: str) -> Path:
     return Path(text).expanduser().absolute()
+
+
+def _profile(text: str) -> str:
+    """A name as it is; the path of a file for whoever reads it in another folder."""
+    return str(_folder(text)) if text.endswith(".toml") else text
 
 
 def _existing_folder(text: str) -> Path | None:

@@ -3,18 +3,18 @@
 Segments are taken from ``live.embeddings`` as the matcher got them, and the catalogue is asked as the matcher asks it.
 """
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.table import Table
+from safetensors import SafetensorError
 
 from agents.matcher import MatchPolicy, links_of, rank
-from encoders.engines import EMBEDDING_DIM
-from encoders.network_store import Thresholds, keep_thresholds, read_config, store_thresholds, thresholds_of
-from encoders.profiles import path_of
+from encoders.network_store import Thresholds
+from encoders.profiles import MissingModel, load_network
 from encoders.settings import Profile
+from encoders.thresholds import BadThresholds, ForeignFolder, load_thresholds, refuse_foreign, store_thresholds
 from infra import services
 from infra.errors import InfraError
 from infra.milvus_vectors import MilvusVectors, Place
@@ -38,7 +38,15 @@ from streams.topology import EMBEDDINGS
 
 
 class NothingRecorded(InfraError):
-    """No embedding of a stream is on the topic, or it is of another space."""
+    """No embedding of a stream is on the topic, or it is of another space, or that has no catalogue."""
+
+
+class NoSpace(InfraError):
+    """The network of a profile, or its thresholds, cannot be read."""
+
+
+class NotStored(InfraError):
+    """Thresholds cannot be written where they were to go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,33 +59,50 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """The embedding space of a profile: its network's folder, and where else its thresholds may be kept."""
+    """The embedding space of a profile, as its loaded network tells it."""
 
     name: str
-    folder: Path
-    shipped: bool
+    dim: int
+    profile: Profile
+    thresholds: Thresholds
+    """Those that a worker takes now."""
     kept: Path | None
+    """Where else thresholds may be kept."""
 
-    @property
-    def thresholds(self) -> Thresholds:
-        return thresholds_of(self.folder, self.kept)
+    def refuse(self, into: Path) -> None:
+        """Raises `NotStored` where a folder holds another network."""
+        try:
+            refuse_foreign(into, self.profile)
+        except ForeignFolder as foreign:
+            remedy = "--into takes the folder of VITRINE_PROFILE's network, or a copy of it; or leave it out"
+            raise NotStored(str(foreign), remedy=remedy) from foreign
 
     def store(self, thresholds: Thresholds, into: Path | None) -> Path:
-        """Into a network's folder that was named; else into the network's own, unless it is shipped or read-only."""
-        if into:
-            return store_thresholds(thresholds, into)
-        if self.kept and (self.shipped or not os.access(self.folder, os.W_OK)):
-            return keep_thresholds(thresholds, self.name, self.kept)
-        return store_thresholds(thresholds, self.folder)
+        """Where a worker of the profile reads them, or into a copy of its network that was named; the file."""
+        try:
+            return store_thresholds(thresholds, self.profile, self.kept, into)
+        except OSError as failure:
+            remedy = "make it writable, or name a folder that is: --into FOLDER, VITRINE_THRESHOLDS"
+            raise NotStored(f"{failure.filename} cannot be written: {failure.strerror}", remedy=remedy) from failure
 
 
 def space_of(profile: Profile, settings: Settings) -> Space:
-    """Raises `encoders.profiles.MissingModel`."""
-    folder = path_of(profile, "network")
-    return Space(read_config(folder).space, folder, profile.network.shipped, settings.thresholds)
+    """Loads the network. Raises `encoders.profiles.MissingModel`, `NoSpace`."""
+    try:
+        _, fusion = load_network(profile)
+        now = load_thresholds(profile, settings.thresholds)
+    except MissingModel:
+        raise
+    except BadThresholds as wrong:
+        raise NoSpace(str(wrong), remedy="correct it, or remove it: then the network's own are taken") from wrong
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as wrong:
+        what = f"the network of profile {profile.name!r} cannot be loaded: {type(wrong).__name__}: {wrong}"
+        remedy = f'vitrine models verify {settings.profile} checks its files; a public pair needs fusion = "late"'
+        raise NoSpace(what, remedy=remedy) from wrong
+    return Space(fusion.space, fusion.dim, profile, now, settings.thresholds)
 
 
-def of_shows(demo: Demo, shows: Sequence[Show], cut: quality_run.Cut, space: str) -> list[Sample]:
+def of_shows(demo: Demo, shows: Sequence[Show], cut: quality_run.Cut, space: Space) -> list[Sample]:
     """The labelled segments of shows, each played through the flow and searched while its catalogue is loaded."""
     samples: list[Sample] = []
     with demo.opened() as hall:
@@ -87,12 +112,16 @@ def of_shows(demo: Demo, shows: Sequence[Show], cut: quality_run.Cut, space: str
     return samples
 
 
-def of_streams(settings: Settings, reader: Reader, recorded: Sequence[Recorded], space: str) -> list[Sample]:
+def of_streams(settings: Settings, reader: Reader, recorded: Sequence[Recorded], space: Space) -> list[Sample]:
     """The labelled segments of streams that were recorded here, searched in the catalogue as it is now."""
     found = services.find(settings)
-    vectors = MilvusVectors(Place(found.milvus, space, EMBEDDING_DIM, token=settings.milvus_token))
+    vectors = MilvusVectors(Place(found.milvus, space.name, space.dim, token=settings.milvus_token))
     try:
-        return [sample for one in recorded for sample in gathered(_events(reader), one, vectors, space)]
+        samples = [sample for one in recorded for sample in gathered(_events(reader), one, vectors, space.name)]
+        if not vectors.products():
+            remedy = "load it, vitrine catalog load, while a worker of VITRINE_PROFILE runs"
+            raise NothingRecorded(f"the catalogue has no product in the space {space.name!r}", remedy=remedy)
+        return samples
     finally:
         vectors.close()
 
@@ -109,7 +138,8 @@ def gathered(events: Iterable[Event], recorded: Recorded, vectors: VectorStore, 
         if isinstance(event, Embedding) and event.sequence not in seen:
             seen.add(event.sequence)
             if event.space not in ("", space):
-                raise NothingRecorded(f"{recorded.stream_id} is embedded in {event.space!r}, not in {space!r}")
+                what = f"{recorded.stream_id} is embedded in {event.space!r}, not in {space!r}"
+                raise NothingRecorded(what, remedy="set VITRINE_PROFILE to the profile whose worker embedded it")
             truth = recorded.labels.truth(event.start_ms, event.end_ms)
             if truth is not NoProduct.MIXED:
                 yield Sample(event, _candidates(event, room, vectors), room, truth)

@@ -9,8 +9,9 @@ from agents.matcher import Matcher, MatchPolicy
 from encoders.apart import DecoderApart
 from encoders.batcher import BatchPolicy
 from encoders.decoding import Limits
-from encoders.profiles import load_engines, load_profile, load_thresholds
+from encoders.profiles import load_engines, load_profile
 from encoders.settings import Profile
+from encoders.thresholds import load_thresholds
 from infra.metrics import Metrics
 from infra.milvus_vectors import MilvusVectors, Place
 from infra.objects import ObjectStore

@@ -13,10 +13,11 @@ from streams.commands.broadcasts import broadcasts, shows_of
 from streams.commands.words import models_found, profile_named
 
 if TYPE_CHECKING:
+    from streams.calibrate_run import Space
     from streams.calibration import Sample
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, writable=True, path_type=Path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +38,17 @@ class Options:
               help="A stream that was recorded here, and its labels.json; instead of broadcasts.")  # fmt: skip
 @click.option("--precision", type=click.FloatRange(0, 1), default=0.95, show_default=True,
               help="Of the segments that are not named, so many must show nothing.")  # fmt: skip
-@click.option("--into", type=_FOLDER, help="The network's folder to write to [default: VITRINE_PROFILE's own; where "
-              "that is shipped or read-only, VITRINE_THRESHOLDS].")  # fmt: skip
+@click.option("--into", type=_FOLDER, help="A copy of VITRINE_PROFILE's network to write to [default: its own folder; "
+              "where that is shipped or read-only, VITRINE_THRESHOLDS].")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Tell the thresholds, and store nothing.")
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:
     """Choose the thresholds of a match on labelled segments.
 
     Takes those that answer the most segments rightly while abstentions are right often enough, and stores them with
-    the embedding space; workers read them when they start. Ends with 1 when the precision cannot be reached: then
-    what comes nearest is told, and nothing is stored.
+    the embedding space: in a trained network's config.json, in thresholds.json beside a public pair. Workers read them
+    when they start. Ends with 1 when the precision cannot be reached: then what comes nearest is told, and nothing is
+    stored.
 
     \b
     Example: vitrine calibrate --seed 101 --seed 102 --seed 103
@@ -56,7 +58,9 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     options, settings = Options(**given), read_settings()
     with models_found():
         space = calibrate_run.space_of(profile_named("", settings), settings)
-    chosen = calibration.choose(_samples(options, settings, space.name), space.thresholds, options.precision)
+    if options.into:
+        space.refuse(options.into)
+    chosen = calibration.choose(_samples(options, settings, space), space.thresholds, options.precision)
     Console(width=100).print(calibrate_run.table(chosen))
     if not chosen.worth_after.meets(options.precision):
         click.echo(f"no thresholds make {options.precision:.0%} of the abstentions right; nothing is stored", err=True)
@@ -65,7 +69,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         click.echo(f"stored in {space.store(chosen.after, options.into)}")
 
 
-def _samples(options: Options, settings: Settings, space: str) -> "Sequence[Sample]":
+def _samples(options: Options, settings: Settings, space: "Space") -> "Sequence[Sample]":
     from streams import calibrate_run, quality_run, reading
 
     if not options.labels:

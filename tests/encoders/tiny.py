@@ -1,4 +1,5 @@
-"""A network of a few thousand numbers, and a shop that it can learn in a second: what trainings are tested on."""
+"""A network of a few thousand numbers, and a shop that it can learn in a second: what trainings are tested on; and
+profiles that name such a network."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from encoders.manifest import Split, View
 from encoders.network import Network, Shape
 from encoders.network_store import TOKENIZER, NetworkConfig, Pixels, Thresholds, write_config, write_weights
 from encoders.prepared import Prepared
+from tests.encoders.public_folders import SMALL, siglip
 
 WORDS = ("red", "blue", "black", "oak", "steel", "cotton", "mug", "kettle", "shaver", "lamp", "scarf", "foldable")
 TOWER, DIM = "tiny-tower", 8
@@ -54,6 +56,25 @@ def tiny_network(folder: Path, dropout: float = 0.1) -> Path:
     thresholds = Thresholds(min_score=0.5, silent_min_score=0.6, margin=0.01, off_shelf_advantage=0.1)
     write_config(NetworkConfig("tiny", TOWER, Pixels(16, half, half), shape, thresholds), folder)
     return folder
+
+
+def tiny_profile(folder: Path, fusion: str, text_weight: float = 0.3) -> Path:
+    """A profile's file: the demo's speech and language models, and a tiny network of its own in ``folder/network``.
+
+    Its network is a trained one of 16 numbers, or a public pair of twice 16. `VITRINE_MODELS` is ``folder``.
+    """
+    network = folder / "network"
+    if not network.is_dir():
+        tiny_network(network) if fusion == "trained" else siglip(network, SMALL)
+    shipped = 'source = "demo"\nlicence = "mine"\nshipped = true'
+    file = folder / f"{fusion}-{text_weight}.toml"
+    file.write_text(
+        f'about = "tiny"\n[speech]\npath = "speech"\n{shipped}\n'
+        f'[language]\npath = "language/summarizer.gguf"\n{shipped}\n'
+        f'[network]\nsource = "me/network"\npath = "network"\nlicence = "mine"\n'
+        f'[network.settings]\nfusion = "{fusion}"\ntext_weight = {text_weight}\n'
+    )
+    return file
 
 
 def tiny_views(products: int, media: bool = False) -> tuple[View, ...]:

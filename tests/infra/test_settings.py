@@ -21,6 +21,11 @@ def test_an_empty_environment_means_embedded_services_in_the_current_folder() ->
     assert settings.probes_host == "127.0.0.1"
 
 
+@pytest.mark.parametrize(("given", "meant"), [("en", "en"), ("mine/own.toml", str(Path.cwd() / "mine" / "own.toml"))])
+def test_a_child_in_a_folder_of_its_own_finds_the_same_profile(given: str, meant: str) -> None:
+    assert told(read_settings({"VITRINE_PROFILE": given}))["VITRINE_PROFILE"] == meant
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [

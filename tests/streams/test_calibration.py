@@ -1,26 +1,36 @@
-"""Thresholds from labelled segments: counted as the matcher decides, chosen within their bound, kept with the space."""
+"""Thresholds from labelled segments: counted as the matcher decides, chosen within their bound, for any space."""
 
-import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.matcher import Matcher, MatchPolicy
-from encoders.network_store import Thresholds, keep_thresholds, store_thresholds, thresholds_of
-from encoders.profiles import SHIPPED
+from encoders.engines import Frames
+from encoders.network_store import Thresholds
+from encoders.profiles import load_network, load_profile
+from encoders.thresholds import load_thresholds
+from infra.settings import read_settings
 from schemas.ids import ProductId, StreamMs
 from schemas.match import Candidate, Decision, Match
 from schemas.observation import Said
+from schemas.product import Product
 from schemas.room import Room, RoomChanged
-from streams.calibrate_run import NothingRecorded, Recorded, Space, gathered
+from streams.calibrate_run import NothingRecorded, Recorded, gathered, space_of
 from streams.calibration import Sample, TooFewLabels, Worth, choose, worth
+from streams.cli import run
 from streams.labels import Labels, NoProduct, Stretch
-from tests.agents.playing import SEGMENT_MS, STREAM, Flow, fake_ask, flow, segment, with_catalogue
+from tests.agents.playing import SEGMENT_MS, STREAM, Flow, InlineAsk, Player, fake_ask, flow, segment, with_catalogue
 from tests.agents.test_matcher import embedding
-from tests.fakes.engines import fake_media
+from tests.encoders.tiny import tiny_profile
+from tests.fakes.engines import fake_engines, fake_media, fake_picture
+from tests.fakes.stores import FakeObjects
+from tests.fakes.vectors import MemoryVectors
 
 pytestmark = pytest.mark.hermetic
 
@@ -147,48 +157,105 @@ def test_a_stream_that_is_not_there_or_in_another_space_is_told() -> None:
         list(gathered(events, Recorded(STREAM, labels), ASK.vectors, "another"))
 
 
-# ---------------------------------------------------------------- where they are kept
+# ---------------------------------------------------------------- the space of a profile
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A network's folder with a card, without weights."""
-    for name in ("config.json", "card.json"):
-        (tmp_path / name).write_bytes((SHIPPED / "network" / name).read_bytes())
-    return tmp_path
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
+    """The words of a calibration in the space of a tiny profile of one's own; no service runs."""
+
+    def given(fusion: str) -> list[str]:
+        (tmp_path / fusion).mkdir(exist_ok=True)
+        monkeypatch.setenv("VITRINE_DATA", str(tmp_path / "data"))
+        monkeypatch.setenv("VITRINE_MODELS", str(tmp_path / fusion))
+        monkeypatch.setenv("VITRINE_PROFILE", str(tiny_profile(tmp_path / fusion, fusion)))
+        (tmp_path / "labels.json").write_text('{"shown": []}')
+        return ["calibrate", "--labels", "a-stream", str(tmp_path / "labels.json")]
+
+    return given
 
 
-NEW = Thresholds(0.5, 0.6, 0.01, 0.1, 0.62)
+Command = Callable[[str], list[str]]
 
 
-def test_thresholds_of_a_folder_of_ones_own_go_into_it_and_its_card_knows(folder: Path) -> None:
-    from hashlib import sha256
-
-    before = json.loads((folder / "config.json").read_text())
-    written = Space("s", folder, shipped=False, kept=folder / "kept").store(NEW, None)
-    assert thresholds_of(folder) == NEW
-    after = json.loads(written.read_text())
-    assert {**before, "thresholds": after["thresholds"]} == after
-    assert json.loads((folder / "card.json").read_text())["sha256"]["config.json"] == sha256(
-        written.read_bytes()
-    ).hexdigest()  # fmt: skip
-
-
-def test_a_shipped_network_stays_as_it_is_and_its_space_is_kept_elsewhere(folder: Path) -> None:
-    kept = folder / "kept"
-    untouched = (folder / "config.json").read_bytes()
-    space = Space(json.loads(untouched)["space"], folder, shipped=True, kept=kept)
-    before = space.thresholds
-    assert space.store(NEW, None).parent == kept
-    assert (folder / "config.json").read_bytes() == untouched
-    assert (thresholds_of(folder), space.thresholds) == (before, NEW)
-    keep_thresholds(NEW, "another/space", kept)
-    assert store_thresholds(before, folder) == folder / "config.json"
+@pytest.mark.parametrize(("fusion", "width"), [("trained", 16), ("late", 32)])
+def test_the_space_is_that_of_the_loaded_network(command: Command, tmp_path: Path, fusion: str, width: int) -> None:
+    command(fusion)
+    found = read_settings()
+    profile = load_profile(found.profile, found.models)
+    space = space_of(profile, found)
+    assert (space.name, space.dim) == (load_network(profile)[1].space, width)
+    assert space.thresholds == load_thresholds(profile)
+    space.store(WIDE, None)
+    assert load_thresholds(profile, found.thresholds) == WIDE
 
 
-def test_thresholds_written_before_one_was_known_are_read(folder: Path) -> None:
-    told = json.loads((folder / "config.json").read_text())
-    for name in ("seen_min_score", "link_bonus"):
-        told["thresholds"].pop(name, None)
-    (folder / "config.json").write_text(json.dumps(told))
-    assert (thresholds_of(folder).seen_min_score, thresholds_of(folder).link_bonus) == (-1.0, 0.15)
+def test_a_folder_of_another_network_is_refused_before_anything_is_played(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("late")
+    words = command("trained")
+    assert run([*words, "--into", str(tmp_path / "late" / "network")]) == 1
+    told = capsys.readouterr().err
+    assert "is no network's folder" in told
+    assert "remedy: --into takes the folder of VITRINE_PROFILE's network, or a copy of it" in told
+
+
+@pytest.mark.parametrize("missing", ["tokenizer.json", "config.json", "preprocessor_config.json", "model.safetensors"])
+def test_a_pair_that_cannot_be_loaded_is_told_with_its_file(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str], missing: str
+) -> None:
+    words = command("late")
+    (tmp_path / "late" / "network" / missing).unlink()
+    assert run(words) == 1
+    told = capsys.readouterr().err
+    assert "error: the network of profile 'late-0.3' cannot be loaded" in told
+    assert missing in told
+    assert "remedy: vitrine models verify" in told
+
+
+def test_a_pair_whose_profile_does_not_say_that_it_is_one_is_told(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = command("late")
+    file = next((tmp_path / "late").glob("*.toml"))
+    file.write_text(file.read_text().replace('fusion = "late"', 'fusion = "trained"'))
+    assert run(words) == 1
+    assert 'a public pair needs fusion = "late"' in capsys.readouterr().err
+
+
+def test_thresholds_that_cannot_be_read_are_told_with_their_file(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = command("late")
+    file = tmp_path / "late" / "network" / "thresholds.json"
+    file.write_text("{}")
+    assert run(words) == 1
+    assert f"error: {file} holds no thresholds" in capsys.readouterr().err
+
+
+def test_frames_alone_are_compared_with_the_pictures_of_a_pairs_pages_and_never_with_their_titles(
+    command: Command,
+) -> None:
+    """A page with a title has a length of √1.3 beside its picture's 1; one without a picture is like no frame."""
+    command("late")
+    found = read_settings()
+    vision, fusion = load_network(load_profile(found.profile, found.models))
+    ask = InlineAsk(replace(fake_engines(), vision=vision, fusion=fusion), FakeObjects(), MemoryVectors())
+    with_catalogue(ask, ["red mug"])
+    titled = Product(product_id=ProductId("titled"), title="red mug")
+    Player("catalog_encoder", ask).play([(titled, "platform")])
+    heard = flow([segment(0, fake_media("here is red mug now", "red mug"))], ask).events("product_encoder")
+    labels = Labels(shown=(Stretch(start_ms=StreamMs(0), end_ms=StreamMs(SEGMENT_MS), product_id=A),))
+    (one,) = gathered(heard, Recorded(STREAM, labels), ask.vectors, fusion.space)
+    seen = {candidate.product_id: candidate.seen_score for candidate in one.candidates}
+    (page,), (frames,) = (vision.encode([each]) for each in pictures("red mug"))
+    likeness = median(float(frame @ page[0] / np.linalg.norm(page[0])) for frame in frames[1:])
+    assert seen[ProductId("p-red-mug")] == pytest.approx(likeness / 1.3**0.5, abs=1e-3)
+    assert seen[titled.product_id] == 0.0
+
+
+def pictures(look: str) -> tuple[Frames, Frames]:
+    """What a page shows of a look, and what a segment does."""
+    decoder = fake_engines().media
+    return decoder.image(fake_picture(look)), decoder.clip(fake_media("", look)).frames

@@ -1,0 +1,118 @@
+"""a profile ↔ when a match is said in its space: what ``vitrine calibrate`` writes here, a worker reads here.
+
+A trained network has its thresholds in its ``config.json``. A late fusion has a ``thresholds.json`` beside the files of
+its public pair; it names the space that was measured, since the same pair with another weight of the texts is another
+space. What was kept for a space in a folder apart (``VITRINE_THRESHOLDS``) counts more than a network's folder.
+"""
+
+import json
+import os
+from dataclasses import asdict, replace
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import quote
+
+from encoders import openclip
+from encoders.network_store import CARD, CONFIG, UNMEASURED, Thresholds, read_config, write_config
+from encoders.pair import space_called
+from encoders.profiles import THRESHOLDS, checkpoint_called, path_of
+from encoders.settings import Profile
+
+
+class BadThresholds(ValueError):
+    """A file of thresholds that cannot be read; names it."""
+
+
+class ForeignFolder(ValueError):
+    """A folder that does not hold the network whose thresholds are to be stored."""
+
+
+def load_thresholds(profile: Profile, kept: Path | None = None) -> Thresholds:
+    """When a match is said in the profile's space. Raises `encoders.profiles.MissingModel`, `BadThresholds`."""
+    folder, space = path_of(profile, "network"), space_of(profile)
+    if apart := _read(kept / kept_name(space), space) if kept else None:
+        return apart
+    if _is_trained(profile):
+        return read_config(folder).thresholds
+    return _read(folder / THRESHOLDS, space) or UNMEASURED
+
+
+def store_thresholds(
+    thresholds: Thresholds, profile: Profile, kept: Path | None = None, into: Path | None = None
+) -> Path:
+    """Write them where `load_thresholds` finds them; the file.
+
+    Into the folder that is named; else into the network's own, or into `kept` where that is shipped or read-only, or
+    where `kept` has thresholds of the space already, which would count more.
+    """
+    folder, space = path_of(profile, "network"), space_of(profile)
+    apart = kept / kept_name(space) if kept else None
+    if apart and not into and (profile.network.shipped or apart.is_file() or not os.access(folder, os.W_OK)):
+        return _write(apart, thresholds, space)
+    if _is_trained(profile):
+        return _configure(thresholds, into or folder)
+    return _write((into or folder) / THRESHOLDS, thresholds, space)
+
+
+def refuse_foreign(into: Path, profile: Profile) -> None:
+    """Raises `ForeignFolder` where a folder is not that of the profile's network, or a copy of it."""
+    folder, space = path_of(profile, "network"), space_of(profile)
+    if not _is_trained(profile):
+        name = openclip.CONFIG if openclip.is_openclip(folder) else CONFIG
+        if not (into / name).is_file() or (into / name).read_bytes() != (folder / name).read_bytes():
+            raise ForeignFolder(f"{into} is no copy of the model in {folder}: {name} is missing or another")
+        return
+    try:
+        found = read_config(into).space
+    except (OSError, KeyError, TypeError, ValueError) as wrong:
+        raise ForeignFolder(f"{into} is no network's folder: {CONFIG} is missing or of another kind") from wrong
+    if found != space:
+        raise ForeignFolder(f"the network in {into} is of the space {found!r}, not of {space!r}")
+
+
+def space_of(profile: Profile) -> str:
+    """What the space of the profile's network is called; loads no weights. Raises `encoders.profiles.MissingModel`."""
+    if _is_trained(profile):
+        return read_config(path_of(profile, "network")).space
+    return space_called(checkpoint_called(profile.network), profile.network.settings)
+
+
+def kept_name(space: str) -> str:
+    """The name of the file that keeps a space's thresholds; any space has one."""
+    return f"{quote(space, safe='')}.json"
+
+
+def _is_trained(profile: Profile) -> bool:
+    return profile.network.settings.fusion == "trained"
+
+
+def _read(file: Path, space: str) -> Thresholds | None:
+    """Those of the space in a file; None where there is none, or it names another space.
+
+    One that names no space was written by hand, and holds the numbers alone. Raises `BadThresholds`.
+    """
+    if not file.is_file():
+        return None
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+        return Thresholds(**told.get("thresholds", told)) if told.get("space", space) == space else None
+    except (AttributeError, TypeError, ValueError) as wrong:
+        raise BadThresholds(f"{file} holds no thresholds: {wrong}") from wrong
+
+
+def _write(file: Path, thresholds: Thresholds, space: str) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    told = {"space": space, "thresholds": asdict(thresholds)}
+    file.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    return file
+
+
+def _configure(thresholds: Thresholds, folder: Path) -> Path:
+    """Into the configuration of a trained network, and into its card the new checksum."""
+    write_config(replace(read_config(folder), thresholds=thresholds), folder)
+    card = folder / CARD
+    told = json.loads(card.read_text()) if card.is_file() else {}
+    if CONFIG in told.get("sha256", {}):
+        told["sha256"][CONFIG] = sha256((folder / CONFIG).read_bytes()).hexdigest()
+        card.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    return folder / CONFIG
