@@ -54,6 +54,7 @@ def command(out: Path, jobs: int, chain_share: float, seed: int, chain_only: boo
 def _compared(out: Path, jobs: int, texts: dict[str, Spoken]) -> None:
     from rich.console import Console
 
+    from infra.settings import read_settings
     from streams import world_evaluation as world
     from streams.evaluating import Asked, main
 
@@ -63,7 +64,7 @@ def _compared(out: Path, jobs: int, texts: dict[str, Spoken]) -> None:
         manifest = world.fill_texts(world.make_files(split, out / split, jobs), texts)
         world.prepared(manifest, out / f"{split}-prepared", jobs)
         folders.append(out / f"{split}-prepared")
-    main(Asked(folders, world.COMMITTED, out, 0), Console())
+    main(Asked(folders, world.COMMITTED, out, 0, read_settings().device), Console())
     for name, gap in world.differences(out / world.RESULT, world.COMMITTED / world.RESULT).items():
         click.echo(
             f"{name}: R@1 within {gap:.3f} of the committed" + ("" if gap <= world.TOLERANCE else "  <- differs")
