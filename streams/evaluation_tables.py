@@ -74,7 +74,7 @@ def _galleries(result: Result) -> Table:
     shelves = [place for place in SIZES if place in ways_in(result["rows"])]
     wide = [(size, way) for size in GALLERIES for way in ways_in(result.get(size, {}))]
     heads = [f"shelf\nof {SIZES[place]}" for place in shelves] + [_narrow(f"{size}_{way}") for size, way in wide]
-    table = _table("R@1, mAP", heads, "live → page on a shelf, and galleries of 1k and 10k products: R@1, below it mAP")
+    table = _table("R@1, mAP", heads, "live → page on shelves, and large galleries: R@1, below it mAP")
     for name, figures in result["rows"].items():
         told = [figures.get(place) for place in shelves] + [result[size].get(name, {}).get(way) for size, way in wide]
         _add(table, name, (_stacked(each, "r1", "map") for each in told))
@@ -83,7 +83,7 @@ def _galleries(result: Result) -> Table:
 
 def _union(result: Result) -> Table:
     shares = {name: each["own_domain_share"] for name, each in result["union"].items()}
-    about = "all domains in one gallery; own: the share of first answers from the query's own domain"
+    about = "all domains in one gallery; own: first answers from the query's domain"
     table = _table("union", [*METRICS.values(), *(f"own,\n{name}" for name in ways_in(shares))], about)
     for name, figures in result["union"].items():
         told = [figures[metric] for metric in METRICS] + [shares[name].get(domain) for domain in ways_in(shares)]
