@@ -48,9 +48,8 @@ class Shelves:
         mine = self.families == self.families[own]
         family = self.products[mine]
         if len(family) > self.size:
-            siblings = self._drawn(mine & ~own, rng)
-            return np.concatenate([self.products[own], siblings[: self.size - 1]])
-        return np.concatenate([family, self._drawn(~mine, rng)[: self.size - len(family)]])
+            return np.concatenate([self.products[own], self._drawn(self.size - 1, mine & ~own, rng)])
+        return np.concatenate([family, self._drawn(self.size - len(family), ~mine, rng)])
 
     def cut(self, products: Codes) -> Codes:
         """Which of these products have a family that does not fit."""
@@ -58,6 +57,10 @@ class Shelves:
         families = self.families[np.searchsorted(self.products, products)]
         return products[np.isin(families, codes[counts > self.size])]
 
-    def _drawn(self, among: Bools, rng: np.random.Generator) -> Codes:
-        """In the order of the lot, the held-out ones first."""
-        return np.concatenate([rng.permutation(self.products[among & of]) for of in (self.held_out, ~self.held_out)])
+    def _drawn(self, count: int, among: Bools, rng: np.random.Generator) -> Codes:
+        """So many by lot, the others only where the held-out ones are too few."""
+        first = rng.permutation(self.products[among & self.held_out])[:count]
+        if len(first) == count:
+            return first
+        others = rng.permutation(self.products[among & ~self.held_out])
+        return np.concatenate([first, others[: count - len(first)]])
