@@ -1,7 +1,8 @@
 """A prepared manifest and a folder of networks → the evaluation: every row put to every task, as plain JSON.
 
-``rows[method][direction]`` holds the six directed retrievals and the shelves, ``paired[other][direction]`` the interval
-of AMPere's R@1 minus the other's on the same queries. Equal inputs give equal bytes on the same machine.
+``rows[method][direction]`` holds the directed retrievals, six where the manifest has the views, and the shelves;
+``paired[other][direction]`` the interval of AMPere's R@1 minus the other's on the same queries; ``by_difference[method]``
+the figures of every task by what the query's family differs in. Equal inputs give equal bytes on the same machine.
 """
 
 from __future__ import annotations
@@ -128,8 +129,7 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a folder of networks on prepared folders; ``told`` hears what is worked on.
 
-    The networks compute on ``device``; what they found is ranked on the processor.
-
+    The networks compute on ``device``; what they find is ranked on the processor.
     Raises `PreparedError`, `ManifestError` for a manifest without what a row needs, `RowsError`, `WrongNetwork`,
     `NoDevice`, FileNotFoundError.
     """
