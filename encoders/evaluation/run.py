@@ -1,8 +1,9 @@
 """A prepared manifest and a folder of networks → the evaluation: every row put to every task, as plain JSON.
 
 ``rows[method][direction]`` holds the directed retrievals, six where the manifest has the views, and the shelves;
-``paired[other][direction]`` the interval of AMPere's R@1 minus the other's on the same queries; ``by_difference[method]``
-the figures of every task by what the query's family differs in. Equal inputs give equal bytes on the same machine.
+``paired[other][direction]`` the interval of AMPere's R@1 minus the other's on the same queries;
+``by_difference[method][task]`` the figures by what the query's family differs in. Equal inputs give equal bytes on the
+same machine.
 """
 
 from __future__ import annotations
