@@ -1,30 +1,30 @@
-"""What ``vitrine evaluate encoder`` does: evaluate with a bar, write JSON and HTML, and print the table."""
+"""What ``vitrine evaluate encoder`` does: evaluate with a bar, write JSON and HTML, and print the tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
+from encoders.evaluation.claim import claimed_in
 from encoders.evaluation.examples import album_of
 from encoders.evaluation.intervals import Bootstrap
-from encoders.evaluation.networks import WrongNetwork
+from encoders.evaluation.networks import NoDevice, WrongNetwork
 from encoders.evaluation.report import page, spoken
-from encoders.evaluation.rows import OURS, RowsError
+from encoders.evaluation.rows import RowsError
 from encoders.evaluation.run import Evaluation, evaluate, steps_in, write_result
 from encoders.manifest import ManifestError
 from encoders.prepared import PreparedError, folder_of
 from infra.errors import InfraError
+from streams.evaluation_tables import tables
 
 RESULT, PAGE = "evaluation.json", "evaluation.html"
+COUNTED = ("none", "one", "two", "three", "four", "five", "six")
 
 
 class CannotEvaluate(InfraError):
@@ -39,6 +39,8 @@ class Asked:
     networks: Path
     out: Path
     seed: int
+    device: str = "cpu"
+    """Where the networks compute."""
 
 
 def main(asked: Asked, console: Console) -> None:
@@ -54,42 +56,13 @@ def main(asked: Asked, console: Console) -> None:
         console.print(table)
     for other, told in evaluation.result["claim"].items():
         missing = ", ".join(map(spoken, told["not_shown_in"]))
-        say(
-            f"claim against {other} ({told['claimed']}): {f'not shown in {missing}' if missing else 'shown in all six'}"
-        )
+        all_of_them = f"shown in all {COUNTED[len(claimed_in(evaluation.result, other))]}"
+        say(f"claim against {other} ({told['claimed']}): {f'not shown in {missing}' if missing else all_of_them}")
     for name, why in evaluation.result["left_out"].items():
         say(f"left out: {name}: {why}")
+    for note in evaluation.result["notes"]:
+        say(f"note: {note}")
     say(f"written: {asked.out / RESULT}, {asked.out / PAGE}")
-
-
-def tables(result: Mapping[str, Any]) -> list[Table]:
-    """R@1 of every row with its interval, and the intervals of AMPere minus the others; 80 columns suffice,
-    for the larger shelves are left to the files.
-    """
-    rows = result["rows"]
-    ways = [way for way in next(iter(rows.values())) if not way.startswith("shelf_")]
-    found = _table("R@1", ways, f"{result['measured_on']['products']} products; below R@1 its 95 % interval")
-    for name, figures in rows.items():
-        cells = [f"{figures[way]['r1']:.3f}\n{_between(figures[way]['r1_ci'])}" for way in ways]
-        found.add_row(name.replace("_", " "), *cells, style="bold" if name == OURS else None)
-    if not result["paired"]:
-        return [found]
-    paired = _table(f"{OURS} minus", ways, "R@1, bounds of the 95 % interval in the same draws of products")
-    for name, intervals in result["paired"].items():
-        paired.add_row(name.replace("_", " "), *("\n".join(f"{each:+.3f}" for each in intervals[way]) for way in ways))
-    return [found, paired]
-
-
-def _table(corner: str, ways: Sequence[str], title: str) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=title, title_justify="left")
-    table.add_column(corner)
-    for way in ways:
-        table.add_column(spoken(way).replace(" ", "\n", 1), justify="right", no_wrap=True)
-    return table
-
-
-def _between(bounds: Sequence[float]) -> str:
-    return "-".join(f"{bound:.2f}".removeprefix("0") for bound in bounds)
 
 
 def _watched(asked: Asked) -> Evaluation:
@@ -103,7 +76,11 @@ def _watched(asked: Asked) -> Evaluation:
     folders = [folder_of(manifest) for manifest in asked.manifests]
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("", total=steps_in(asked.networks), on="")
-        result = evaluate(folders, asked.networks, Bootstrap(asked.seed), lambda on: bar.update(task, advance=1, on=on))
+
+        def told(on: str) -> None:
+            bar.update(task, advance=1, on=on)
+
+        result = evaluate(folders, asked.networks, Bootstrap(asked.seed), told, asked.device)
         bar.update(task, completed=steps_in(asked.networks), on="")
     return result
 
@@ -117,6 +94,9 @@ def _explained(asked: Asked) -> Iterator[None]:
         raise CannotEvaluate(str(wrong), remedy="vitrine prepare --help says what makes a prepared manifest") from wrong
     except (RowsError, WrongNetwork) as wrong:
         raise CannotEvaluate(str(wrong), remedy=f"look at rows.toml in {asked.networks}") from wrong
+    except NoDevice as wrong:
+        remedy = "VITRINE_DEVICE=cpu; vitrine doctor says what torch sees"
+        raise CannotEvaluate(f"VITRINE_DEVICE is {asked.device}, and {wrong}", remedy=remedy) from wrong
     except FileNotFoundError as missing:
         remedy = "the networks' folder needs a rows.toml and a folder for each network that it names"
         raise CannotEvaluate(f"{missing.filename} is not there", remedy=remedy) from missing

@@ -1,13 +1,14 @@
-"""Prepared views → the bench of one split: the products that are judged, and the pages that may distract.
+"""Prepared views → the bench of one split: what asks, what may answer, and the pages that may distract.
 
-A product is judged if its split shows it in all three domains. Every other page is a distractor: it may answer a
-question about another product, and asks none. It need not be held out.
+A product is judged if its split shows it in two domains at least, and in a direction only if it has views of both. All
+views of the split may answer, those of products that nobody asks about too. Every other page is a distractor: it may
+answer a question about another product, and asks none. It need not be held out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,17 +32,29 @@ class Bench:
     products: NDArray[np.int64]  # (views,) the code of each view's product
     families: NDArray[np.int64]  # (views,) of its family; a product without one is a family of its own
     rows: dict[Domain, Rows]
-    """The views of judged products."""
+    """The views of the split."""
     distractors: Rows
-    """Pages of products that are not judged: of the same split first, then those of the others."""
+    """Pages of other splits, of products that are not judged."""
 
     def union(self) -> Rows:
-        """All views of judged products, the domains one after the other."""
+        """All views of the split, the domains one after the other."""
         return np.concatenate([self.rows[domain] for domain in Domain])
 
     def judged(self) -> NDArray[np.int64]:
         """The codes of the judged products, ascending."""
-        return np.unique(self.products[self.rows[Domain.PAGE]])
+        shown = np.concatenate([np.unique(self.products[rows]) for rows in self.rows.values()])
+        codes, domains = np.unique(shown, return_counts=True)
+        return np.asarray(codes[domains > 1])
+
+    def asking(self, query: Domain, gallery: Domain) -> Rows:
+        """The split's views of one domain whose product has a view of the other too."""
+        rows = self.rows[query]
+        return rows[np.isin(self.products[rows], self.products[self.rows[gallery]])]
+
+    def unasked(self) -> Rows:
+        """The pages that nobody asks about: of the split first, then the distractors."""
+        pages = self.rows[Domain.PAGE]
+        return np.concatenate([pages[~np.isin(self.products[pages], self.judged())], self.distractors])
 
     def seen(self, rows: Rows) -> NDArray[np.bool_]:
         """Which of these views training may have seen."""
@@ -53,21 +66,21 @@ class Bench:
 
 
 def bench_of(views: Sequence[View], split: Split) -> Bench:
-    """The bench of a split. Raises `ManifestError` where it shows no product in all three domains."""
+    """The bench of a split. Raises `ManifestError` where it shows no product in two domains."""
     products = _codes([view.product_id for view in views])
     families = _codes([view.family or f"\0{view.product_id}" for view in views])
     inside = np.array([view.split == split for view in views], dtype=bool)
     domains = np.array([view.domain.value for view in views], dtype=np.str_)
-    shown = [set(products[inside & (domains == domain.value)].tolist()) for domain in Domain]
-    complete = sorted(set.intersection(*shown))
-    if not complete:
+    rows = {domain: np.flatnonzero(inside & (domains == domain.value)) for domain in Domain}
+    pages = np.flatnonzero(~inside & (domains == Domain.PAGE.value))
+    bench = Bench(tuple(views), products, families, rows, pages)
+    judged = bench.judged()
+    if not len(judged):
         raise ManifestError(
-            f"no product of the split {split!r} has a page, a video and a live view; the manifest has {_told(views)}"
+            f"no product of the split {split!r} has views of two domains (page, video, live); "
+            f"the manifest has {_told(views)}"
         )
-    counts = inside & np.isin(products, complete)
-    rows = {domain: np.flatnonzero(counts & (domains == domain.value)) for domain in Domain}
-    pages = np.flatnonzero(~np.isin(products, complete) & (domains == Domain.PAGE.value))
-    return Bench(tuple(views), products, families, rows, pages[np.argsort(~inside[pages], kind="stable")])
+    return replace(bench, distractors=pages[~np.isin(products[pages], judged)])
 
 
 def _codes(names: Sequence[str]) -> NDArray[np.int64]:

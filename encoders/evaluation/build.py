@@ -53,6 +53,8 @@ class Builder:
     background: Sequence[View]
     """All views of the manifest: keywords learn from their transcripts."""
     seed: int
+    device: str = "cpu"
+    """Where the networks compute."""
     left_out: dict[str, str] = field(default_factory=dict)
 
     def build(self, specs: Mapping[str, MethodSpec], told: Told) -> list[Row]:
@@ -88,7 +90,7 @@ class Builder:
         return {"file": name, "sha256": sha256((self.folder / name).read_bytes()).hexdigest()}
 
     def _vectors(self, network: str, reading: Reading) -> Vectors:
-        return Vectors(load_network(self.folder / network).vectors(self.prepared, reading))
+        return Vectors(load_network(self.folder / network, self.device).vectors(self.prepared, reading))
 
     def _texts(self, spec: MethodSpec) -> tuple[list[str], NDArray[np.int64] | None]:
         """A text for each view; and, where a file says so, the products all of whose videos and clips it has."""
@@ -134,7 +136,7 @@ def _one(built: Mapping[str, Row], name: str | None) -> Vectors:
 
 
 def tuned(picture: Vectors, words: Vectors, bench: Bench) -> LateFusion:
-    """The late fusion of the best mean R@1 over the six directions of a bench; of equals the smallest weight, fill."""
+    """The late fusion of the best mean R@1 over the directions of a bench; of equals the smallest weight, fill."""
     choices = [LateFusion(picture, words, weight, fill) for weight, fill in product(LATE_WEIGHTS, LATE_FILLS)]
     tasks = directions(bench)
 

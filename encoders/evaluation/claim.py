@@ -1,4 +1,4 @@
-"""A result → the claim about AMPere, opponent by opponent: in which of the six directions it is not shown.
+"""A result → the claim about AMPere, opponent by opponent: in which of the directions it is not shown.
 
 The claim is directional: clearly ahead of the single modalities and of raw speech (95 % intervals apart), ahead of late
 fusion of fixed weight (the paired interval above 0), and behind the tuned late fusion nowhere (the paired interval not
@@ -43,9 +43,17 @@ def claim(result: Result) -> dict[str, dict[str, Any]]:
     """For each opponent that was evaluated: what is claimed, and the directions where the result does not show it."""
     if OURS not in result["rows"]:
         return {}
-    ways = [name_of(*each) for each in DIRECTIONS]
     return {
-        other: {"claimed": claimed, "not_shown_in": [way for way in ways if not shown(result, other, way)]}
+        other: {
+            "claimed": claimed,
+            "not_shown_in": [way for way in claimed_in(result, other) if not shown(result, other, way)],
+        }
         for other, (claimed, shown) in CLAIM.items()
         if other in result["rows"]
     }
+
+
+def claimed_in(result: Result, other: str) -> list[str]:
+    """The directions in which both were asked: all six, where the manifest has the views."""
+    ours, theirs = result["rows"][OURS], result["rows"][other]
+    return [way for each in DIRECTIONS if (way := name_of(*each)) in ours and way in theirs]

@@ -84,10 +84,11 @@ class Album:
 
 
 def album_of(rows: Sequence[Row], bench: Bench) -> Album:
-    """Live → page over the whole gallery, by AMPere, or by the first row where it is not among them."""
+    """Live → page over the whole gallery, by AMPere; the first row, the first direction where there are not these."""
     row = next((row for row in rows if row.name == OURS), rows[0])
-    task = next(task for task in directions(bench) if task.name == name_of(Domain.LIVE, Domain.PAGE))
-    return Album(row, task if row.only is None else task.about(row.only, bench), bench)
+    asked = [task if row.only is None else task.about(row.only, bench) for task in directions(bench)]
+    tasks = {task.name: task for task in asked if len(task.queries)}
+    return Album(row, tasks.get(name_of(Domain.LIVE, Domain.PAGE), next(iter(tasks.values()))), bench)
 
 
 def chosen(judged: Judged, seed: int) -> list[int]:

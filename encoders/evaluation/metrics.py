@@ -6,6 +6,7 @@ the same of everything finds nothing. Scores are rounded first, or the last bits
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -22,6 +23,7 @@ METRICS = ("r1", "r5", "r10", "map")
 CUTS = (1, 5, 10)
 
 Bools = NDArray[np.bool_]
+Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,12 @@ class Judged:
     best: Rows  # (queries, ≤ 10) the gallery's columns that came first
     """In the order of their scores."""
 
+    @classmethod
+    def joined(cls, parts: Sequence[Judged]) -> Judged:
+        """The outcomes of parts of a task, at least one, in their order."""
+        values, best = ([getattr(part, name) for part in parts] for name in ("values", "best"))
+        return cls(np.concatenate([part.products for part in parts]), np.concatenate(values), np.concatenate(best))
+
     def only(self, chosen: Bools) -> Judged:
         """The outcomes of some of the queries."""
         return Judged(self.products[chosen], self.values[chosen], self.best[chosen])
@@ -43,24 +51,41 @@ class Judged:
 
 
 def judge(scores: Floats, relevant: Bools, allowed: Bools | None, products: NDArray[np.int64]) -> Judged:
-    """Rank each query's gallery and judge the order.
+    """Find where each query's right answers stand in its gallery, and judge that.
 
-    ``scores`` and ``relevant`` are (queries, gallery); ``allowed``, of the same shape, says who may answer at all.
+    ``scores`` and ``relevant`` are (queries, gallery); ``allowed``, of the same shape, says who may answer at all. One
+    query is ranked after the other, so that nothing of the size of ``scores`` is made beside it.
     Raises ValueError where a score is no finite number, or where a query has no right answer.
     """
     if not np.isfinite(scores).all():
         raise ValueError("a score is not a finite number")
-    rounded = np.round(scores.astype(np.float64), SCORE_DECIMALS)
-    right = relevant
-    if allowed is not None:
-        rounded = np.where(allowed, rounded, -np.inf)
-        right = relevant & allowed
-    if not right.any(1).all():
+    values = np.empty((len(scores), len(METRICS)), np.float64)
+    best = np.empty((len(scores), min(CUTS[-1], scores.shape[1])), np.int64)
+    for number, row in enumerate(scores):
+        rounded = row.astype(np.float64).round(SCORE_DECIMALS)
+        right = relevant[number]
+        if allowed is not None:
+            rounded[~allowed[number]] = -np.inf
+            right = right & allowed[number]
+        values[number] = worth(_positions(rounded, right))
+        best[number] = _first(rounded, right)
+    return Judged(products, values, best)
+
+
+def _positions(scores: Doubles, right: Bools) -> tuple[int, ...]:
+    """Where the right answers of a query stand, from 0, ascending: behind those ahead of them, and each other."""
+    found = np.sort(scores[right])[::-1]
+    if not len(found):
         raise ValueError("a query has no right answer in its gallery")
-    order = np.lexsort((right, -rounded), axis=-1)
-    ranked = np.take_along_axis(right, order, 1)
-    values = [worth(tuple(np.flatnonzero(row).tolist())) for row in ranked]
-    return Judged(products, np.array(values, dtype=np.float64), order[:, : CUTS[-1]])
+    wrong = scores[~right]
+    return tuple(behind + int(np.count_nonzero(wrong >= score)) for behind, score in enumerate(found))
+
+
+def _first(scores: Doubles, right: Bools) -> Rows:
+    """The columns of a query's best `CUTS` answers, of equals the wrong ones first: (≤ 10,)."""
+    count = min(CUTS[-1], len(scores))
+    near = np.flatnonzero(scores >= np.partition(scores, -count)[-count])
+    return near[np.lexsort((right[near], -scores[near]))][:count]
 
 
 @lru_cache(maxsize=100_000)
@@ -73,5 +98,6 @@ def worth(positions: tuple[int, ...]) -> tuple[float, float, float, float]:
     right = torch.zeros(length, dtype=torch.bool)
     right[list(positions)] = True
     falling = torch.arange(length, 0, -1, dtype=torch.float32)  # above 0: torchmetrics never counts the others
-    one, five, ten = (float(retrieval_hit_rate(falling, right, top_k=k)) for k in CUTS)
+    first = slice(CUTS[-1])  # it would sort the rest for each cut
+    one, five, ten = (float(retrieval_hit_rate(falling[first], right[first], top_k=k)) for k in CUTS)
     return one, five, ten, float(retrieval_average_precision(falling, right))

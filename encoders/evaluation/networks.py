@@ -1,7 +1,8 @@
 """A network's folder and prepared views → a vector for each view.
 
-Views are embedded in batches of one domain: a vector may differ from production's, which embeds one by one, in the
-last bits, far below what scores are rounded to. Views with neither picture nor text get zeros.
+A network computes on the device where it was loaded. Views are embedded in batches of one domain: a vector may differ
+from production's, which embeds one by one, in the last bits, far below what scores are rounded to. Views with neither
+picture nor text get zeros.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ class WrongNetwork(ValueError):
     """A network that cannot be evaluated on these views: says which and why."""
 
 
+class NoDevice(ValueError):
+    """A device that is not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a network is given: a text for each view ("" for none), and whether it sees pictures."""
@@ -62,6 +67,7 @@ class EvaluatedNetwork:
 
     def __init__(self, module: FusionModule, tokenizer: Tokenizer, config: NetworkConfig) -> None:
         self._module = module
+        self._device = next(module.parameters()).device
         self._tokenizer = tokenizer
         self._config = config
 
@@ -101,7 +107,8 @@ class EvaluatedNetwork:
         for domain in Domain:
             for batch in _batches(list(self._pieces(prepared, reading, seen, domain))):
                 rows = np.array([piece.row for piece in batch])
-                np.add.at(found, rows, told(domain, *self._inputs(batch, prepared.tokens[rows], seen[rows])).numpy())
+                inputs = self._inputs(batch, prepared.tokens[rows], seen[rows])
+                np.add.at(found, rows, told(domain, *inputs).cpu().numpy())
         return found
 
     def _pieces(
@@ -121,21 +128,23 @@ class EvaluatedNetwork:
 
     def _inputs(
         self, batch: Sequence[_Piece], tokens: NDArray[np.float16], seen: NDArray[np.bool_]
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Visual tokens, token ids, and which of the two count."""
+    ) -> tuple[Tensor, ...]:
+        """Visual tokens, token ids, and which of the two count, where the network is."""
         shape = self._config.shape
         rows = [token_ids(self._tokenizer, piece.text, shape.text_tokens, shape.marks) for piece in batch]
         ids = torch.from_numpy(np.stack(rows))
         said = np.array([bool(piece.text) for piece in batch])
         has = torch.from_numpy(np.stack([seen, said], 1))
-        return torch.from_numpy(np.asarray(tokens, np.float32)), ids, has
+        return tuple(each.to(self._device) for each in (torch.from_numpy(np.asarray(tokens, np.float32)), ids, has))
 
 
-def load_network(folder: Path) -> EvaluatedNetwork:
-    """The fusion of the network in ``folder``. Raises FileNotFoundError where a file is missing."""
+def load_network(folder: Path, device: str = "cpu") -> EvaluatedNetwork:
+    """The fusion of the network in ``folder``, in float32. Raises `NoDevice`, FileNotFoundError for a missing file."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise NoDevice("torch sees no CUDA")
     config = read_config(folder)
     module = FusionModule(config.shape)
-    load_weights(module, folder / FUSION, "cpu")
+    load_weights(module, folder / FUSION, device)
     return EvaluatedNetwork(module, read_tokenizer(folder), config)
 
 

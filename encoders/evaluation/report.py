@@ -19,6 +19,11 @@ SIZES = {"shelf": "16", "shelf_100": "100", "shelf_600": "600", "gallery_1k": "1
 DIMENSIONS = {"ampere_32d": "32", "ampere_64d": "64", OURS: "128", "ampere_256d": "256"}
 TERMS = {"ampere_3_terms": "3", "ampere_6_terms": "6", OURS: "12"}
 COMPARED = (OURS, "visual", "text", "visual_raw_asr", "late_fusion", "late_fusion_tuned", BOUND)
+SPLIT = {
+    "live_to_page": "live to page",
+    "gallery_10k_live_to_page": "live to page among 10k products",
+    "union": "all three domains in one gallery",
+}
 DIFFERENCES = {"picture": "only the picture tells them apart", "speech": "only speech does", "both": "both do"}
 
 STYLE = """
@@ -48,15 +53,16 @@ def page(result: Result, shown: Sequence[Example]) -> str:
     sections = [
         _section("R@1 by direction", _directions(result)),
         _section("AMPere minus the others, R@1, the same draws for both", _paired(result)),
-        _section("The claim about AMPere, over the six directions", _claim(result)),
+        _section("The claim about AMPere, over the directions", _claim(result)),
         _section("How hard the gallery is, live to page", _sizes(result) + _distractors(result)),
-        _section("By what the family differs in, live to page", _differences(result)),
+        *(_section(f"By what the family differs in, {said}", _differences(result, way)) for way, said in SPLIT.items()),
         _section("Size of the vector, and terms of the loss: R@1", _ablations(result)),
         _section("All three domains in one gallery", _union(result)),
         _section("Other seeds, R@1", _seeds(result)),
         _section("All figures", _figures(result)),
-        _section("Retrievals, drawn by the seed: live to page", "".join(_example(each) for each in shown)),
-        _section("Left out", _left_out(result)),
+        _section(f"Retrievals, drawn by the seed: {_exemplary(result)}", "".join(_example(each) for each in shown)),
+        _section("Left out", _items(f"{name}: {why}" for name, why in result["left_out"].items())),
+        _section("To know", _items(result["notes"])),
         _section("Made of, measured on", _made_of(result)),
     ]
     return (
@@ -64,6 +70,11 @@ def page(result: Result, shown: Sequence[Example]) -> str:
         f"<style>{STYLE}</style></head><body><h1>Encoder evaluation</h1><p>{escape(about)}</p>"
         f"{''.join(sections)}</body></html>\n"
     )
+
+
+def ways_in(rows: Mapping[str, Any]) -> list[str]:
+    """The directions and shelves that any of the rows was asked, in their order."""
+    return list(dict.fromkeys(way for ways in rows.values() for way in ways))
 
 
 def spoken(way: str) -> str:
@@ -76,8 +87,7 @@ def _section(title: str, inside: str) -> str:
 
 
 def _directions(result: Result) -> str:
-    names = next(iter(result["rows"].values()))
-    return _plots(_whiskers(spoken(way), {row: ways[way] for row, ways in result["rows"].items()}) for way in names)
+    return _plots(_whiskers(spoken(way), _of(result["rows"], way)) for way in ways_in(result["rows"]))
 
 
 def _whiskers(title: str, figures: Mapping[str, Any]) -> str:
@@ -88,10 +98,13 @@ def _whiskers(title: str, figures: Mapping[str, Any]) -> str:
 def _paired(result: Result) -> str:
     if not result["paired"]:
         return ""
-    ways = list(next(iter(result["paired"].values())))
+    ways = ways_in(result["paired"])
     rows = []
     for other, intervals in result["paired"].items():
-        cells = [f'<td class="{_side(*intervals[way])}">{_between(intervals[way])}</td>' for way in ways]
+        cells = [
+            f'<td class="{_side(*intervals[way])}">{_between(intervals[way])}</td>' if way in intervals else "<td></td>"
+            for way in ways
+        ]
         rows.append(f"<tr><td>{escape(other)}</td>{''.join(cells)}</tr>")
     return _table(["AMPere minus", *map(spoken, ways)], rows)
 
@@ -119,6 +132,8 @@ def _sizes(result: Result) -> str:
         return float(figures["r1"]) if figures else None
 
     series = {row: [at(row, place) for place in SIZES] for row in COMPARED if row in result["rows"]}
+    if not any(value is not None for values in series.values() for value in values):
+        return ""
     return lines("R@1 by the number of products that may answer", list(SIZES.values()), series)
 
 
@@ -133,11 +148,10 @@ def _distractors(result: Result) -> str:
     )
 
 
-def _differences(result: Result) -> str:
+def _differences(result: Result, way: str) -> str:
     found = []
     for name, says in DIFFERENCES.items():
-        rows = {row: ways["live_to_page"].get(name) for row, ways in result["by_difference"].items()}
-        figures = {row: each for row, each in rows.items() if each}
+        figures = _of(_of(result["by_difference"], way), name)
         if figures:
             found.append(_whiskers(says, figures))
     return _plots(found)
@@ -148,36 +162,40 @@ def _ablations(result: Result) -> str:
         there = {row: label for row, label in rows.items() if row in result["rows"]}
         if len(there) < 2:
             return ""
-        ways = result["rows"][next(iter(there))]
-        series = {spoken(way): [result["rows"][row][way]["r1"] for row in there] for way in ways}
+        asked = {row: result["rows"][row] for row in there}
+        series = {
+            spoken(way): [ways[way]["r1"] if way in ways else None for ways in asked.values()] for way in ways_in(asked)
+        }
         return lines(title, list(there.values()), series)
 
     return _plots(filter(None, [drawn("dimensions", DIMENSIONS), drawn("terms of the loss", TERMS)]))
 
 
 def _union(result: Result) -> str:
+    domains = ways_in(_of(result["union"], "own_domain_share"))
     rows = []
     for row, each in result["union"].items():
-        shares = "".join(f"<td>{share:.3f}</td>" for share in each["own_domain_share"].values())
+        told = each["own_domain_share"]
+        shares = "".join(f"<td>{f'{told[name]:.3f}' if name in told else ''}</td>" for name in domains)
         rows.append(f"<tr{_ours(row)}><td>{escape(row)}</td>{_metrics(each)}{shares}</tr>")
-    own = ["first answer of own domain", "page", "video", "live"]
+    own = ["first answer of own domain" if name == "all" else name for name in domains]
     return _table(["row", "R@1", "R@5", "R@10", "mAP", *own], rows)
 
 
 def _seeds(result: Result) -> str:
     rows = []
     for row, ways in result["seeds"].items():
-        cells = (f"<td>{' · '.join(f'{value:.3f}' for value in values)}</td>" for values in ways.values())
+        told = (ways.get(way, ()) for way in ways_in(result["seeds"]))
+        cells = (f"<td>{' · '.join(f'{value:.3f}' for value in values)}</td>" for values in told)
         rows.append(f"<tr><td>{escape(row)}</td>{''.join(cells)}</tr>")
-    return _table(["row", *map(spoken, next(iter(result["seeds"].values())))], rows) if rows else ""
+    return _table(["row", *map(spoken, ways_in(result["seeds"]))], rows) if rows else ""
 
 
 def _figures(result: Result) -> str:
-    blocks = [(spoken(way), {row: ways[way] for row, ways in result["rows"].items()}) for way in _ways(result)]
+    blocks = [(spoken(way), _of(result["rows"], way)) for way in ways_in(result["rows"])]
     for size in ("gallery_1k", "gallery_10k"):
-        for way in next(iter(result.get(size, {}).values()), {}):
-            figures = {row: ways[way] for row, ways in result[size].items()}
-            blocks.append((f"{spoken(way)}, among {SIZES[size]} products", figures))
+        for way in ways_in(result.get(size, {})):
+            blocks.append((f"{spoken(way)}, among {SIZES[size]} products", _of(result[size], way)))
     return "".join(f"<details><summary>{escape(title)}</summary>{_block(rows)}</details>" for title, rows in blocks)
 
 
@@ -214,8 +232,8 @@ def _shot(shot: Shot, before: str = "") -> str:
     return f'<div class="shot">{picture}{escape(before)}<b>{escape(shot.name)}</b><br>{said}</div>'
 
 
-def _left_out(result: Result) -> str:
-    items = "".join(f"<li>{escape(name)}: {escape(why)}</li>" for name, why in result["left_out"].items())
+def _items(said: Iterable[str]) -> str:
+    items = "".join(f"<li>{escape(each)}</li>" for each in said)
     return f"<ul>{items}</ul>" if items else ""
 
 
@@ -224,8 +242,15 @@ def _made_of(result: Result) -> str:
     return f"<pre>{escape(json.dumps(told, indent=1, ensure_ascii=False))}</pre>"
 
 
-def _ways(result: Result) -> list[str]:
-    return list(next(iter(result["rows"].values())))
+def _of(rows: Mapping[str, Any], way: str) -> dict[str, Any]:
+    """What each row has of a way, of the rows that have it."""
+    return {row: ways[way] for row, ways in rows.items() if ways.get(way)}
+
+
+def _exemplary(result: Result) -> str:
+    """The direction that the retrievals are of, as `album_of` chooses it."""
+    ways = ways_in(result["rows"])
+    return "live to page" if "live_to_page" in ways else ways[0].replace("_", " ")
 
 
 def _ours(row: str) -> str:

@@ -1,7 +1,9 @@
 """A prepared manifest and a folder of networks → the evaluation: every row put to every task, as plain JSON.
 
-``rows[method][direction]`` holds the six directed retrievals and the shelves, ``paired[other][direction]`` the interval
-of AMPere's R@1 minus the other's on the same queries. Equal inputs give equal bytes on the same machine.
+``rows[method][direction]`` holds the directed retrievals, six where the manifest has the views, and the shelves;
+``paired[other][direction]`` the interval of AMPere's R@1 minus the other's on the same queries;
+``by_difference[method][task]`` the figures by what the query's family differs in. Equal inputs give equal bytes on the
+same machine.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import json
 import platform
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import version
@@ -18,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from encoders.engines import Domain
+from encoders.evaluation.asked import Tasks, notes_of, tasks_of
 from encoders.evaluation.bench import Bench, bench_of
 from encoders.evaluation.build import Builder, Row
 from encoders.evaluation.claim import claim
@@ -26,17 +28,7 @@ from encoders.evaluation.intervals import Bootstrap
 from encoders.evaluation.metrics import Judged
 from encoders.evaluation.rows import OURS, RowsError, read_rows
 from encoders.evaluation.sources import gathered, held_out
-from encoders.evaluation.tasks import (
-    GALLERY_SIZES,
-    SHELF_SIZES,
-    Task,
-    TooSmall,
-    directions,
-    own_domain_share,
-    shelf,
-    union,
-    wide_gallery,
-)
+from encoders.evaluation.tasks import Task, own_domain_share
 from encoders.prepared import MANIFEST, Prepared
 
 DECIMALS = 6
@@ -46,15 +38,6 @@ Told = Callable[[str], None]
 Json = dict[str, Any]
 Figures = dict[str, Any]
 """``r1``, ``r5``, ``r10``, ``map``, ``r1_ci`` and how many ``queries``."""
-
-
-@dataclass(slots=True)
-class Tasks:
-    """What is asked, by the place in the result that the answers take."""
-
-    main: list[Task]
-    union: Task
-    wide: dict[str, list[Task]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,33 +63,41 @@ class Evaluator:
         """Everything that is measured, by method."""
         found: dict[str, Json] = {"rows": {}, "paired": {}, "by_difference": {}, "union": {}, "seeds": {}}
         found |= {name: {} for name in self.tasks.wide}
-        for row in self._ours_first():
+        for row in sorted(self.rows, key=lambda row: row.name != OURS):  # the others are paired with ours
             told(row.name)
-            for task in self.tasks.main:
-                self._judged[row.name, task.name] = self._answered(row, task)
-            found["by_difference"][row.name] = {task.name: self._split(row, task) for task in self.tasks.main}
-            found["rows"][row.name] = {task.name: self._figures(self._of(row, task)) for task in self.tasks.main}
-            found["union"][row.name] = self._union(row)
-            for name, tasks in self.tasks.wide.items():
-                found[name][row.name] = {task.name: self._figures(self._answered(row, task)) for task in tasks}
-            if row.also:
-                found["seeds"][row.name] = {task.name: self._seeds(row, task) for task in self.tasks.main}
-            if row.name != OURS and any(each.name == OURS for each in self.rows):
-                found["paired"][row.name] = {task.name: self._paired(row, task) for task in self.tasks.main}
+            for part, measured in self._measured(row):
+                found[part][row.name] = measured
         order = [row.name for row in self.rows]
         return {part: {name: by[name] for name in order if name in by} for part, by in found.items()}
 
-    def _ours_first(self) -> list[Row]:
-        return sorted(self.rows, key=lambda row: row.name != OURS)
+    def _measured(self, row: Row) -> Iterator[tuple[str, Json]]:
+        """The parts of the result that a row has, with what stands there."""
+        main = self._asked(row, self.tasks.main)
+        for task in main:
+            self._judged[row.name, task.name] = task.put_to(row.method, self.bench)
+        yield "rows", {task.name: self._figures(self._of(row, task)) for task in main}
+        if row.also:
+            yield "seeds", {task.name: self._seeds(row, task) for task in main}
+        if row.name != OURS and any(each.name == OURS for each in self.rows):
+            yield "paired", {task.name: self._paired(row, task) for task in main}
+        split = {task.name: self._split(task, self._of(row, task)) for task in main}
+        for task in self._asked(row, [self.tasks.union]):
+            judged = task.put_to(row.method, self.bench)
+            yield "union", self._figures(judged) | {"own_domain_share": self._own_share(task, judged)}
+            split[task.name] = self._split(task, judged)
+        for name, tasks in self.tasks.wide.items():
+            answered = [(task, task.put_to(row.method, self.bench)) for task in self._asked(row, tasks)]
+            yield name, {task.name: self._figures(judged) for task, judged in answered}
+            split |= {f"{name}_{task.name}": self._split(task, judged) for task, judged in answered}
+        yield "by_difference", split
 
     def _of(self, row: Row, task: Task) -> Judged:
         return self._judged[row.name, task.name]
 
-    def _asked(self, row: Row, task: Task) -> Task:
-        return task if row.only is None else task.about(row.only, self.bench)
-
-    def _answered(self, row: Row, task: Task) -> Judged:
-        return self._asked(row, task).put_to(row.method, self.bench)
+    def _asked(self, row: Row, tasks: Sequence[Task]) -> list[Task]:
+        """The tasks about the row's products, without those that ask about none of them."""
+        about = tasks if row.only is None else [task.about(row.only, self.bench) for task in tasks]
+        return [task for task in about if len(task.queries)]
 
     def _figures(self, judged: Judged) -> Figures:
         means = {name: round(value, DECIMALS) for name, value in judged.means().items()}
@@ -118,35 +109,36 @@ class Evaluator:
             ours = ours.only(np.isin(ours.products, row.only))
         return _rounded(self.bootstrap.difference(ours, self._of(row, task)))
 
-    def _split(self, row: Row, task: Task) -> Json:
+    def _split(self, task: Task, judged: Judged) -> Json:
         """The figures by what the query's family differs in."""
-        differs = self.bench.differences(self._asked(row, task).queries)
+        differs = self.bench.differences(task.queries)
         names = [name for name in ("picture", "speech", "both") if (differs == name).any()]
-        return {name: self._figures(self._of(row, task).only(differs == name)) for name in names}
+        return {name: self._figures(judged.only(differs == name)) for name in names}
 
-    def _union(self, row: Row) -> Json:
-        asked = self._asked(row, self.tasks.union)
-        judged = asked.put_to(row.method, self.bench)
-        share = {name: round(value, DECIMALS) for name, value in own_domain_share(self.bench, asked, judged).items()}
-        return self._figures(judged) | {"own_domain_share": share}
+    def _own_share(self, task: Task, judged: Judged) -> Json:
+        share = own_domain_share(self.bench, task, judged)
+        return {name: round(value, DECIMALS) for name, value in share.items()}
 
     def _seeds(self, row: Row, task: Task) -> list[float]:
         """R@1 of the row itself and of those that other seeds gave."""
-        others = (self._asked(row, task).put_to(method, self.bench) for method in row.also)
+        others = (task.put_to(method, self.bench) for method in row.also)
         return [round(judged.means()["r1"], DECIMALS) for judged in (self._of(row, task), *others)]
 
 
-def evaluate(sources: Sequence[Path], networks: Path, bootstrap: Bootstrap, told: Told) -> Evaluation:
+def evaluate(
+    sources: Sequence[Path], networks: Path, bootstrap: Bootstrap, told: Told, device: str = "cpu"
+) -> Evaluation:
     """Evaluate a folder of networks on prepared folders; ``told`` hears what is worked on.
 
+    The networks compute on ``device``; what they find is ranked on the processor.
     Raises `PreparedError`, `ManifestError` for a manifest without what a row needs, `RowsError`, `WrongNetwork`,
-    FileNotFoundError.
+    `NoDevice`, FileNotFoundError.
     """
     specs = read_rows(networks)
     prepared = gathered(sources)
     views = held_out(prepared)
     bench = bench_of(views.views, "test")
-    builder = Builder(networks, views, prepared.views, bootstrap.seed)
+    builder = Builder(networks, views, prepared.views, bootstrap.seed, device)
     rows = builder.build(specs, lambda name: told(f"read: {name}"))
     if not rows:
         raise RowsError(f"no row of {networks} can be evaluated: {'; '.join(builder.left_out.values())}")
@@ -157,9 +149,11 @@ def evaluate(sources: Sequence[Path], networks: Path, bootstrap: Bootstrap, told
         "measured_on": {
             "manifest_sha256": [sha256((source / MANIFEST).read_bytes()).hexdigest() for source in sources],
             **_measured_on(views, bench, bootstrap),
+            "device": device,
         },
         "made_of": {row.name: dict(row.made_of) for row in rows},
         "left_out": builder.left_out | too_small,
+        "notes": notes_of(bench, tasks),
     }
     return Evaluation(measured | about, bench, rows)
 
@@ -169,39 +163,25 @@ def steps_in(folder: Path) -> int:
     return 2 * len(read_rows(folder))
 
 
-def tasks_of(bench: Bench, seed: int) -> tuple[Tasks, dict[str, str]]:
-    """The tasks that the bench is large enough for, and why others are left out."""
-    tasks, left_out = Tasks(directions(bench), union(bench)), dict[str, str]()
-    for size in SHELF_SIZES:
-        try:
-            tasks.main.append(shelf(bench, size, seed))
-        except TooSmall as error:
-            left_out[f"shelf of {size}"] = str(error)
-    for name, size in GALLERY_SIZES.items():
-        try:
-            tasks.wide[name] = [wide_gallery(bench, each, size, seed) for each in (Domain.VIDEO, Domain.LIVE)]
-        except TooSmall as error:
-            left_out[name] = str(error)
-    return tasks, left_out
-
-
 def write_result(result: Mapping[str, object], path: Path) -> None:
     """Write the result as JSON, readable."""
     path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _measured_on(views: Prepared, bench: Bench, bootstrap: Bootstrap) -> Json:
-    judged = bench.rows[Domain.PAGE]
+    shown, unasked = bench.union(), bench.unasked()
+    judged = shown[np.isin(bench.products[shown], bench.judged())]
+    judged = judged[np.unique(bench.products[judged], return_index=True)[1]]  # a view of each product
     differs = bench.differences(judged)
     return {
         "tower": views.tower,
         "tokens_sha256": sha256(np.ascontiguousarray(views.tokens).tobytes()).hexdigest(),
-        "products": len(bench.judged()),
+        "products": len(judged),
         "families": len(np.unique(bench.families[judged])),
         "views": {domain.value: len(rows) for domain, rows in bench.rows.items()},
         "differs_in": {str(name) or "not told": int((differs == name).sum()) for name in np.unique(differs)},
-        "distractors": len(bench.distractors),
-        "distractors_of": dict(sorted(Counter(bench.views[row].split for row in bench.distractors).items())),
+        "distractors": len(unasked),
+        "distractors_of": dict(sorted(Counter(bench.views[row].split for row in unasked).items())),
         "seed": bootstrap.seed,
         "draws": bootstrap.draws,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONS}},

@@ -1,6 +1,8 @@
 """A bench → tasks: which views ask, and which may answer each of them.
 
-The same tasks are put to every method; what is drawn at random in them depends on the seed alone.
+The same tasks are put to every method; what is drawn at random in them depends on the seed alone. In a direction the
+views of products ask that the split shows in both domains, and all views of the other domain may answer. No view may
+answer itself.
 """
 
 from __future__ import annotations
@@ -14,14 +16,13 @@ from encoders.engines import Domain
 from encoders.evaluation.bench import Bench, Rows
 from encoders.evaluation.methods import Method
 from encoders.evaluation.metrics import Bools, Judged, judge
+from encoders.evaluation.shelves import Shelves, TooSmall
 
 DIRECTIONS = tuple((query, gallery) for query in Domain for gallery in Domain if query != gallery)
 SHELF_SIZES = (16, 100, 600)
 GALLERY_SIZES = {"gallery_1k": 1_000, "gallery_10k": 10_000}
-
-
-class TooSmall(ValueError):
-    """A bench that has not enough products, or pages, for a task: says how many there are."""
+SCORES_AT_ONCE = 2**24
+"""How many scores are held together, of as many queries as that makes: about 100 MB of numbers and what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +32,36 @@ class Task:
     name: str
     queries: Rows  # (queries,)
     gallery: Rows  # (gallery,)
-    allowed: Bools | None = None  # (queries, gallery) who may answer; None: everyone
+    shelves: Shelves | None = None
+    """Whose pages may answer a query; None: everyone's."""
 
-    def put_to(self, method: Method, bench: Bench) -> Judged:
-        """Every query's outcome."""
-        asked = bench.products[self.queries]
-        relevant = asked[:, None] == bench.products[self.gallery][None]
-        return judge(method.scores(self.queries, self.gallery), relevant, self.allowed, asked)
+    def put_to(self, method: Method, bench: Bench, at_once: int = SCORES_AT_ONCE) -> Judged:
+        """Every query's outcome. Raises ValueError where there is no query."""
+        step = max(1, at_once // len(self.gallery))
+        parts = (self.queries[begin : begin + step] for begin in range(0, len(self.queries), step))
+        return Judged.joined([self._judged(part, method, bench) for part in parts])
 
     def about(self, products: NDArray[np.int64], bench: Bench) -> Task:
         """The same task with only the queries about these products."""
         kept = np.isin(bench.products[self.queries], products)
-        return Task(self.name, self.queries[kept], self.gallery, None if self.allowed is None else self.allowed[kept])
+        return Task(self.name, self.queries[kept], self.gallery, self.shelves)
+
+    def allowed(self, queries: Rows, bench: Bench) -> Bools:
+        """(queries, gallery): which views may answer each of some queries."""
+        others = np.asarray(queries[:, None] != self.gallery[None])
+        if self.shelves is None:
+            return others
+        asked, stocked = bench.products[queries], bench.products[self.gallery]
+        for code in np.unique(asked):
+            stands = np.zeros(int(stocked.max()) + 1, dtype=bool)
+            stands[self.shelves.of(int(code))] = True
+            others[asked == code] &= stands[stocked]
+        return others
+
+    def _judged(self, queries: Rows, method: Method, bench: Bench) -> Judged:
+        asked = bench.products[queries]
+        relevant = asked[:, None] == bench.products[self.gallery][None]
+        return judge(method.scores(queries, self.gallery), relevant, self.allowed(queries, bench), asked)
 
 
 def name_of(query: Domain, gallery: Domain) -> str:
@@ -51,18 +70,19 @@ def name_of(query: Domain, gallery: Domain) -> str:
 
 
 def directions(bench: Bench) -> list[Task]:
-    """The six directed retrievals, each over the whole split."""
-    return [Task(name_of(query, gallery), bench.rows[query], bench.rows[gallery]) for query, gallery in DIRECTIONS]
+    """The directed retrievals over the whole split, six of them at most: those of which it has products in both."""
+    tasks = [Task(name_of(*each), bench.asking(*each), bench.rows[each[1]]) for each in DIRECTIONS]
+    return [task for task in tasks if len(task.queries)]
 
 
 def shelf(bench: Bench, size: int, seed: int) -> Task:
-    """Live → page where each query has a shelf of ``size`` products: its own, the whole family, and others at random.
+    """Live → page where each query has a shelf of ``size`` products: its own, its family, and others at random.
 
-    Raises `TooSmall`.
+    The shelves are stocked from all pages of the split. Raises `TooSmall`.
     """
     name = "shelf" if size == SHELF_SIZES[0] else f"shelf_{size}"
     pages = bench.rows[Domain.PAGE]
-    return _shelves(bench, Task(name, bench.rows[Domain.LIVE], pages), size, seed)
+    return Task(name, _asking_pages(bench, Domain.LIVE), pages, Shelves.stocked(bench, pages, size, seed))
 
 
 def wide_gallery(bench: Bench, query: Domain, size: int, seed: int) -> Task:
@@ -71,38 +91,27 @@ def wide_gallery(bench: Bench, query: Domain, size: int, seed: int) -> Task:
     Those that training may have seen are drawn only where the held-out ones are too few. Raises `TooSmall`.
     """
     pages = np.concatenate([bench.rows[Domain.PAGE], bench.distractors])
-    return _shelves(bench, Task(name_of(query, Domain.PAGE), bench.rows[query], pages), size, seed)
+    shelves = Shelves.stocked(bench, pages, size, seed)
+    return Task(name_of(query, Domain.PAGE), _asking_pages(bench, query), pages, shelves)
+
+
+def _asking_pages(bench: Bench, query: Domain) -> Rows:
+    queries = bench.asking(query, Domain.PAGE)
+    if not len(queries):
+        raise TooSmall(f"no product has a {query.value} view and a page")
+    return queries
 
 
 def union(bench: Bench) -> Task:
-    """Every view against all others of all domains; the query itself may not answer."""
+    """Every view of a judged product against all others of the split, of all domains."""
     rows = bench.union()
-    return Task("union", rows, rows, ~np.eye(len(rows), dtype=bool))
+    return Task("union", rows[np.isin(bench.products[rows], bench.judged())], rows)
 
 
 def own_domain_share(bench: Bench, task: Task, judged: Judged) -> dict[str, float]:
-    """Of a task's first answers, the share that comes from the query's own domain: in all, and for each domain."""
+    """Of a task's first answers, the share from the query's own domain: in all, and for each domain that asks."""
     domains = np.array([view.domain.value for view in bench.views], dtype=np.str_)
     asked = domains[task.queries]
     own = domains[task.gallery[judged.best[:, 0]]] == asked
-    return {"all": float(own.mean())} | {each.value: float(own[asked == each.value].mean()) for each in Domain}
-
-
-def _shelves(bench: Bench, task: Task, size: int, seed: int) -> Task:
-    """The task with a shelf for each query; queries about one product share theirs."""
-    stocked = bench.products[task.gallery]
-    products, first = np.unique(stocked, return_index=True)
-    families = bench.families[task.gallery][first]
-    held_out = np.isin(products, stocked[~bench.seen(task.gallery)])
-    if len(products) < size:
-        raise TooSmall(f"{size} products wanted, {len(products)} are there")
-    allowed = np.zeros((len(task.queries), len(task.gallery)), dtype=bool)
-    for code in np.unique(bench.products[task.queries]):
-        mine = families == families[products == code]
-        if mine.sum() > size:
-            raise TooSmall(f"a family of {mine.sum()} products does not fit on a shelf of {size}")
-        rng = np.random.default_rng([seed, size, int(code)])
-        others = np.concatenate([rng.permutation(products[~mine & these]) for these in (held_out, ~held_out)])
-        on_shelf = np.isin(stocked, np.concatenate([products[mine], others[: size - int(mine.sum())]]))
-        allowed[bench.products[task.queries] == code] = on_shelf
-    return Task(task.name, task.queries, task.gallery, allowed)
+    by_domain = {each.value: own[asked == each.value] for each in Domain}
+    return {"all": float(own.mean())} | {name: float(each.mean()) for name, each in by_domain.items() if len(each)}

@@ -31,19 +31,23 @@ def command() -> None:
 def encoder(manifests: tuple[Path, ...], networks: Path, out: Path, seed: int) -> None:
     """Compare networks on products that none of them saw: six retrievals, shelves, and large galleries.
 
-    The test split needs a page, a video and a live view of each product; a late fusion without a weight is tuned on the
-    validation split; pages of all other products are distractors, those that training may have seen (of the splits
-    train and distractor) only where a gallery needs them. Writes evaluation.json and a page with plots and examples,
-    and prints R@1 with 95 % intervals. The same input gives the same bytes on the same machine.
+    The test split needs two views of a product at least, of a page, a video or a live clip: each of the six is about
+    the products that have both of its views, and left out where none has. A late fusion without a weight is tuned on
+    the validation split. Pages of other products are distractors, those that training may have seen (of the splits
+    train and distractor) only where a gallery needs them. A family that is larger than a shelf is drawn from by --seed.
+    Networks compute on VITRINE_DEVICE. Writes evaluation.json and a page with plots and examples, and prints R@1 with
+    95 % intervals, R@5, R@10, mAP, galleries, and R@1 by what families differ in. The same input gives the same bytes
+    on the same machine.
 
     \b
     Example: vitrine evaluate encoder --manifest prepared/manifest.jsonl --networks networks
     """
     from rich.console import Console  # here: the networks take seconds to load
 
+    from infra.settings import read_settings
     from streams import evaluating
 
-    evaluating.main(evaluating.Asked(manifests, networks, out, seed), Console())
+    evaluating.main(evaluating.Asked(manifests, networks, out, seed, read_settings().device), Console())
 
 
 command.add_command(evaluate_stream.command, "stream")

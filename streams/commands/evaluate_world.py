@@ -58,6 +58,7 @@ def _compared(out: Path, jobs: int, texts: dict[str, Spoken]) -> list[str]:
     """What of the result is not the committed one."""
     from rich.console import Console
 
+    from infra.settings import read_settings
     from streams import world_evaluation as world
     from streams.evaluating import Asked, main
 
@@ -67,7 +68,7 @@ def _compared(out: Path, jobs: int, texts: dict[str, Spoken]) -> list[str]:
         manifest = world.fill_texts(world.make_files(split, out / split, jobs), texts)
         world.prepared(manifest, out / f"{split}-prepared", jobs)
         folders.append(out / f"{split}-prepared")
-    main(Asked(folders, world.COMMITTED, out, 0), Console())
+    main(Asked(folders, world.COMMITTED, out, 0, read_settings().device), Console())
     gaps = world.differences(out / world.RESULT, world.COMMITTED / world.RESULT)
     for name, gap in gaps.items():
         click.echo(f"{name}: R@1 within {gap:.3f} of the committed")

@@ -1,11 +1,16 @@
 """``vitrine evaluate encoder``: both files and the table for good input, one clear failure for each kind of bad one."""
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+import torch
+from rich.console import Console
 
 from streams.cli import run
+from streams.evaluation_tables import tables
+from streams.world_evaluation import COMMITTED, RESULT
 from tests.encoders.evaluation.samples import make_views, write_network, write_views
 
 pytestmark = pytest.mark.hermetic
@@ -73,6 +78,35 @@ def test_networks_without_their_list_are_refused(
     told = capsys.readouterr().err
     assert "rows.toml is not there" in told
     assert "remedy: the networks' folder needs a rows.toml" in told
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="it is about a machine without a GPU")
+def test_the_networks_compute_where_the_settings_say(
+    asked: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VITRINE_DEVICE", "cpu")
+    assert run(asked) == 0
+    assert json.loads((tmp_path / "evaluation.json").read_text())["measured_on"]["device"] == "cpu"
+    monkeypatch.setenv("VITRINE_DEVICE", "cuda")
+    assert run(asked) == 1
+    told = capsys.readouterr().err
+    assert "VITRINE_DEVICE is cuda, and torch sees no CUDA" in told
+    assert "remedy: VITRINE_DEVICE=cpu" in told
+
+
+def test_all_figures_are_printed_that_the_committed_result_has() -> None:
+    result = json.loads((COMMITTED / RESULT).read_text())
+    printed = Console(width=80, record=True, file=io.StringIO())
+    for table in tables(result):
+        printed.print(table)
+    shown = printed.export_text()
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "…" not in shown
+    ampere = result["rows"]["ampere"], result["gallery_10k"]["ampere"], result["by_difference"]["ampere"]
+    figures = [ampere[0]["shelf_600"]["map"], ampere[1]["live_to_page"]["r1"], ampere[0]["live_to_page"]["map"]]
+    figures += [result["union"]["ampere"]["own_domain_share"]["page"], ampere[2]["shelf"]["speech"]["r1"]]
+    for figure in figures:
+        assert f"{figure:.3f}" in shown
 
 
 def test_a_wrong_row_is_named(asked: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

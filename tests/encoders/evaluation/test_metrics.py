@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from encoders.evaluation.metrics import CUTS, judge
+from encoders.engines import Floats
+from encoders.evaluation.metrics import CUTS, SCORE_DECIMALS, Bools, Doubles, judge, worth
 
 pytestmark = pytest.mark.hermetic
 
@@ -47,6 +49,33 @@ def test_the_library_agrees_with_counting_by_hand(rows: list[Row]) -> None:
     judged = judge(scores.astype(np.float32), right, None, np.arange(len(rows)))
     everyone = [(one, two, [True] * len(one)) for one, two, _ in rows]
     assert np.allclose(judged.values, [by_hand(row) for row in everyone], atol=1e-6)
+
+
+def dense(scores: Floats, relevant: Bools, allowed: Bools | None) -> tuple[Doubles, NDArray[np.int64]]:
+    """What each order is worth, and its first columns, by sorting the whole matrix in float64."""
+    rounded = np.round(scores.astype(np.float64), SCORE_DECIMALS)
+    right = relevant
+    if allowed is not None:
+        rounded = np.where(allowed, rounded, -np.inf)
+        right = relevant & allowed
+    order = np.lexsort((right, -rounded), axis=-1)
+    ranked = np.take_along_axis(right, order, 1)
+    values = [worth(tuple(np.flatnonzero(row).tolist())) for row in ranked]
+    return np.array(values, dtype=np.float64), order[:, : CUTS[-1]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 60), st.sampled_from([1, 2, 30]), st.booleans())
+def test_counting_ranks_gives_what_sorting_everything_gives(seed: int, size: int, levels: int, masked: bool) -> None:
+    """To the last bit: values and first answers, with ties, several right answers, and some that may not answer."""
+    rng = np.random.default_rng(seed)
+    scores = (rng.integers(0, levels, (5, size)) / 7 + 1e-7 * rng.random((5, size))).astype(np.float32)
+    right, allowed = rng.random((2, 5, size)) < [[[0.2]], [[0.7]]]
+    right[:, 0] = allowed[:, 0] = True
+    judged = judge(scores, right, allowed if masked else None, np.arange(5))
+    values, best = dense(scores, right, allowed if masked else None)
+    assert np.array_equal(judged.values, values)
+    assert np.array_equal(judged.best, best)
 
 
 def test_a_method_that_says_the_same_of_everything_finds_nothing() -> None:

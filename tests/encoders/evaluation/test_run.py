@@ -19,6 +19,7 @@ from tests.encoders.evaluation.samples import (
     make_distractors,
     make_views,
     noisy,
+    write_network,
     write_networks,
     write_views,
 )
@@ -90,10 +91,24 @@ def test_the_parts_of_a_split_make_up_the_whole(result: dict[str, Any]) -> None:
     for row, ways in result["by_difference"].items():
         for way, parts in ways.items():
             assert set(parts) <= {"picture", "speech", "both"}
-            whole = result["rows"][row][way]
+            whole = result["union"][row] if way == "union" else result["rows"][row][way]
             assert sum(part["queries"] for part in parts.values()) == whole["queries"]
             found = sum(part["r1"] * part["queries"] for part in parts.values()) / whole["queries"]
             assert found == pytest.approx(whole["r1"], abs=1e-5)
+
+
+def test_large_galleries_and_the_union_are_split_like_the_directions(tmp_path: Path) -> None:
+    views = [*make_views(12), *make_distractors(1_000)]
+    write_network(tmp_path / "nets" / "net")
+    (tmp_path / "nets" / "rows.toml").write_text("[ampere]\nnetwork = 'net'\n")
+    found = evaluate([write_views(tmp_path / "views", views)], tmp_path / "nets", BOOTSTRAP, lambda _: None).result
+    split = found["by_difference"]["ampere"]
+    assert list(split)[-3:] == ["union", "gallery_1k_video_to_page", "gallery_1k_live_to_page"]
+    for way in ("video_to_page", "live_to_page"):
+        parts, whole = split[f"gallery_1k_{way}"].values(), found["gallery_1k"]["ampere"][way]
+        assert [part["queries"] for part in parts] == [4, 4, 4]
+        assert sum(part["map"] for part in parts) / 3 == pytest.approx(whole["map"], abs=1e-5)
+    assert [part["queries"] for part in split["union"].values()] == [12, 12, 12]
 
 
 def test_the_bound_of_a_world_that_tells_everything_is_one(result: dict[str, Any]) -> None:
