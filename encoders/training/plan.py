@@ -91,6 +91,13 @@ class TrainPlan(Settings):
     classifier: Margin | None = None
     temperature: Annotated[float, Field(gt=0)] = 0.05
     smoothing: Share = 0.1
+    fused_smoothing: Share | None = None
+    """Of the fused terms; None: as of the others. Smoothing holds all strangers of a batch equally near; 0 leaves more
+    to the siblings, and is what the shipped network was trained with."""
+    own_spare: Annotated[float, Field(ge=0, le=2)] | None = None
+    """If given, other products of a view's own domain are negatives of the fused terms too, but for this much of their
+    cosine: else a page finds other pages before the clip of its own product where one gallery holds all domains. 0.2 is
+    what the shipped network was trained with; 0.1 and 0 cost it R@1 between the domains."""
     batch: Annotated[int, Field(ge=2)] = 64
     """Products in one batch: each is told apart from the others of its batch."""
     accumulation: Positive = 1

@@ -81,7 +81,7 @@ class Trainer:
         self._pixels = PixelSource(prepared.views, media, self._begun.config.pixels, plan.loaders)
         self.trainee = Trainee(self._begun.network, self.products if plan.classifier else 0)
         """What is trained, to be looked at."""
-        self._sharp = Sharpness(plan.temperature, plan.smoothing)
+        self._weighing = weighing_of(plan)
         self._optimiser: Any = None
         self._model: Any = None
 
@@ -183,10 +183,8 @@ class Trainer:
         found = gathered(self._accelerator, {name: _exact(value) for name, value in own.items()})
         products = self._everyones(drawn)
         sides = {domain: side_of(found, domain) for domain in Domain}
-        weights = self._plan.weights
-        weighing = Weighing(self._plan.terms, weights.fused, weights.modality, weights.cross, self._sharp)
         alike = self._samplers[self.standing.stage].alike(products).to(self._accelerator.device)
-        terms = list(terms_of(sides, alike, weighing).values())
+        terms = list(terms_of(sides, alike, self._weighing).values())
         margin = self._plan.classifier
         if margin is not None and stage.objective == "fuse":
             target = torch.from_numpy(products).to(self._accelerator.device)
@@ -287,3 +285,17 @@ def _refuse_foreign(plan: TrainPlan, prepared: Prepared, tower: str, dim: int) -
             f"the manifest was prepared with the tower {prepared.tower!r}, {prepared.tokens.shape[2]} numbers a token, "
             f"and start holds {tower!r}, {dim}; prepare it with the same network"
         )
+
+
+def weighing_of(plan: TrainPlan) -> Weighing:
+    """Which terms a plan wants, what each counts and how it presses."""
+    weights, smoothing = plan.weights, plan.smoothing
+    fused_smoothing = smoothing if plan.fused_smoothing is None else plan.fused_smoothing
+    return Weighing(
+        plan.terms,
+        weights.fused,
+        weights.modality,
+        weights.cross,
+        Sharpness(plan.temperature, smoothing),
+        Sharpness(plan.temperature, fused_smoothing, plan.own_spare),
+    )

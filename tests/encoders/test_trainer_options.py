@@ -146,3 +146,18 @@ def test_views_without_short_videos_train_too(tmp_path: Path) -> None:
     told = list(trainer(plan({"steps": 12}), tmp_path, prepared).steps())
     assert np.mean(losses(told)[-3:]) < 0.9 * np.mean(losses(told)[:3])
     assert load_fusion(tmp_path).space == "shop-2"
+
+
+def test_the_fused_terms_may_go_without_smoothing_and_have_negatives_in_their_own_domain(tmp_path: Path) -> None:
+    first = {
+        name: next(iter(trainer(plan(**told), tmp_path / name).steps())).loss
+        for name, told in {
+            "plain": {},
+            "sharp": {"fused_smoothing": 0.0},
+            "spared": {"fused_smoothing": 0.0, "own_spare": 2.0},
+            "strict": {"fused_smoothing": 0.0, "own_spare": 0.0},
+        }.items()
+    }
+    assert first["sharp"] != first["plain"]
+    assert first["spared"] == pytest.approx(first["sharp"], abs=1e-4)
+    assert first["strict"] > first["sharp"] + 0.01
