@@ -59,6 +59,18 @@ def test_every_profile_names_source_licence_and_true_looking_checksums(name: str
         assert checkpoint.revision is None or re.fullmatch("[0-9a-f]{40}", checkpoint.revision)
 
 
+def test_of_these_official_files_and_of_no_other_the_checksum_is_not_known() -> None:
+    parts = [part for name in NAMES for part in load_profile(name).parts().values()]
+    assert {(part.source, file) for part in parts for file in part.files if file not in part.sha256} == {
+        ("Marqo/marqo-ecommerce-embeddings-B", "open_clip_config.json"),
+        ("Marqo/marqo-ecommerce-embeddings-B", "open_clip_model.safetensors"),
+        ("Marqo/marqo-ecommerce-embeddings-B", "tokenizer.json"),
+        ("Marqo/marqo-ecommerce-embeddings-B", "tokenizer_config.json"),
+        ("OFA-Sys/chinese-clip-vit-base-patch16", "config.json"),
+        ("OFA-Sys/chinese-clip-vit-base-patch16", "preprocessor_config.json"),
+    }
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_example_in_the_instructions_is_in_the_form_and_supported(name: str) -> None:
     for example in load_profile(name).language.settings.examples:
