@@ -22,6 +22,8 @@ from transformers import (
     ChineseCLIPModel,
     CLIPConfig,
     CLIPModel,
+    ConvNextConfig,
+    ConvNextModel,
     ResNetConfig,
     ResNetModel,
     RobertaConfig,
@@ -110,6 +112,11 @@ def resnet(folder: Path, size: Size) -> Any:
     return _saved(folder, _random(ResNetModel, ResNetConfig(**(small if size.vision else {}))), cropped=True)
 
 
+def convnext(folder: Path, size: Size) -> Any:
+    small = {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2}
+    return _saved(folder, _random(ConvNextModel, ConvNextConfig(**(small if size.vision else {}))), cropped=True)
+
+
 def bert(folder: Path, size: Size) -> Any:
     tokenizer(folder, ("[PAD]", "[UNK]", "[CLS]", "[SEP]"), "[SEP]")
     return _saved(folder, _random(BertModel, BertConfig(**size.text), add_pooling_layer=False))
@@ -148,7 +155,7 @@ def openclip_b16(folder: Path) -> None:
 
 Maker = Callable[[Path, Size], Any]
 PAIRS: dict[str, Maker] = {"clip": clip, "chinese_clip": chinese_clip, "siglip": siglip, "siglip2": siglip2}
-LOOKING: dict[str, Maker] = {**PAIRS, "xclip": xclip, "vit": vit, "resnet": resnet}
+LOOKING: dict[str, Maker] = {**PAIRS, "xclip": xclip, "vit": vit, "resnet": resnet, "convnext": convnext}
 READING: dict[str, Maker] = {**PAIRS, "bert": bert, "roberta": roberta, "xlm_roberta": xlm_roberta}
 
 

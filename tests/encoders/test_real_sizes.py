@@ -59,7 +59,7 @@ def size_of(module: torch.nn.Module) -> int:
 
 @pytest.mark.parametrize(
     ("family", "size", "millions"),
-    [("vit", FULL, 85), ("resnet", FULL, 23), ("xclip", B16, 124)],
+    [("vit", FULL, 85), ("resnet", FULL, 23), ("convnext", FULL, 27), ("xclip", B16, 124)],
 )
 @torch.no_grad()
 def test_a_vision_tower_of_its_published_size_is_loaded(tmp_path: Path, family: str, size: Size, millions: int) -> None:
