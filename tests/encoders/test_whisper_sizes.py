@@ -19,7 +19,7 @@ CLIP = Path(__file__).parent / "clips" / "0.wav"
 
 def spoken() -> bytes:
     with wave.open(str(CLIP)) as sound:
-        return sound.readframes(sound.getnframes())
+        return bytes(sound.readframes(sound.getnframes()))
 
 
 def settings_of(profile: str) -> SpeechSettings:
