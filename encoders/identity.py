@@ -13,6 +13,7 @@ from hashlib import file_digest
 from pathlib import Path
 
 from encoders.checksums import OURS
+from encoders.gguf_parts import parts_of
 from encoders.loaded import Identities
 from encoders.media import MediaLimits
 from encoders.network_store import CONFIG, VISION
@@ -27,7 +28,7 @@ def identities_of(profile: Profile) -> Identities:
     """Reads every byte of the models. Raises `MissingModel`."""
     return Identities(
         speech=_identity(_files(path_of(profile, "speech")), profile.speech.settings.model_dump(mode="json")),
-        language=_identity(_files(path_of(profile, "language")), profile.language.settings.model_dump(mode="json")),
+        language=_identity(parts_of(path_of(profile, "language")), profile.language.settings.model_dump(mode="json")),
         vision=_tower_identity(path_of(profile, "network"), profile.network.settings),
     )
 

@@ -18,6 +18,7 @@ from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 from llama_cpp.llama_types import ChatCompletionRequestMessage
 from numpy.typing import NDArray
 
+from encoders.gguf_parts import parts_of
 from encoders.settings import LanguageSettings
 
 SUMMARY_GRAMMAR = r"""
@@ -88,9 +89,13 @@ class LlamaCpp:
 
 
 def load_language(path: Path, device: str = "cpu", settings: LanguageSettings | None = None) -> LlamaCpp:
-    """A GGUF file with a chat template in its metadata; FileNotFoundError, ValueError where either is missing."""
-    if not path.is_file():
-        raise FileNotFoundError(path)
+    """A GGUF file with a chat template in its metadata; FileNotFoundError, ValueError where either is missing.
+
+    Of a file in parts ``path`` is the first; llama.cpp reads the others beside it.
+    """
+    for part in parts_of(path):
+        if not part.is_file():
+            raise FileNotFoundError(part)
     chosen = settings or LanguageSettings()
     model = Llama(
         str(path),

@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import SiglipConfig, SiglipModel
+from transformers.initialization import no_init_weights
 
 from encoders.network_store import Pixels
 
@@ -64,7 +65,8 @@ def read_openclip(folder: Path) -> nn.Module:
     if "siglip" not in str(told["vision_cfg"].get("timm_model_name")):
         raise ValueError(f"{folder / CONFIG}: not a SigLIP; of OpenCLIP's models only those are read")
     weights = dict(renamed(load_file(folder / WEIGHTS)))
-    model = SiglipModel(_config(told, weights))
+    with no_init_weights():  # every weight is read: beginnings of their own would cost seconds
+        model = SiglipModel(_config(told, weights))
     model.load_state_dict(weights)
     return cast(nn.Module, model)
 
@@ -140,5 +142,7 @@ def _config(told: dict[str, Any], weights: dict[str, Tensor]) -> Any:
             "num_attention_heads": text["heads"],
             "layer_norm_eps": (text.get("norm_kwargs") or {}).get("eps", 1e-5),
             "hidden_act": "gelu_pytorch_tanh" if tanh else "gelu",
+            "bos_token_id": None,  # the marks are the tokenizer's; the library's own are of another vocabulary
+            "eos_token_id": None,
         },
     )

@@ -135,7 +135,10 @@ class FasterWhisper:
 
 
 def load_speech(folder: Path, device: str = "cpu", settings: SpeechSettings | None = None) -> FasterWhisper:
-    """A converted Whisper model (CTranslate2) with its `tokenizer.json`; FileNotFoundError where one is missing."""
+    """A converted Whisper model (CTranslate2) with its `tokenizer.json`; FileNotFoundError where one is missing.
+
+    Raises ValueError where its `preprocessor_config.json` makes other mels than it hears, or is missing and should not.
+    """
     for name in ("model.bin", "config.json", "tokenizer.json"):
         if not (folder / name).is_file():
             raise FileNotFoundError(folder / name)
@@ -144,6 +147,11 @@ def load_speech(folder: Path, device: str = "cpu", settings: SpeechSettings | No
     model = WhisperModel(
         str(folder), device=device, compute_type=compute_type, cpu_threads=chosen.threads, local_files_only=True
     )
+    made = len(model.feature_extractor.mel_filters)
+    if made != model.model.n_mels:
+        raise ValueError(
+            f"{folder}: it hears {model.model.n_mels} mels; by its preprocessor_config.json {made} are made"
+        )
     return FasterWhisper(model, chosen)
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from schemas.ids import EventId, StreamId, event_id
 from streams.scoring import Score
 
-R_AT_1_AT_LEAST = 0.8
+R_AT_1_AT_LEAST = 0.95
 WER_AT_MOST = 0.10
 MODELS = ("speech", "language", "vision", "fusion")
 """In the order of the flow."""

@@ -13,6 +13,7 @@ from schemas.shedding import Shed
 from streams.demo_report import Report, Times
 from tests.agents.playing import product, segment
 from tests.bench import overload
+from tests.bench.compiled import Compiled, beside, lacking
 from tests.bench.outcome import Bench, Both, Machine, Spread, summed
 from tests.bench.summaries import Answer as Summarised
 from tests.bench.summaries import Heard, Set, answered, hosts, scores, world
@@ -163,3 +164,18 @@ def test_a_load_that_never_recovers_or_loses_a_segment_says_so() -> None:
     row = overload.row_of(3.0, load)
     assert (row.recovered_s, row.segments, row.answered_once) == (None, 3, 2)
     assert overload.row_of(1.0, told(Answer((), 1.0, 90), Answer((), 1.0, 101))).recovered_s == 1.0
+
+
+def test_compiling_is_left_out_with_a_reason_where_nothing_can_compile() -> None:
+    assert lacking("cpu", which=lambda _: None) == "there is no C++ compiler (g++)"
+    assert lacking("cuda", has=lambda _: None) == "triton is not installed"
+    assert lacking("cpu", which=lambda name: name) is None
+
+
+def test_compiling_that_takes_too_long_is_ended_and_said() -> None:
+    assert beside("cpu", within_s=0.05) in ("it was not compiled and measured within 0 s", lacking("cpu"))
+
+
+def test_what_compiling_gains_is_told_with_what_it_costs() -> None:
+    line = Compiled(8, 400.0, 320.0, 1.25, 61.0, 1.0).line()
+    assert line == "compiled, batch 8: 320.0 ms beside 400.0 ms in turn, 1.25 times as fast; the first call took 61 s"

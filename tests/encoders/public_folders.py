@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.normalizers import Lowercase
@@ -20,6 +22,8 @@ from transformers import (
     ChineseCLIPModel,
     CLIPConfig,
     CLIPModel,
+    ConvNextConfig,
+    ConvNextModel,
     ResNetConfig,
     ResNetModel,
     RobertaConfig,
@@ -35,7 +39,11 @@ from transformers import (
 )
 from transformers.initialization import no_init_weights
 
+from encoders.openclip import CONFIG, WEIGHTS
+
 CLIP_MARKS = ("<|startoftext|>", "<|endoftext|>")
+B16_SIZES = {4: 196, 64: 768, 128: 1536, 192: 2304, 8: 64, 50: 32_000}
+"""A side of the small OpenCLIP model's weights → of the published one's."""
 WORDS = ("red", "blue", "mug", "kettle", "feike", "shaver", "wet", "use", "红", "色", "围", "巾", "软", ";", ",")
 SMALL_TOWER = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 SMALL_MIT = {
@@ -104,6 +112,11 @@ def resnet(folder: Path, size: Size) -> Any:
     return _saved(folder, _random(ResNetModel, ResNetConfig(**(small if size.vision else {}))), cropped=True)
 
 
+def convnext(folder: Path, size: Size) -> Any:
+    small = {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2}
+    return _saved(folder, _random(ConvNextModel, ConvNextConfig(**(small if size.vision else {}))), cropped=True)
+
+
 def bert(folder: Path, size: Size) -> Any:
     tokenizer(folder, ("[PAD]", "[UNK]", "[CLS]", "[SEP]"), "[SEP]")
     return _saved(folder, _random(BertModel, BertConfig(**size.text), add_pooling_layer=False))
@@ -119,9 +132,30 @@ def xlm_roberta(folder: Path, size: Size) -> Any:
     return _saved(folder, _random(XLMRobertaModel, XLMRobertaConfig(**size.text), add_pooling_layer=False))
 
 
+def openclip_b16(folder: Path) -> None:
+    """ViT-B-16-SigLIP as OpenCLIP saves it, of which Marqo-Ecommerce-B is one; the names are those of a small one."""
+    tokenizer(folder, ("<pad>", "</s>", "<unk>"), "</s>")
+    told = json.loads((Path(__file__).parent / "openclip_siglip.json").read_text())
+    model = told["config"]["model_cfg"]
+    model["embed_dim"], model["vision_cfg"]["image_size"] = 768, 224
+    model["text_cfg"] |= {"context_length": 64, "vocab_size": 32_000, "width": 768, "heads": 12, "layers": 12}
+    del model["text_cfg"]["mlp_ratio"]
+    (folder / CONFIG).write_text(json.dumps(told["config"]))
+    weights = {}
+    for name, small in told["weights"].items():
+        for number in range(12) if "blocks.0." in name else () if "blocks.1." in name else (0,):
+            shape = [B16_SIZES.get(side, side) for side in small]
+            if re.search(r"fc1|c_fc", name):
+                shape[0] = 3072
+            elif re.search(r"(fc2|c_proj)\.weight", name):
+                shape[1] = 3072
+            weights[name.replace("blocks.0.", f"blocks.{number}.")] = torch.empty(shape).uniform_(-0.1, 0.1)
+    save_file(weights, folder / WEIGHTS)
+
+
 Maker = Callable[[Path, Size], Any]
 PAIRS: dict[str, Maker] = {"clip": clip, "chinese_clip": chinese_clip, "siglip": siglip, "siglip2": siglip2}
-LOOKING: dict[str, Maker] = {**PAIRS, "xclip": xclip, "vit": vit, "resnet": resnet}
+LOOKING: dict[str, Maker] = {**PAIRS, "xclip": xclip, "vit": vit, "resnet": resnet, "convnext": convnext}
 READING: dict[str, Maker] = {**PAIRS, "bert": bert, "roberta": roberta, "xlm_roberta": xlm_roberta}
 
 

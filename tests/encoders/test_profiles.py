@@ -1,5 +1,6 @@
 """Profiles are data: each reads, says where its models come from, and what to do where one is missing."""
 
+import json
 import re
 import shutil
 from hashlib import sha256
@@ -9,9 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from agents.summary_form import parse, supported
-from encoders.checksums import State, verify
+from encoders.checksums import CARDS, State, sum_of, verify
 from encoders.language import closed
-from encoders.profiles import MissingModel, UnknownProfile, load_engines, load_profile, path_of, profile_names
+from encoders.profiles import SHIPPED, MissingModel, UnknownProfile, load_engines, load_profile, path_of, profile_names
 from tests.encoders.contracts import in_form
 
 pytestmark = pytest.mark.hermetic
@@ -57,6 +58,18 @@ def test_every_profile_names_source_licence_and_true_looking_checksums(name: str
         assert checkpoint.licence
         assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in checkpoint.sha256.values())
         assert checkpoint.revision is None or re.fullmatch("[0-9a-f]{40}", checkpoint.revision)
+
+
+def test_of_these_official_files_and_of_no_other_the_checksum_is_not_known() -> None:
+    parts = [part for name in NAMES for part in load_profile(name).parts().values()]
+    assert {(part.source, file) for part in parts for file in part.files if file not in part.sha256} == {
+        ("Marqo/marqo-ecommerce-embeddings-B", "open_clip_config.json"),
+        ("Marqo/marqo-ecommerce-embeddings-B", "open_clip_model.safetensors"),
+        ("Marqo/marqo-ecommerce-embeddings-B", "tokenizer.json"),
+        ("Marqo/marqo-ecommerce-embeddings-B", "tokenizer_config.json"),
+        ("OFA-Sys/chinese-clip-vit-base-patch16", "config.json"),
+        ("OFA-Sys/chinese-clip-vit-base-patch16", "preprocessor_config.json"),
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -127,3 +140,14 @@ def test_an_answer_that_was_cut_off_is_closed_after_its_last_whole_part(cut: str
 
 def test_every_shipped_file_is_what_its_card_says() -> None:
     assert {checked.state for checked in verify(load_profile("demo"))} == {State.OK}
+
+
+@pytest.mark.parametrize("card", sorted(SHIPPED.parent.rglob("card.json")), ids=lambda card: card.parent.name)
+def test_every_card_tells_the_checksum_of_each_file_beside_it_and_sizes_that_are_true(card: Path) -> None:
+    told = json.loads(card.read_text())
+    sums, sizes = (
+        {told["file"]: each} if isinstance(each, str | int) else each for each in (told["sha256"], told["bytes"])
+    )
+    beside = {file.name: file for file in card.parent.iterdir() if file.name not in CARDS}
+    assert sums == {name: sum_of(file) for name, file in beside.items()}
+    assert sizes == {name: beside[name].stat().st_size for name in sizes}

@@ -5,17 +5,20 @@ into a laptop's memory.
 """
 
 import gc
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 
 from encoders.checkpoints import settings_in, tower_in
 from encoders.engines import Domain, FusionInput
 from encoders.families import text_family, vision_family, words_in
 from encoders.network_store import Pixels
+from encoders.openclip import WEIGHTS
 from encoders.pair import load_pair
 from encoders.placement import Placement, placement_of
 from encoders.settings import NetworkSettings
@@ -56,7 +59,7 @@ def size_of(module: torch.nn.Module) -> int:
 
 @pytest.mark.parametrize(
     ("family", "size", "millions"),
-    [("vit", FULL, 85), ("resnet", FULL, 23), ("xclip", B16, 124)],
+    [("vit", FULL, 85), ("resnet", FULL, 23), ("convnext", FULL, 27), ("xclip", B16, 124)],
 )
 @torch.no_grad()
 def test_a_vision_tower_of_its_published_size_is_loaded(tmp_path: Path, family: str, size: Size, millions: int) -> None:
@@ -76,6 +79,8 @@ def test_a_vision_tower_of_its_published_size_is_loaded(tmp_path: Path, family: 
             {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536},
             22,
         ),
+        ("bert", {}, 109),
+        ("roberta", {"vocab_size": 50_265, "max_position_embeddings": 514}, 124),
         ("xlm_roberta", {"vocab_size": 250_002, "max_position_embeddings": 514}, 277),
     ],
 )
@@ -96,6 +101,7 @@ def test_a_text_tower_of_its_published_size_is_loaded(
     [
         ("clip", Size({"patch_size": 16}, {}, 512), 1024),
         ("chinese_clip", Size({"patch_size": 16}, {"vocab_size": 21_128}, 512), 1024),
+        ("siglip", FULL, 1536),
         ("siglip2", Size({}, {"vocab_size": SIGLIP2_WORDS}, None), 1536),
     ],
 )
@@ -105,6 +111,19 @@ def test_a_pair_of_its_published_size_makes_unit_vectors(tmp_path: Path, family:
     (tokens,) = vision.encode([a_still()])
     (vector,) = fusion.embed([FusionInput(Domain.PAGE, tokens, "red mug")])
     assert vector.shape == (dim,)
+    assert abs(float(np.linalg.norm(vector)) - 1) < 1e-5
+
+
+def test_a_siglip_of_openclip_has_marqo_ecommerce_bs_size_and_makes_unit_vectors(tmp_path: Path) -> None:
+    public_folders.openclip_b16(tmp_path / "marqo")
+    with safe_open(tmp_path / "marqo" / WEIGHTS, "pt") as weights:
+        names = weights.keys()
+        numbers = sum(math.prod(weights.get_slice(name).get_shape()) for name in names)
+    assert numbers // MILLION == 203  # as Marqo's own table says
+    vision, fusion = load_pair(tmp_path / "marqo", "marqo@random")
+    (tokens,) = vision.encode([a_still()])
+    (vector,) = fusion.embed([FusionInput(Domain.PAGE, tokens, "red mug")])
+    assert vector.shape == (1536,)
     assert abs(float(np.linalg.norm(vector)) - 1) < 1e-5
 
 

@@ -81,6 +81,29 @@ def test_what_a_profile_names_is_fetched_verified_and_written_down(profile: Prof
     assert lock["me/chat-GGUF"].sha256 == {"chat-q4.gguf": sha256(CHAT).hexdigest()}
 
 
+def test_a_model_in_two_parts_is_pulled_and_verified_part_by_part(tmp_path: Path, hub: FakeHub) -> None:
+    first, second = "chat-q4-00001-of-00002.gguf", "chat-q4-00002-of-00002.gguf"
+    hub.files["me/chat-GGUF"] = {first: CHAT, second: MODEL}
+    path, models = tmp_path / "parts.toml", tmp_path / "models"
+    sums = f'{{ "{first}" = "{sha256(CHAT).hexdigest()}", "{second}" = "{sha256(MODEL).hexdigest()}" }}'
+    path.write_text(PROFILE.replace('["chat-q4.gguf"]', f'["{first}", "{second}"]\nsha256 = {sums}'))
+    models.mkdir()
+    profile = load_profile(str(path), models)
+    pulled(profile, Source(endpoint=hub.address))
+    assert path_of(profile, "language") == models / first
+    assert states(profile) | {first: State.OK, second: State.OK} == states(profile)
+    (models / second).unlink()
+    assert states(profile)[second] == State.MISSING
+    hub.files["me/chat-GGUF"][second] = CHAT
+    with pytest.raises(PullFailed, match=f"{second} of me/chat-GGUF came with the sha256"):
+        pulled(profile, Source(endpoint=hub.address))
+    hub.files["me/chat-GGUF"][second] = MODEL
+    hub.sent.clear()
+    pulled(profile, Source(endpoint=hub.address))
+    assert hub.sent == [second]
+    assert states(profile)[second] == State.OK
+
+
 def test_a_file_that_changed_since_the_pull_is_seen_and_pulled_anew(profile: Profile, hub: FakeHub) -> None:
     pulled(profile, Source(endpoint=hub.address))
     path_of(profile, "language").write_bytes(b"other")
