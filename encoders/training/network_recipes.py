@@ -80,7 +80,7 @@ RECIPES: dict[str, Recipe] = {
     "visual": Recipe(senses=Senses(reads=False)),
     "text": Recipe(senses=Senses(sees=False, own_spare=OWN_SPARE)),
     "raw_asr": Recipe("spoken_32", Senses(sees=False)),
-    "visual_raw_asr": Recipe("spoken_32"),
+    "visual_raw_asr": Recipe("spoken_32", Senses(own_spare=OWN_SPARE)),
     "visual_keywords": Recipe("keywords"),
     "ampere_one_branch": Recipe(senses=APART, shared_branch=True),
     "ampere_32d": Recipe(senses=APART, out_dim=32),
