@@ -31,7 +31,7 @@ SPLIT = (
     *(f"{size}_{way}_to_page" for way in ("live", "video") for size in GALLERIES),
 )
 """What is told apart by difference; the files have every task."""
-ABREAST = 3
+ABREAST = 2
 """Tasks in one table, of three differences each."""
 
 
