@@ -10,7 +10,8 @@ from rich.table import Table
 from schemas.ids import EventId, StreamId, event_id
 from streams.scoring import Score
 
-R_AT_1_AT_LEAST = 0.95
+R_AT_1_AT_LEAST = 0.9
+"""Of 45 segments: two more may be named wrongly than where this was built, since other machines round otherwise."""
 WER_AT_MOST = 0.10
 MODELS = ("speech", "language", "vision", "fusion")
 """In the order of the flow."""

@@ -32,7 +32,7 @@ def test_the_demo_reaches_its_bounds(service_settings: Settings, tmp_path: Path)
     assert set(told) >= KEYS
     assert set(told["latency_ms"]) == {"p50", "p95"}
     assert told["missed_bounds"] == []
-    assert told["r_at_1"] >= 0.95
+    assert told["r_at_1"] >= 0.9
     assert told["wer"] <= 0.10
     assert told["unaccounted"] == 0
     assert told["terminal_records"] == told["segments"] == told["matched"] + told["off_shelf"] + told["abstained"]
