@@ -59,6 +59,16 @@ def test_the_readme_has_its_numbers(result: dict[str, Any]) -> None:
         assert f"| {words} | {' | '.join(values)} |" in readme, name
 
 
+def test_the_readme_has_what_is_found_in_one_gallery_by_every_seed(result: dict[str, Any]) -> None:
+    readme = (ROOT / "README.md").read_text()
+    seeds = [result, *(json.loads((COMMITTED / "others" / f"seed-{n}.json").read_text()) for n in (2, 3))]
+    for name in ("late_fusion", "late_fusion_tuned", "ampere"):
+        found = [seed["union"][name] for seed in seeds]
+        values = ", ".join(re.sub("^0", "", f"{each['r1']:.3f}") for each in found)
+        shares = ", ".join(f"{each['own_domain_share']['all']:.0%}".replace("%", " %") for each in found)
+        assert f"| {values} | {shares} |" in readme, name
+
+
 def test_all_shipped_weights_stay_within_25_mb() -> None:
     weights = [path for path in MODELS.rglob("*") if path.suffix in {".safetensors", ".gguf", ".bin"}]
     assert len(weights) >= 8
