@@ -33,6 +33,15 @@ ROWS = {
     "bound": "all that was shown and said, read without error",
 }
 
+WIDTHS = {
+    "ampere_32d": "32 numbers",
+    "ampere_64d": "64 numbers",
+    "ampere": "128 numbers, 12 terms (as shipped)",
+    "ampere_256d": "256 numbers",
+    "ampere_3_terms": "3 terms",
+    "ampere_6_terms": "6 terms",
+}
+
 
 @pytest.fixture(scope="module")
 def result() -> dict[str, Any]:
@@ -67,6 +76,17 @@ def test_the_readme_has_what_is_found_in_one_gallery_by_every_seed(result: dict[
         values = ", ".join(re.sub("^0", "", f"{each['r1']:.3f}") for each in found)
         shares = ", ".join(f"{each['own_domain_share']['all']:.0%}".replace("%", " %") for each in found)
         assert f"| {values} | {shares} |" in readme, name
+
+
+def test_the_card_has_what_widths_and_terms_find(result: dict[str, Any]) -> None:
+    card, other = (
+        (COMMITTED / "CARD.md").read_text(),
+        json.loads((COMMITTED / "others" / "widths-and-terms.json").read_text()),
+    )
+    assert other["rows"]["ampere"]["page_to_video"]["r1"] == result["rows"]["ampere"]["page_to_video"]["r1"]
+    for name, words in WIDTHS.items():
+        values = [re.sub("^0", "", f"{other['rows'][name][way]['r1']:.3f}") for way in WAYS]
+        assert f"| {words} | {' | '.join(values)} | " in card, name
 
 
 def test_all_shipped_weights_stay_within_25_mb() -> None:
