@@ -65,6 +65,7 @@ def tiny_profile(folder: Path, fusion: str, text_weight: float = 0.3) -> Path:
     """
     network = folder / "network"
     if not network.is_dir():
+        torch.manual_seed(0)
         tiny_network(network) if fusion == "trained" else siglip(network, SMALL)
     shipped = 'source = "demo"\nlicence = "mine"\nshipped = true'
     file = folder / f"{fusion}-{text_weight}.toml"

@@ -16,7 +16,7 @@ import pytest
 from encoders.network_store import Thresholds
 from encoders.profiles import load_network, load_profile
 from encoders.settings import Profile
-from encoders.thresholds import load_thresholds, space_of
+from encoders.thresholds import load_thresholds, space_of, store_thresholds
 from infra import services
 from infra.milvus_vectors import MilvusVectors, Place
 from infra.settings import Settings, read_settings
@@ -114,14 +114,16 @@ def test_a_dry_run_tells_thresholds_and_stores_none(
 def test_a_worker_reads_what_was_stored(
     settings: Settings, recorded: list[str], profile: Profile, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = load_thresholds(profile, settings.thresholds)
+    names_nothing = Thresholds(min_score=2.0, silent_min_score=2.0, margin=0.0, off_shelf_advantage=0.1)
+    store_thresholds(names_nothing, profile, settings.thresholds)
+    assert load_thresholds(profile, settings.thresholds) == names_nothing
     assert run([*recorded, "--precision", "0"]) == 0
     told = capsys.readouterr().out
     name = "thresholds.json" if profile.network.settings.fusion == "late" else "config.json"
     file = network_of(profile) / name
     assert f"stored in {file}" in told
     stored = Thresholds(**json.loads(file.read_text())["thresholds"])
-    assert stored != before
+    assert stored != names_nothing
     policy = stages_for(profile, settings.thresholds)["matcher"].begin(STREAM).policy
     assert {name: getattr(policy, name) for name in asdict(stored)} == asdict(stored)
 
