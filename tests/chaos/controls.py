@@ -32,11 +32,12 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """One rule less, the strike that makes it matter, and the check that is there to notice."""
+    """One rule less, the strike that makes it matter, and the checks that are there to notice."""
 
     rule: str
     remove: Callable[[Parts], None]
-    noticed_by: Check
+    noticed_by: frozenset[Check]
+    """One of these has to speak."""
     strike: Strike | None = None
 
 
@@ -124,6 +125,10 @@ def _takes(part: str, kind: type) -> Callable[[Parts], None]:
     return lambda parts: setattr(parts, part, kind)
 
 
+def _by(*checks: Check) -> frozenset[Check]:
+    return frozenset(checks)
+
+
 def _dies(stage: str, when: str, step: str, nth: int = 12) -> Strike:
     return Strike(Place(stage, when, step), nth, "SIGKILL")
 
@@ -131,17 +136,18 @@ def _dies(stage: str, when: str, step: str, nth: int = 12) -> Strike:
 CONTROLS = {
     control.rule: control
     for control in (
-        Control("acknowledge last", _takes("delivery", AcknowledgesFirst), Check.OVERTAKEN,
+        Control("acknowledge last", _takes("delivery", AcknowledgesFirst), _by(Check.OVERTAKEN),
                 _dies("product_encoder", BEFORE, PUBLICATION)),
-        Control("snapshot after the outputs", _takes("delivery", SnapshotsFirst), Check.LOST,
+        Control("snapshot after the outputs", _takes("delivery", SnapshotsFirst), _by(Check.LOST, Check.UNLIKE),
                 _dies("matcher", AFTER, SNAPSHOT, 13)),
-        Control("keep the state", _takes("states", Forgets), Check.LOST, _dies("summarizer", AFTER, ACKNOWLEDGEMENT)),
-        Control("apply an id once", _forget_ids, Check.UNLIKE, _dies("transcriber", AFTER, PUBLICATION)),
-        Control("the same input, the same answer", _say_who_answers, Check.TWO_ANSWERS,
+        Control("keep the state", _takes("states", Forgets), _by(Check.LOST),
+                _dies("summarizer", AFTER, ACKNOWLEDGEMENT)),
+        Control("apply an id once", _forget_ids, _by(Check.UNLIKE), _dies("transcriber", AFTER, PUBLICATION)),
+        Control("the same input, the same answer", _say_who_answers, _by(Check.TWO_ANSWERS),
                 _dies("matcher", AFTER, PUBLICATION)),
-        Control("wait for each publication", _takes("outbox", HurriedOutbox), Check.ORDER),
-        Control("upsert every row", _takes("vectors", ForgetfulVectors), Check.ROWS),
-        Control("no message without a fate", _takes("delivery", Skips), Check.BALANCE),
+        Control("wait for each publication", _takes("outbox", HurriedOutbox), _by(Check.ORDER)),
+        Control("upsert every row", _takes("vectors", ForgetfulVectors), _by(Check.ROWS)),
+        Control("no message without a fate", _takes("delivery", Skips), _by(Check.BALANCE)),
     )
 }  # fmt: skip
 """By the rule that is removed."""
