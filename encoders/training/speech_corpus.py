@@ -3,7 +3,8 @@
     python -m encoders.training.speech_corpus --out FOLDER --items 6000 --seed 1
 
 An item is one sentence (55 %), two, or three to five by one voice, with pauses, as voice activity detection hands it
-on; 3 % are silence or noise. Mels come from faster-whisper's own extractor, so that training sees what production does.
+on; 5 % are noise, or music and songs, in which nobody speaks. Mels come from faster-whisper's own extractor, so that
+training sees what production does.
 """
 
 import argparse
@@ -17,16 +18,19 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from numpy.typing import NDArray
 
 from encoders.world import lexicon
+from encoders.world.music import LYRICS_SHARE, music
 from encoders.world.script import Utterance, host, link_line, mention, pastime, take_words
 from encoders.world.shop import Listing, Split, make_shop, pick
-from encoders.world.talk import music
+from encoders.world.talk import HISS
 from encoders.world.voices import ACCENTS, SAMPLE_RATE_HZ, VARIANTS, Sound, Voice, speak, voice_of
 
 Mel = NDArray[np.float16]  # (frames, 80), 100 frames a second
+Voices = tuple[tuple[str, ...], tuple[str, ...]]  # accents, variants
 MOST_SECONDS = 14.0
 MOST_LINKS = 20
 MUSIC_SHARE, MUSIC_DB = 0.35, (-30.0, -14.0)
 """How often there is music behind the voice, and how loud against the voice's peak: somewhat louder than in a clip."""
+UNSPOKEN_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +42,24 @@ class Spoken:
     times_s: tuple[tuple[float, float], ...]
 
 
-def items(
-    seed: int, split: Split, voices: tuple[tuple[str, ...], tuple[str, ...]] = (ACCENTS, VARIANTS)
-) -> Iterator[Spoken]:
-    """An endless sequence of items on products of ``split`` by speakers of ``voices`` (accents, variants)."""
+def items(seed: int, split: Split, voices: Voices = (ACCENTS, VARIANTS)) -> Iterator[Spoken]:
+    """An endless sequence of items on products of ``split`` by speakers of ``voices``."""
     rng = np.random.default_rng([seed, *split.encode(), 3])
     while True:
-        if rng.random() < 0.03:
-            yield Spoken(_noise(int(rng.uniform(1, 5) * SAMPLE_RATE_HZ), rng) * np.float32(rng.uniform(0, 0.1)), (), ())
+        if rng.random() < UNSPOKEN_SHARE:
+            yield unspoken(rng, voices)
         else:
-            yield noised(spoken(sentences(rng, split), voice_of(rng, *voices), rng), rng)
+            yield noised(spoken(sentences(rng, split), voice_of(rng, *voices), rng), rng, voices)
+
+
+def unspoken(rng: np.random.Generator, voices: Voices) -> Spoken:
+    """Noise, or music as loud as it stands behind a voice, mostly with a song: nothing of it is to be written."""
+    samples = int(rng.uniform(1, 5) * SAMPLE_RATE_HZ)
+    if rng.random() < 0.5:
+        return Spoken(_noise(samples, rng) * np.float32(rng.uniform(0, 0.1)), (), ())
+    singer = voice_of(rng, *voices) if rng.random() < 0.8 else None
+    sound = _tilted(music(samples, rng, singer), rng.uniform(-0.25, 0.25)) + _noise(samples, rng) * np.float32(HISS)
+    return Spoken(sound * np.float32(10 ** (rng.uniform(-36, -8) / 20)), (), ())
 
 
 def sentences(rng: np.random.Generator, split: Split, salad: float = 0.3) -> list[str]:
@@ -105,18 +117,25 @@ def spoken(lines: list[str], voice: Voice, rng: np.random.Generator) -> Spoken:
     return Spoken(np.concatenate(parts), tuple(lines[: len(times)]), tuple(times))
 
 
-def noised(clean: Spoken, rng: np.random.Generator) -> Spoken:
-    """Half of the time with noise at 8–30 dB, and often with music; with a level and a tilt of its own each time."""
+def noised(clean: Spoken, rng: np.random.Generator, singers: Voices = (ACCENTS, VARIANTS)) -> Spoken:
+    """Half of the time with noise at 8–30 dB, and often with music, half of it sung to; with a level and a tilt of its
+    own each time."""
     sound = _tilted(clean.sound, rng.uniform(-0.25, 0.25))
     if rng.random() < 0.5:
         ratio = 10 ** (-rng.uniform(8, 30) / 20)
         noise = _noise(len(sound), rng)
         sound = sound + noise * np.float32(ratio * np.sqrt(np.mean(sound**2)))
     if rng.random() < MUSIC_SHARE:
-        level = 10 ** (rng.uniform(*MUSIC_DB) / 20) * float(np.abs(sound).max())
-        sound = sound + music(len(sound), rng) * np.float32(level)
+        level_db = rng.uniform(*MUSIC_DB)
+        sound = backed(sound, level_db, voice_of(rng, *singers) if rng.random() < LYRICS_SHARE else None, rng)
     peak = float(np.abs(sound).max())
     return Spoken(sound * np.float32(rng.uniform(0.1, 0.98) / max(peak, 1e-3)), clean.sentences, clean.times_s)
+
+
+def backed(sound: Sound, level_db: float, singer: Voice | None, rng: np.random.Generator) -> Sound:
+    """Music behind ``sound``, so loud against its peak, and a song where there is a singer."""
+    level = 10 ** (level_db / 20) * float(np.abs(sound).max())
+    return sound + music(len(sound), rng, singer) * np.float32(level)
 
 
 def _noise(samples: int, rng: np.random.Generator) -> Sound:

@@ -9,7 +9,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +17,17 @@ from faster_whisper import WhisperModel
 
 from encoders.profiles import load_profile
 from encoders.speech import load_speech
-from encoders.training.speech_corpus import MOST_LINKS, Spoken, noised, sentences, spoken
+from encoders.training.speech_corpus import MOST_LINKS, Spoken, backed, noised, sentences, spoken
 from encoders.world import lexicon
+from encoders.world.clips import MUSIC_DB
+from encoders.world.music import music
 from encoders.world.script import link_line
 from encoders.world.shop import Split, make_shop, pick
+from encoders.world.talk import LOUD
 from encoders.world.voices import ACCENTS, HELD_OUT_ACCENT, HELD_OUT_VARIANTS, SAMPLE_RATE_HZ, VARIANTS, Sound, voice_of
 
 SEED = 9001
+UNSPOKEN_S = 10.0
 LINK = re.compile(r"\blink number (\w+)")
 Hearing = Callable[[Sound], str]
 
@@ -32,7 +36,8 @@ Hearing = Callable[[Sound], str]
 class Condition:
     """Who speaks of which products, in how many sentences at once (0: as in training), in noise or not.
 
-    ``links``: one sentence each, that calls a product by its link number, the numbers in turn.
+    ``links``: one sentence each, that calls a product by its link number, the numbers in turn. ``sung``: somebody sings
+    to music behind the voice, as loud as in a clip.
     """
 
     split: Split
@@ -41,6 +46,7 @@ class Condition:
     sentences: int = 0
     noisy: bool = False
     links: bool = False
+    sung: bool = False
 
 
 CONDITIONS = {
@@ -48,6 +54,7 @@ CONDITIONS = {
     "new voices": Condition("test", ACCENTS, HELD_OUT_VARIANTS),
     "new voices, noise at 8-30 dB": Condition("test", ACCENTS, HELD_OUT_VARIANTS, noisy=True),
     "new voices, 4 sentences": Condition("test", ACCENTS, HELD_OUT_VARIANTS, sentences=4),
+    "new voices, a song behind": Condition("test", ACCENTS, HELD_OUT_VARIANTS, sung=True),
     "new accent": Condition("test", (HELD_OUT_ACCENT,), VARIANTS),
     "link numbers, new voices": Condition("test", ACCENTS, HELD_OUT_VARIANTS, links=True),
 }
@@ -61,9 +68,21 @@ def said(condition: Condition, count: int) -> list[Spoken]:
         lines = _link(rng, condition, len(found)) if condition.links else sentences(rng, condition.split, salad=0)
         while len(lines) < condition.sentences:
             lines += sentences(rng, condition.split, salad=0)
-        item = spoken(lines[: condition.sentences or None], voice_of(rng, condition.accents, condition.variants), rng)
-        found.append(noised(item, rng) if condition.noisy else item)
+        voices = condition.accents, condition.variants
+        item = spoken(lines[: condition.sentences or None], voice_of(rng, *voices), rng)
+        if condition.sung:
+            item = replace(item, sound=backed(item.sound, rng.uniform(*MUSIC_DB), voice_of(rng, *voices), rng))
+        found.append(noised(item, rng, voices) if condition.noisy else item)
     return found
+
+
+def songs(count: int) -> list[Sound]:
+    """Music of ``UNSPOKEN_S`` with new voices that sing to it, as loud as behind a host who says nothing meanwhile."""
+    rng = np.random.default_rng([SEED, count, 1])
+    levels = (LOUD * 10 ** (rng.uniform(*MUSIC_DB) / 20) for _ in range(count))
+    singers = (voice_of(rng, ACCENTS, HELD_OUT_VARIANTS) for _ in range(count))
+    return [music(int(UNSPOKEN_S * SAMPLE_RATE_HZ), rng, singer) * np.float32(level)
+            for singer, level in zip(singers, levels, strict=True)]  # fmt: skip
 
 
 def _link(rng: np.random.Generator, condition: Condition, place: int) -> list[str]:
@@ -140,6 +159,8 @@ def measure(model: Path, count: int) -> dict[str, dict[str, float]]:
         report[name] = scores([(item, hear(item.sound)) for item in items])
         audio_s = sum(len(item.sound) for item in items) / SAMPLE_RATE_HZ
         report[name]["seconds_per_audio_second"] = round((time.perf_counter() - began) / audio_s, 3)
+    words = sum(len(hear(sound).split()) for sound in songs(count))
+    report["songs, nobody speaks"] = {"n": count, "words_a_minute": round(words / count / UNSPOKEN_S * 60, 2)}
     items, hear = said(CONDITIONS["new voices"], count), library_hearing(model)
     report["new voices, transcribe()"] = scores([(item, hear(item.sound)) for item in items])
     return report

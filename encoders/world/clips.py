@@ -14,6 +14,7 @@ import numpy as np
 from encoders.engines import FRAMES_PER_CLIP
 from encoders.world import pictures
 from encoders.world.film import Frame
+from encoders.world.music import LYRICS_SHARE, Backing
 from encoders.world.pictures import Cutout
 from encoders.world.rooms import Room, showing
 from encoders.world.script import WORDS_PER_S, Utterance, host, host_lines, pastime, take_words
@@ -89,7 +90,7 @@ def short_video(stage: Stage, rng: np.random.Generator) -> Clip:
     """An edited video of ``VIDEO_S``: clean light, cuts, captions, a voice that speaks of one product."""
     talk = video_talk(stage.subject, rng)
     voiced = spoken(talk.own, _voice(stage, rng), (0, VIDEO_S))
-    sound = track_of(voiced, VIDEO_S, rng, _music(rng))
+    sound = track_of(voiced, VIDEO_S, rng, _music(stage, rng))
     seed = [int(number) for number in rng.integers(1 << 31, size=2)]
     return Clip(VIDEO_S, lambda: _video_frames(stage, seed), sound, _told(stage, voiced), _words(voiced))
 
@@ -98,7 +99,7 @@ def live_clip(stage: Stage, rng: np.random.Generator) -> Clip:
     """``LIVE_S`` of a broadcast around one product."""
     talk, voice = live_talk(stage.subject, rng), _voice(stage, rng)
     voiced = spoken(talk.before, voice, (0, talk.before_s)) + spoken(talk.own, voice, (talk.before_s, LIVE_S))
-    sound = track_of(voiced, LIVE_S, rng, _music(rng))
+    sound = track_of(voiced, LIVE_S, rng, _music(stage, rng))
     seed = int(rng.integers(1 << 31))
     after_s = float(rng.uniform(*AFTER_S)) if rng.random() < AFTER else 0.0
     strays = (talk.before_s, _cutout_of(stage, talk.earlier), after_s, pick(rng, stage.cutouts))
@@ -174,8 +175,11 @@ def _voice(stage: Stage, rng: np.random.Generator) -> Voice:
     return voice_of(rng, stage.accents, stage.variants)
 
 
-def _music(rng: np.random.Generator) -> float | None:
-    return float(rng.uniform(*MUSIC_DB)) if rng.random() < MUSIC_SHARE else None
+def _music(stage: Stage, rng: np.random.Generator) -> Backing | None:
+    if rng.random() >= MUSIC_SHARE:
+        return None
+    level_db, cast = float(rng.uniform(*MUSIC_DB)), rng.spawn(1)[0]
+    return Backing(level_db, _voice(stage, cast) if cast.random() < LYRICS_SHARE else None)
 
 
 def _live_frames(stage: Stage, seed: int, strays: tuple[float, Cutout, float, Cutout]) -> Iterator[Frame]:

@@ -34,7 +34,7 @@ HELD_OUT_VARIANTS: tuple[str, ...] = ("f3", "m4", "m7", "Andrea", "Michael", "ma
 Sound = NDArray[np.float32]  # (samples,) in [-1, 1] at 16 kHz
 
 _LIBRARY_RATE_HZ = 22_050
-_SYNCHRONOUS, _RATE, _PITCH = 2, 1, 3
+_SYNCHRONOUS, _RATE, _PITCH, _RANGE = 2, 1, 3, 4
 _ON_SOUND = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 _UTF8_AND_PHONEMES = 0x1 | 0x100
 _SPELLED = re.compile(r"(sh|ch|[bdfghklmnprstvz])|(ei|ai|oi|ou|[aeiou])")
@@ -46,12 +46,16 @@ _PHONEMES = {
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """A speaker: accent and variant as espeak-ng names them, pace, and pitch from 0 to 99."""
+    """A speaker: accent and variant as espeak-ng names them, pace, and pitch from 0 to 99.
+
+    ``pitch_range``: how far the pitch moves, from 0 (one note, as a singer holds it) to 99.
+    """
 
     accent: str
     variant: str
     words_per_minute: int = 160
     pitch: int = 50
+    pitch_range: int = 50
 
 
 def voice_of(rng: np.random.Generator, accents: Sequence[str] = ACCENTS, variants: Sequence[str] = VARIANTS) -> Voice:
@@ -117,6 +121,7 @@ def _tuned(library: ctypes.CDLL, voice: Voice) -> None:
         raise VoiceError(f"espeak-ng has no voice {voice.accent}+{voice.variant}")
     library.espeak_SetParameter(_RATE, voice.words_per_minute, 0)
     library.espeak_SetParameter(_PITCH, voice.pitch, 0)
+    library.espeak_SetParameter(_RANGE, voice.pitch_range, 0)
     library.espeak_ng_SetRandSeed(1)  # breath is made of random numbers
 
 

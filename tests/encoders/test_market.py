@@ -17,8 +17,6 @@ from encoders.world.market import (
 )
 from encoders.world.script import WORDS_PER_S
 from encoders.world.shop import MARKET_AXES, SIBLINGS, Listing, axis_of, make_market, words_of
-from encoders.world.talk import music, track_of
-from encoders.world.voices import SAMPLE_RATE_HZ
 
 pytestmark = pytest.mark.hermetic
 
@@ -101,9 +99,3 @@ def test_mostly_what_tells_a_product_is_said_early(seed: int) -> None:
             total += 1
             heard += set(subject.telling) <= {said.slot for line in first_words(talk.own, words) for said in line.said}
     assert heard >= total - 3
-
-
-def test_music_and_voice_stay_within_what_a_loudspeaker_can(market: tuple[Listing, ...]) -> None:
-    rng = np.random.default_rng(0)
-    assert np.abs(music(SAMPLE_RATE_HZ, rng)).max() <= 1.0
-    assert np.abs(track_of([], 1.0, rng, -6.0)).max() <= 1.0
