@@ -6,6 +6,7 @@ is there is whole: it is made under another name and renamed at the end.
 
 import os
 import shutil
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,9 +20,24 @@ class NoWorld(InfraError):
     """What draws and speaks is not installed."""
 
 
-def broadcast_of(seed: int, cache: Path, *, with_videos: bool) -> Path:
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What a broadcast has beyond a host who speaks American English in a quiet room."""
+
+    videos: bool = False
+    """A short video of each product on the shelf."""
+    music: bool = False
+    """Music and songs, and a host of any accent."""
+
+    @property
+    def name(self) -> str:
+        """As the cache's folders are called."""
+        return ("videos" if self.videos else "plain") + ("-music" if self.music else "")
+
+
+def broadcast_of(seed: int, cache: Path, extras: Extras = Extras()) -> Path:
     """The folder. Raises `NoWorld`."""
-    folder = folder_of(seed, cache, with_videos=with_videos)
+    folder = folder_of(seed, cache, extras)
     if folder.is_dir():
         return folder
     try:
@@ -34,7 +50,7 @@ def broadcast_of(seed: int, cache: Path, *, with_videos: bool) -> Path:
     try:
         with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()) as bar:
             task = bar.add_task(f"generating broadcast {seed}", total=1.0)
-            order = broadcast.Order(seed, making, plans.drawn(seed), with_videos)
+            order = broadcast.Order(seed, making, plans.drawn(seed), extras.videos, extras.music)
             broadcast.make_broadcast(order, lambda share: bar.update(task, completed=share))
         making.rename(folder)
     finally:
@@ -42,8 +58,8 @@ def broadcast_of(seed: int, cache: Path, *, with_videos: bool) -> Path:
     return folder
 
 
-def folder_of(seed: int, cache: Path, *, with_videos: bool) -> Path:
+def folder_of(seed: int, cache: Path, extras: Extras) -> Path:
     """Where the broadcast of a seed lies, or would lie."""
     files = sorted(Path(encoders.world.__file__).parent.glob("*.py"))
     world = sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
-    return cache / "broadcasts" / f"{world}-{'videos' if with_videos else 'plain'}-{seed}"
+    return cache / "broadcasts" / f"{world}-{extras.name}-{seed}"

@@ -20,15 +20,16 @@ from PIL import Image
 
 from encoders.engines import FRAMES_PER_CLIP
 from encoders.world import film, pictures
-from encoders.world.clips import VIDEO_S, Stage, Subject, short_video
+from encoders.world.clips import MUSIC_DB, VIDEO_S, Stage, Subject, short_video
+from encoders.world.music import LYRICS_SHARE, music
 from encoders.world.pictures import Cutout
 from encoders.world.plans import OFF_SHELF, SHIPPED, SIBLING, Act, Talk, drawn
 from encoders.world.rooms import Room, Showing, showing
 from encoders.world.script import host, pastime
-from encoders.world.shop import SIBLINGS, Listing, axis_of, make_shop
+from encoders.world.shop import SIBLINGS, Listing, axis_of, make_shop, pick
 from encoders.world.studio import Studio, page_shot, room_shot
-from encoders.world.talk import Line, spoken
-from encoders.world.voices import ACCENTS, HELD_OUT_VARIANTS, SAMPLE_RATE_HZ, Sound, Voice
+from encoders.world.talk import HISS, LOUD, Line, spoken
+from encoders.world.voices import ACCENTS, HELD_OUT_ACCENT, HELD_OUT_VARIANTS, SAMPLE_RATE_HZ, Sound, Voice, voice_of
 
 FAMILIES = 13
 SHELF_SIZE = 16
@@ -78,6 +79,8 @@ class Order:
     plan: Sequence[Act] = SHIPPED
     videos: bool = False
     """The products on the shelf have a short video each."""
+    music: bool = False
+    """Music plays, with songs in half of the stretches, and the host has any accent: as in the clips of the market."""
 
 
 def make_programme(seed: int, plan: Sequence[Act] = SHIPPED) -> Programme:
@@ -128,10 +131,11 @@ def _shelf(
     return tuple(full[index] for index in rng.permutation(len(full)))
 
 
-def make_speech(programme: Programme, seed: int) -> tuple[Sound, list[Sentence]]:
+def make_speech(programme: Programme, seed: int, *, with_music: bool = False) -> tuple[Sound, list[Sentence]]:
     """The host's voice over the whole broadcast, and each sentence with its times."""
-    rng = np.random.default_rng([seed, 2])
-    voice = Voice("en-us", HELD_OUT_VARIANTS[int(rng.integers(len(HELD_OUT_VARIANTS)))], 160, 45)
+    rng, cast = np.random.default_rng([seed, 2]), np.random.default_rng([seed, 9])
+    accent = pick(cast, (*ACCENTS, HELD_OUT_ACCENT)) if with_music else "en-us"
+    voice = Voice(accent, HELD_OUT_VARIANTS[int(rng.integers(len(HELD_OUT_VARIANTS)))], 160, 45)
     track = np.zeros(programme.stretches[-1].end_ms * SAMPLE_RATE_HZ // 1000, np.float32)
     sentences: list[Sentence] = []
     for number, stretch in enumerate(programme.stretches):
@@ -140,8 +144,18 @@ def make_speech(programme: Programme, seed: int) -> tuple[Sound, list[Sentence]]
             edges = (line.start, line.start + len(line.sound))
             start_ms, end_ms = (edge * 1000 // SAMPLE_RATE_HZ for edge in edges)
             sentences.append(Sentence(start_ms, end_ms, line.words.text))
-    hiss = rng.normal(0, 0.0025, len(track)).astype(np.float32)
-    return (0.8 * track / np.abs(track).max() + hiss).clip(-1, 1), sentences
+    hiss = rng.normal(0, HISS, len(track)).astype(np.float32)
+    sound = LOUD * track / np.abs(track).max() + hiss
+    if with_music:
+        sound += np.concatenate([_music(stretch, cast) for stretch in programme.stretches])
+    return sound.clip(-1, 1), sentences
+
+
+def _music(stretch: Stretch, rng: np.random.Generator) -> Sound:
+    """What plays during a stretch, in half of them with a song."""
+    samples = (stretch.end_ms - stretch.start_ms) * SAMPLE_RATE_HZ // 1000
+    singer = voice_of(rng, ACCENTS, HELD_OUT_VARIANTS) if rng.random() < LYRICS_SHARE else None
+    return music(samples, rng, singer) * np.float32(LOUD * 10 ** (rng.uniform(*MUSIC_DB) / 20))
 
 
 def talk_of(programme: Programme, stretch: Stretch, voice: Voice, seed: tuple[int, int]) -> list[Line]:
@@ -268,7 +282,7 @@ def make_broadcast(order: Order, told: Callable[[float], None] = lambda _: None)
     """Write a whole broadcast, as `streams/demo_show.py` reads it; `told` hears which share of the film is drawn."""
     order.out.mkdir(parents=True, exist_ok=True)
     programme, studio = make_programme(order.seed, order.plan), Studio(SIDE_PX)
-    sound, sentences = make_speech(programme, order.seed)
+    sound, sentences = make_speech(programme, order.seed, with_music=order.music)
     write_catalogue(programme, studio, order)
     (order.out / "room.json").write_text(json.dumps(room_of(programme), indent=2) + "\n")
     (order.out / "labels.json").write_text(json.dumps(labels_of(programme, sentences), indent=1) + "\n")
@@ -289,9 +303,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--drawn", action="store_true", help="the seed draws the plan too")
     parser.add_argument("--videos", action="store_true", help="products on the shelf have a short video")
+    parser.add_argument("--music", action="store_true", help="music and songs play, and the host has any accent")
     given = parser.parse_args()
     plan = drawn(given.seed) if given.drawn else SHIPPED
-    make_broadcast(Order(given.seed, given.out, plan, given.videos))
+    make_broadcast(Order(given.seed, given.out, plan, given.videos, given.music))
 
 
 if __name__ == "__main__":

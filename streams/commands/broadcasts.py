@@ -10,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from streams.demo_show import Show
+    from streams.generated import Extras
 
 F = TypeVar("F", bound=Callable[..., Any])
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -25,14 +26,17 @@ def broadcasts(command: F) -> F:
 
 
 def shows_of(
-    folders: Sequence[Path], seeds: Sequence[int], videos: Sequence[bool], *, made_with_videos: bool = False
+    folders: Sequence[Path], seeds: Sequence[int], videos: Sequence[bool], extras: Extras | None = None
 ) -> list[Show]:
-    """The shows of these folders and seeds, once for each of `videos`; a usage error where there is none."""
+    """The shows of these folders and seeds, once for each of `videos`; a usage error where there is none.
+
+    ``extras``: what the broadcasts of seeds are made with.
+    """
     if not folders and not seeds:
         raise click.UsageError("which broadcast? Name its folder, --broadcast FOLDER, or a seed, --seed N")
     from infra.settings import read_settings
     from streams import generated, quality_run
 
     cache = read_settings().cache
-    made = [generated.broadcast_of(seed, cache, with_videos=made_with_videos) for seed in seeds]
+    made = [generated.broadcast_of(seed, cache, extras or generated.Extras()) for seed in seeds]
     return quality_run.read_shows([*folders, *made], videos)

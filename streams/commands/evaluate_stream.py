@@ -18,6 +18,7 @@ class Options:
     pace: str
     with_videos: bool
     without_videos: bool
+    with_music: bool
     report: Path | None
 
     @property
@@ -33,6 +34,7 @@ class Options:
               help="live: as long as the broadcast lasts; only then are wall times told.")  # fmt: skip
 @click.option("--with-videos", is_flag=True, help="With the products' short videos in the catalogue, if any [default].")
 @click.option("--without-videos", is_flag=True, help="Without them; with both words each broadcast is played twice.")
+@click.option("--with-music", is_flag=True, help="Of the seeds: with music and songs, and hosts of any accent.")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write the numbers as JSON to a file.")
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:
@@ -48,7 +50,9 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     from infra.settings import read_settings
     from streams import quality_run  # here: what plays a broadcast takes seconds to load
     from streams.demo_follow import Pace
+    from streams.generated import Extras
 
     options = Options(**given)
-    shows = shows_of(options.folders, options.seeds, options.videos, made_with_videos=options.with_videos)
+    extras = Extras(videos=options.with_videos, music=options.with_music)
+    shows = shows_of(options.folders, options.seeds, options.videos, extras)
     ctx.exit(quality_run.main(read_settings(), shows, Pace(options.pace), options.report))

@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, action="append", required=True, help="of the broadcast; may be given often")
     total: list[int] = []
     for seed in parser.parse_args().seed:
-        show = read_show(generated.broadcast_of(seed, read_settings().cache, with_videos=False))
+        show = read_show(generated.broadcast_of(seed, read_settings().cache))
         found = knowable(show, make_programme(seed, plans.drawn(seed)).shop)
         total += found.left
         print(f"seed {seed}: {found.bound:.1%} of {len(found.left)} segments, {found.guessed} guessed")

@@ -3,14 +3,16 @@
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 pytest.importorskip("espeakng_loader", reason="speaking needs the extra 'world'")
 
-from encoders.world.broadcast import Order, make_broadcast
+from encoders.world.broadcast import Order, make_broadcast, make_programme, make_speech
 from encoders.world.plans import Act, Talk
+from encoders.world.voices import SAMPLE_RATE_HZ
 from streams.demo_show import read_show
-from streams.generated import broadcast_of, folder_of
+from streams.generated import Extras, broadcast_of, folder_of
 
 pytestmark = pytest.mark.model
 
@@ -32,17 +34,27 @@ def test_a_made_broadcast_is_read_as_a_show(tmp_path: Path) -> None:
     assert told == sorted(told) and len(told) == 7 * 12 and told[-1] == pytest.approx(1.0)
 
 
+def test_music_plays_also_where_nobody_speaks() -> None:
+    programme = make_programme(5, PLAN)
+    quiet, _ = make_speech(programme, 5)
+    loud, sentences = make_speech(programme, 5, with_music=True)
+    silent = slice(3 * SAMPLE_RATE_HZ, 5 * SAMPLE_RATE_HZ)
+    assert len(quiet) == len(loud) == 7 * SAMPLE_RATE_HZ
+    assert np.abs(quiet[silent]).max() < 0.02 < np.abs(loud[silent]).max() < 0.15
+    assert not [said for said in sentences if 3_000 <= said.start_ms < 5_000]
+
+
 def test_what_is_in_the_cache_is_not_made_again(tmp_path: Path) -> None:
-    folders = {folder_of(seed, tmp_path, with_videos=videos) for seed in (5, 6) for videos in (True, False)}
-    assert len(folders) == 4
-    made = folder_of(5, tmp_path, with_videos=False)
+    extras = (Extras(), Extras(videos=True), Extras(music=True), Extras(videos=True, music=True))
+    assert len({folder_of(seed, tmp_path, each) for seed in (5, 6) for each in extras}) == 8
+    made = folder_of(5, tmp_path, Extras())
     made.mkdir(parents=True)
-    assert broadcast_of(5, tmp_path, with_videos=False) == made
+    assert broadcast_of(5, tmp_path) == made
     assert list(made.iterdir()) == []
 
 
 def test_where_nothing_can_be_made_nothing_is_left(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("no folder")
     with pytest.raises(NotADirectoryError):
-        broadcast_of(5, tmp_path / "cache", with_videos=False)
+        broadcast_of(5, tmp_path / "cache")
     assert [each.name for each in tmp_path.iterdir()] == ["cache"]
