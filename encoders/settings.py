@@ -56,6 +56,8 @@ class SpeechSettings(Settings):
     """Of a model for one language; None: as asked for, else detected."""
     tokens_per_s: float = 20.0
     """A bound on repetition: fast English has 4 words a second, Whisper 1.3 tokens a word."""
+    beam: Annotated[int, Field(ge=1)] = 1
+    """Hypotheses that are followed at once; 1 takes the likeliest token each time."""
     no_speech: float = 0.6
     log_probability: float = -1.0
     compression: float = 2.4

@@ -96,7 +96,7 @@ class FasterWhisper:
             result = self._model.model.generate(
                 encoded,
                 [[*tokenizer.sot_sequence, tokenizer.no_timestamps]],
-                beam_size=1,
+                beam_size=self._settings.beam,
                 max_length=min(440, 12 + int(seconds * self._settings.tokens_per_s)),
                 return_scores=True,
                 return_no_speech_prob=True,
