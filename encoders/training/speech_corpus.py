@@ -151,7 +151,10 @@ def _tilted(sound: Sound, exponent: float) -> Sound:
 
 
 def write(out: Path, count: int, seed: int, accents: tuple[str, ...] = ACCENTS) -> None:
-    """Writes ``mels-SEED.npy`` and ``items-SEED.jsonl``; the index gives first frame, frames, sentences and times."""
+    """Writes ``mels-SEED.npy`` and ``items-SEED.jsonl``; the index gives first frame, frames, sentences and times.
+
+    The mels come last and at once: a training that looks for new parts meanwhile finds whole ones only.
+    """
     out.mkdir(parents=True, exist_ok=True)
     extractor, mels, frame = FeatureExtractor(feature_size=80), list[Mel](), 0
     with (out / f"items-{seed}.jsonl").open("w") as index:
@@ -163,7 +166,9 @@ def write(out: Path, count: int, seed: int, accents: tuple[str, ...] = ACCENTS) 
             frame += len(mel)
             if number % 500 == 499:
                 print(f"{number + 1} items, {frame / 360000:.2f} h", flush=True)
-    np.save(out / f"mels-{seed}.npy", np.concatenate(mels))
+    part = out / f"part-{seed}.npy"
+    np.save(part, np.concatenate(mels))
+    part.replace(out / f"mels-{seed}.npy")
 
 
 def main() -> None:
