@@ -44,13 +44,13 @@ _WORD = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
 
 
 def parse(answer: str) -> Said | None:
-    """What the answer says; None: it is not in the form."""
+    """What the answer says, each feature once; None: it is not in the form."""
     if answer.strip() == EMPTY:
         return Said()
     form = _FORM.fullmatch(answer)
     if form is None or not form["name"].strip():
         return None
-    features = (feature.strip() for feature in _COMMAS.split(form["features"]))
+    features = dict.fromkeys(feature.strip() for feature in _COMMAS.split(form["features"]))
     return Said(product_name=form["name"].strip(), features=tuple(feature for feature in features if feature))
 
 
