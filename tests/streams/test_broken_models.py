@@ -20,6 +20,7 @@ from encoders.network_store import UNMEASURED
 from encoders.prepared import write_prepared
 from encoders.profiles import load_profile
 from encoders.thresholds import kept_name, space_of
+from infra.children import last_words
 from infra.metrics import Metrics
 from infra.services import Services
 from infra.settings import SETTINGS, read_settings
@@ -291,6 +292,12 @@ def test_a_worker_is_not_opened_on_a_broken_model(profile: Path, name: str, spoi
     nowhere = Services("127.0.0.1:1", "http://127.0.0.1:1")
     with pytest.raises((BrokenModel, MissingModel), match=name.rpartition("/")[2].rpartition(".")[0]):
         open_worker(read_settings(), nowhere, "", str(profile), Metrics())
+
+
+def test_the_last_words_of_a_worker_are_what_is_wrong_and_not_what_to_do(tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    log.write_text("INFO starting\nerror: /models/config.json is missing\nremedy: put it there\n")
+    assert last_words(log) == "/models/config.json is missing"
 
 
 def test_weights_that_are_no_numbers_are_told_before_anything_is_looked_at(profile: Path, told: Told) -> None:
