@@ -10,25 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from encoders.checkpoints import (
-    BadCheckpoint,
-    config_in,
-    marks_in,
-    pixels_in,
-    settings_in,
-    tokenizer_in,
-    tower_in,
-)
-from encoders.engines import EMBEDDING_DIM, FRAMES_PER_CLIP, Domain, Floats, FusionInput
+from encoders.checkpoints import config_in, marks_in, pixels_in, settings_in, tower_in
+from encoders.engines import EMBEDDING_DIM
 from encoders.families import vision_family
 from encoders.fusion import load_fusion
 from encoders.network import Network, Shape
 from encoders.network_store import TOKENIZER, UNMEASURED, NetworkConfig, write_config, write_weights
-from encoders.tokens import token_ids
+from encoders.tokens import fitting_tokenizer
+from encoders.trial import look, read
 from encoders.vision import load_vision
 
 
@@ -63,7 +55,7 @@ class Assembled:
 
 
 def assemble(vision: Path, text: Path, plan: Plan) -> Assembled:
-    """A network of the vision tower in one folder and the text tower in another. Raises `BadCheckpoint`, `BadSizes`."""
+    """A network of the vision tower in one folder and the text tower in another. Raises `BrokenModel`, `BadSizes`."""
     looks, words = settings_in(vision, "vision"), settings_in(text, "text")
     shape = Shape(
         vision=looks,
@@ -78,7 +70,7 @@ def assemble(vision: Path, text: Path, plan: Plan) -> Assembled:
         marks=marks_in(text),
     )
     config = NetworkConfig(plan.space, f"{plan.space} {vision.name}", pixels_in(vision), shape, UNMEASURED)
-    tokenizer = _fitting_tokenizer(text, shape)
+    tokenizer = fitting_tokenizer(text, shape)
     torch.manual_seed(plan.seed)
     network = Network(shape)
     network.vision.tower, network.fusion.text = tower_in(vision, "vision"), tower_in(text, "text")
@@ -88,7 +80,7 @@ def assemble(vision: Path, text: Path, plan: Plan) -> Assembled:
 def assemble_into(out: Path, vision: Path, text: Path, plan: Plan) -> NetworkConfig:
     """Write the folder of the network, once it has been tried; what it is.
 
-    Raises FileExistsError where ``out`` is there and is not an empty folder, `BadCheckpoint`, `BadSizes`.
+    Raises FileExistsError where ``out`` is there and is not an empty folder, `BrokenModel`, `BadSizes`.
     """
     target = out.resolve()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -98,43 +90,6 @@ def assemble_into(out: Path, vision: Path, text: Path, plan: Plan) -> NetworkCon
     with TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as beside:
         written = Path(beside) / "network"
         made.write(written)
-        tokens = _seen(written, vision, made.config)
-        _read(written, text, tokens)
+        read(load_fusion(written), look(load_vision(written), vision), text)
         written.rename(target)
     return made.config
-
-
-def _fitting_tokenizer(text: Path, shape: Shape) -> Tokenizer:
-    """The tokenizer of a text tower, none of whose ids is beyond the tower's vocabulary."""
-    tokenizer = tokenizer_in(text)
-    ids, known = max(tokenizer.get_vocab().values()), int(str(shape.text["vocab_size"]))
-    if ids >= known:
-        raise BadCheckpoint(f"{text}: its tokenizer has ids up to {ids}, and its tower knows {known} tokens")
-    try:
-        token_ids(tokenizer, "", shape.text_tokens, shape.marks)
-    except ValueError as unmarked:
-        raise BadCheckpoint(f"{text}: {unmarked}, with which texts are marked for this tower") from unmarked
-    return tokenizer
-
-
-def _seen(folder: Path, vision: Path, config: NetworkConfig) -> Floats:
-    """The tokens of a grey clip."""
-    side = config.pixels.side_px
-    try:
-        (tokens,) = load_vision(folder).encode([np.full((FRAMES_PER_CLIP, side, side, 3), 127, np.uint8)])
-    except (RuntimeError, ValueError) as unfit:
-        raise BadCheckpoint(f"{vision}: its tower cannot look at 8 frames of {side} × {side}: {unfit}") from unfit
-    if not np.isfinite(tokens).all():
-        raise BadCheckpoint(f"{vision}: its tower's answers are no numbers; are its weights beyond half precision?")
-    return tokens
-
-
-def _read(folder: Path, text: Path, tokens: Floats) -> None:
-    """A text that is longer than what is read of it, together with a clip."""
-    fusion = load_fusion(folder)
-    try:
-        (vector,) = fusion.embed([FusionInput(Domain.LIVE, tokens, "a mug " * 40)])
-    except (RuntimeError, ValueError, IndexError) as unfit:
-        raise BadCheckpoint(f"{text}: its tower cannot read a text: {unfit}") from unfit
-    if not np.isfinite(vector).all():
-        raise BadCheckpoint(f"{text}: its tower's answers are no numbers; are its weights beyond half precision?")

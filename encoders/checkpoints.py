@@ -6,15 +6,16 @@ weight of the tower is refused: Transformers would fill it with noise.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Literal, cast
 
 import torch
-from tokenizers import Tokenizer
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModel
 from transformers.utils import logging
@@ -28,8 +29,9 @@ from encoders.families import (
     text_family,
     vision_family,
 )
-from encoders.network_store import TOKENIZER, Pixels
-from encoders.tokens import VOCABULARY, read_tokenizer
+from encoders.faults import OBJECT, UNFIT, BrokenModel, naming, one_line, read_as
+from encoders.network_store import Pixels, checked_pixels
+from encoders.tokens import read_tokenizer
 
 Sense = Literal["vision", "text"]
 PREPROCESSOR, TOKENIZER_CONFIG = "preprocessor_config.json", "tokenizer_config.json"
@@ -38,14 +40,12 @@ UNREAD = "pooler."
 _LIBRARY_WORDS = ("transformers_version", "architectures", "dtype", "torch_dtype", "_name_or_path")
 _FILTERS: dict[int, Literal["bilinear", "bicubic"]] = {2: "bilinear", 3: "bicubic"}
 """Pillow's numbers for what new pixels are made of."""
-
-
-class BadCheckpoint(ValueError):
-    """A checkpoint's folder that cannot be read; says which file and what is wrong with it."""
+_UNREADABLE = (OSError, EOFError, SafetensorError, StrictDataclassError, UnpicklingError, *UNFIT)
+"""What Transformers raises of folders whose files are broken; it has no error of its own."""
 
 
 def settings_in(folder: Path, sense: Sense) -> TOWER_SETTINGS:
-    """The configuration of one tower of a checkpoint, as `Shape` keeps it. Raises `BadCheckpoint`."""
+    """The configuration of one tower of a checkpoint, as `Shape` keeps it. Raises `BrokenModel`."""
     _family(folder, sense)
     config = config_in(folder, sense)
     told = dict(config.to_diff_dict())
@@ -55,7 +55,7 @@ def settings_in(folder: Path, sense: Sense) -> TOWER_SETTINGS:
 
 
 def tower_in(folder: Path, sense: Sense) -> nn.Module:
-    """One tower of a checkpoint with its weights, in float32. Raises `BadCheckpoint`."""
+    """One tower of a checkpoint with its weights, in float32. Raises `BrokenModel`."""
     family, whole = _family(folder, sense), _whole(folder)
     if whole.model_type not in VISION and hasattr(whole, f"{sense}_config"):
         return cast(nn.Module, getattr(pretrained(AutoModel, folder), f"{sense}_model"))
@@ -64,51 +64,50 @@ def tower_in(folder: Path, sense: Sense) -> nn.Module:
 
 
 def pretrained(model: Any, folder: Path, **options: object) -> Any:
-    """A Transformers class with a folder's weights, in float32. Raises `BadCheckpoint` where one is missing."""
-    with _quiet():
-        try:
-            loaded, told = model.from_pretrained(
-                folder, dtype=torch.float32, local_files_only=True, output_loading_info=True, **options
-            )
-        except (OSError, ValueError) as unreadable:
-            raise BadCheckpoint(f"{folder}: {unreadable}") from unreadable
-    missing = (key for key in told["missing_keys"] if not key.startswith(UNREAD))
-    if lacking := sorted({*missing, *(str(key) for key in told["mismatched_keys"])}):
-        raise BadCheckpoint(f"{folder}: lacks {len(lacking)} weights of {model.__name__}, the first is {lacking[0]}")
+    """A Transformers class with a folder's weights, in float32. Raises `BrokenModel` where one is missing."""
+    _whole(folder)
+    with _quiet(), naming(folder, *_UNREADABLE):
+        loaded, told = model.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            local_files_only=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are told below, with the first of them
+            **options,
+        )
+    if lacking := sorted(key for key in told["missing_keys"] if not key.startswith(UNREAD)):
+        kind = type(loaded).__name__
+        raise BrokenModel(f"{folder}: lacks {len(lacking)} weights of {kind}, the first is {lacking[0]}")
+    if others := sorted(told["mismatched_keys"]):
+        name, stored, wanted = others[0]
+        raise BrokenModel(f"{folder}: {name} is of shape {tuple(stored)}, by its config.json {tuple(wanted)}")
     return loaded
 
 
 def pixels_in(folder: Path) -> Pixels:
-    """How a checkpoint's vision tower wants its pictures. Raises `BadCheckpoint`."""
-    told = _json(folder, PREPROCESSOR)
+    """How a checkpoint's vision tower wants its pictures. Raises `BrokenModel`."""
+    told = read_as(OBJECT, folder / PREPROCESSOR)
+    cropped = bool(told.get("do_center_crop"))
     try:
-        cropped = bool(told.get("do_center_crop"))
         size = told.get("crop_size" if cropped else "size") or told["size"]
         side = size if isinstance(size, int) else size.get("height") or size["shortest_edge"]
-        return Pixels(
-            int(side),
-            cast(tuple[float, float, float], tuple(told["image_mean"])),
-            cast(tuple[float, float, float], tuple(told["image_std"])),
-            "crop" if cropped else "squash",
-            _FILTERS.get(told.get("resample", 3), "bicubic"),
+        return checked_pixels(
+            side_px=side,
+            mean=told["image_mean"],
+            deviation=told["image_std"],
+            fit="crop" if cropped else "squash",
+            filter=_FILTERS.get(told.get("resample", 3), "bicubic"),
         )
     except KeyError as missing:
-        raise BadCheckpoint(f"{folder / PREPROCESSOR}: says no {missing}") from missing
-
-
-def tokenizer_in(folder: Path) -> Tokenizer:
-    """The tokenizer of a checkpoint. Raises `BadCheckpoint`."""
-    if (folder / TOKENIZER).is_file():
-        _json(folder, TOKENIZER)
-    elif not (folder / VOCABULARY).is_file():
-        raise BadCheckpoint(f"{folder}: has neither {TOKENIZER} nor {VOCABULARY}")
-    return read_tokenizer(folder)
+        raise BrokenModel(f"{folder / PREPROCESSOR}: says no {missing}") from missing
+    except (AttributeError, TypeError, ValueError) as wrong:
+        raise BrokenModel(f"{folder / PREPROCESSOR}: {one_line(wrong)}") from wrong
 
 
 def marks_in(folder: Path) -> Marks:
     """The marks of a checkpoint's text tower: its family's, with the end that its own tokenizer has."""
     marks: Marks = _family(folder, "text").marks
-    tokenizer = tokenizer_in(folder)
+    tokenizer = read_tokenizer(folder)
     if marks.end is None or tokenizer.token_to_id(marks.end) is not None:
         return marks
     end = ending_in(folder)
@@ -116,16 +115,16 @@ def marks_in(folder: Path) -> Marks:
 
 
 def ending_in(folder: Path) -> str:
-    """The token that ends a text, by the tokenizer's own configuration. Raises `BadCheckpoint`."""
-    told = _json(folder, TOKENIZER_CONFIG).get("eos_token")
+    """The token that ends a text, by the tokenizer's own configuration. Raises `BrokenModel`."""
+    told = read_as(OBJECT, folder / TOKENIZER_CONFIG).get("eos_token")
     named = told.get("content") if isinstance(told, dict) else told
     if not named:
-        raise BadCheckpoint(f"{folder / TOKENIZER_CONFIG}: names no eos_token")
+        raise BrokenModel(f"{folder / TOKENIZER_CONFIG}: names no eos_token")
     return str(named)
 
 
 def config_in(folder: Path, sense: Sense) -> Any:
-    """Transformers' configuration of one tower: in a pair's folder a part of the whole. Raises `BadCheckpoint`."""
+    """Transformers' configuration of one tower: in a pair's folder a part of the whole. Raises `BrokenModel`."""
     whole = _whole(folder)
     if whole.model_type in (VISION if sense == "vision" else TEXT):
         return whole
@@ -137,23 +136,13 @@ def _family(folder: Path, sense: Sense) -> Any:
     try:
         return vision_family(settings) if sense == "vision" else text_family(settings)
     except UnknownFamily as unknown:
-        raise BadCheckpoint(f"{folder}: {unknown}") from unknown
+        raise BrokenModel(f"{folder}: {unknown}") from unknown
 
 
 def _whole(folder: Path) -> Any:
-    _json(folder, "config.json")
-    with _quiet():
-        try:
-            return AutoConfig.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError) as unknown:
-            raise BadCheckpoint(f"{folder / 'config.json'}: {str(unknown).splitlines()[0]}") from unknown
-
-
-def _json(folder: Path, name: str) -> dict[str, Any]:
-    try:
-        return cast(dict[str, Any], json.loads((folder / name).read_text(encoding="utf-8")))
-    except (OSError, ValueError) as wrong:
-        raise BadCheckpoint(f"{folder / name}: {wrong}") from wrong
+    read_as(OBJECT, folder / "config.json")
+    with _quiet(), naming(folder / "config.json", OSError, StrictDataclassError, *UNFIT):
+        return AutoConfig.from_pretrained(folder, local_files_only=True)
 
 
 @contextmanager

@@ -11,7 +11,10 @@ from enum import StrEnum
 from hashlib import file_digest
 from pathlib import Path
 
-from encoders.profiles import SHIPPED, THRESHOLDS, MissingModel, path_of
+from pydantic import TypeAdapter
+
+from encoders.faults import OBJECT, UNFIT, BrokenModel, MissingModel, naming, read_as
+from encoders.profiles import SHIPPED, THRESHOLDS, path_of
 from encoders.settings import Checkpoint, Profile
 
 CARDS = ("card.json", "CARD.md")
@@ -52,8 +55,14 @@ class Locked:
     sha256: dict[str, str] = field(default_factory=dict)
 
 
+_LOCK_FORM = TypeAdapter(dict[str, Locked])
+
+
 def verify(profile: Profile) -> tuple[Checked, ...]:
-    """Each file of the profile, compared with its checksum where one is known. Reads every byte."""
+    """Each file of the profile, compared with its checksum where one is known. Reads every byte.
+
+    Raises `BrokenModel` where the checksums, or a file, cannot be read.
+    """
     return tuple(checked for part in profile.parts() for checked in _verified(profile, part))
 
 
@@ -69,16 +78,23 @@ def state_of(file: Path, pinned: str | None, pulled: str | None = None) -> State
 
 
 def sum_of(file: Path) -> str:
-    """The file's sha256 in hex."""
-    with file.open("rb") as opened:
+    """The file's sha256 in hex. Raises `BrokenModel` where it cannot be read."""
+    with naming(file, OSError), file.open("rb") as opened:
         return file_digest(opened, "sha256").hexdigest()
 
 
 def read_lock(models: Path | None) -> dict[str, Locked]:
-    """Source → what was pulled of it, by the models folder's lock; nothing where there is none."""
+    """Source → what was pulled of it, by the models folder's lock; nothing where there is none.
+
+    Raises `BrokenModel`.
+    """
     path = models / LOCK if models else None
-    told = json.loads(path.read_text(encoding="utf-8")) if path and path.is_file() else {}
-    return {source: Locked(**locked) for source, locked in told.items()}
+    try:
+        return read_as(_LOCK_FORM, path) if path else {}
+    except MissingModel:
+        return {}
+    except BrokenModel as wrong:
+        raise BrokenModel(f"{wrong}; remove it, and `vitrine models pull` writes it anew") from wrong
 
 
 def write_lock(models: Path, lock: dict[str, Locked]) -> None:
@@ -116,6 +132,7 @@ def _pulled_sums(checkpoint: Checkpoint, models: Path | None) -> dict[str, str]:
 def _shipped_sums(root: Path) -> dict[str, str]:
     """File → checksum by the card in a shipped model's folder; a card of one file may name it as `file`."""
     card = root / CARDS[0]
-    told = json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {}
-    sums = told.get("sha256", {})
-    return {told["file"]: sums} if isinstance(sums, str) else dict(sums)
+    told = read_as(OBJECT, card) if card.is_file() else {}
+    with naming(card, *UNFIT):
+        sums = told.get("sha256", {})
+        return {told["file"]: sums} if isinstance(sums, str) else dict(sums)

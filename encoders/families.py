@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
+from pydantic import ConfigDict
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
@@ -39,6 +41,9 @@ SENTENCE = "[CLS]"
 NO_TOKEN = -1
 """A padding id that no token has, for families whose padding is also a token."""
 
+STORED = ConfigDict(extra="forbid")
+"""Of what is read from a network's configuration: an unknown name is an error."""
+
 
 class UnknownFamily(ValueError):
     """A tower of a kind that is not in the tables."""
@@ -53,6 +58,8 @@ class Marks:
     end: str | None = None
     """The last token, where the tower was trained with one."""
     pad_id: int = 0
+
+    __pydantic_config__ = STORED
 
 
 class XClip(nn.Module):
@@ -193,9 +200,15 @@ def text_family(settings: TOWER_SETTINGS) -> TextFamily:
 
 
 def config_of(settings: TOWER_SETTINGS) -> Any:
-    """The Transformers configuration that the settings spell out; what they leave out has the library's default."""
+    """The Transformers configuration that the settings spell out; what they leave out has the library's default.
+
+    Raises ValueError where a value is not of its kind.
+    """
     arguments = dict(settings)
-    return AutoConfig.for_model(str(arguments.pop("model_type")), **arguments)
+    try:
+        return AutoConfig.for_model(str(arguments.pop("model_type")), **arguments)
+    except StrictDataclassError as wrong:
+        raise ValueError(str(wrong)) from wrong
 
 
 def vision_tower(settings: TOWER_SETTINGS) -> nn.Module:

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from encoders.engines import FRAMES_PER_CLIP, Floats, FusionInput
 from encoders.network import FusionModule
-from encoders.network_store import FUSION, NetworkConfig, load_weights, read_config
-from encoders.tokens import read_tokenizer, token_ids
+from encoders.network_store import FUSION, NetworkConfig, load_weights, read_config, untrained
+from encoders.tokens import fitting_tokenizer, token_ids
 
 
 class TorchFusion:
@@ -66,8 +66,8 @@ class TorchFusion:
 
 
 def load_fusion(folder: Path, device: str = "cpu") -> TorchFusion:
-    """The fusion of the network in ``folder``. Raises FileNotFoundError where a file is missing."""
+    """The fusion of the network in ``folder``. Raises `MissingModel`, `BrokenModel`."""
     config = read_config(folder)
-    network = FusionModule(config.shape)
+    network = untrained(FusionModule, folder, config.shape)
     load_weights(network, folder / FUSION, device)
-    return TorchFusion(network, read_tokenizer(folder), config, device)
+    return TorchFusion(network, fitting_tokenizer(folder, config.shape), config, device)

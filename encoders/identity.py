@@ -13,6 +13,7 @@ from hashlib import file_digest
 from pathlib import Path
 
 from encoders.checksums import OURS
+from encoders.faults import OBJECT, UNFIT, naming, read_as
 from encoders.gguf_parts import parts_of
 from encoders.loaded import Identities
 from encoders.media import MediaLimits
@@ -25,7 +26,7 @@ PLACED = ("precision", "channels_last")
 
 
 def identities_of(profile: Profile) -> Identities:
-    """Reads every byte of the models. Raises `MissingModel`."""
+    """Reads every byte of the models. Raises `MissingModel`, `BrokenModel`."""
     return Identities(
         speech=_identity(_files(path_of(profile, "speech")), profile.speech.settings.model_dump(mode="json")),
         language=_identity(parts_of(path_of(profile, "language")), profile.language.settings.model_dump(mode="json")),
@@ -35,8 +36,10 @@ def identities_of(profile: Profile) -> Identities:
 
 def _tower_identity(folder: Path, settings: NetworkSettings) -> str:
     files = [folder / VISION] if (folder / VISION).is_file() else _files(folder)
-    told = json.loads((folder / CONFIG).read_text(encoding="utf-8")) if (folder / CONFIG).is_file() else {}
-    tower = {"tower": told.get("tower"), "pixels": told.get("pixels"), "vision": told.get("shape", {}).get("vision")}
+    told = read_as(OBJECT, folder / CONFIG) if (folder / CONFIG).is_file() else {}
+    with naming(folder / CONFIG, *UNFIT):
+        sees = told.get("shape", {}).get("vision")
+    tower = {"tower": told.get("tower"), "pixels": told.get("pixels"), "vision": sees}
     chosen = {name: settings.model_dump()[name] for name in PLACED if settings.model_dump()[name] is not None}
     return _identity(files, tower | chosen | {"media": asdict(MediaLimits())})
 
@@ -44,7 +47,7 @@ def _tower_identity(folder: Path, settings: NetworkSettings) -> str:
 def _identity(files: Iterable[Path], settings: dict[str, object]) -> str:
     sums = {}
     for file in files:
-        with file.open("rb") as opened:
+        with naming(file, OSError), file.open("rb") as opened:
             sums[file.name] = file_digest(opened, "sha256").hexdigest()
     return json.dumps({"files": sums, "settings": settings}, sort_keys=True)
 

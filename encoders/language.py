@@ -13,11 +13,13 @@ from pathlib import Path
 
 import llama_cpp
 import numpy as np
+from jinja2 import TemplateError
 from llama_cpp import Llama, LlamaGrammar, LogitsProcessorList
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 from llama_cpp.llama_types import ChatCompletionRequestMessage
 from numpy.typing import NDArray
 
+from encoders.faults import UNFIT, must_be_there, naming
 from encoders.gguf_parts import parts_of
 from encoders.settings import LanguageSettings
 
@@ -89,26 +91,27 @@ class LlamaCpp:
 
 
 def load_language(path: Path, device: str = "cpu", settings: LanguageSettings | None = None) -> LlamaCpp:
-    """A GGUF file with a chat template in its metadata; FileNotFoundError, ValueError where either is missing.
+    """A GGUF file with a chat template in its metadata; it has read the instructions once.
 
-    Of a file in parts ``path`` is the first; llama.cpp reads the others beside it.
+    Of a file in parts ``path`` is the first; llama.cpp reads the others beside it. Raises `MissingModel`; `BrokenModel`
+    where the file is cut off, or has no template that can be used.
     """
-    for part in parts_of(path):
-        if not part.is_file():
-            raise FileNotFoundError(part)
+    must_be_there(*parts_of(path))
     chosen = settings or LanguageSettings()
-    model = Llama(
-        str(path),
-        n_gpu_layers=0 if device == "cpu" else -1,
-        n_ctx=chosen.context_tokens,
-        n_batch=chosen.context_tokens,
-        n_ubatch=chosen.context_tokens,
-        n_threads=chosen.threads,
-        n_threads_batch=chosen.threads,
-        seed=0,
-        verbose=False,
-    )
-    return LlamaCpp(model, chosen)
+    with naming(path, TemplateError), naming(f"{path}: cut off, or no language model", *UNFIT):
+        model = Llama(
+            str(path),
+            n_gpu_layers=0 if device == "cpu" else -1,
+            n_ctx=chosen.context_tokens,
+            n_batch=chosen.context_tokens,
+            n_ubatch=chosen.context_tokens,
+            n_threads=chosen.threads,
+            n_threads_batch=chosen.threads,
+            seed=0,
+            verbose=False,
+        )
+    with naming(path, TemplateError, *UNFIT):
+        return LlamaCpp(model, chosen)
 
 
 def closed(answer: str, whole: bool) -> str:

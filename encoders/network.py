@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from encoders.engines import EMBEDDING_DIM, FRAMES_PER_CLIP, Domain
-from encoders.families import TOWER_SETTINGS, Marks, text_tower, vision_family, vision_tower, words_in
+from encoders.families import STORED, TOWER_SETTINGS, Marks, text_tower, vision_family, vision_tower, words_in
 
 DOMAINS = tuple(Domain)
 
@@ -45,7 +45,12 @@ class Shape:
     shared_branch: bool = False
     """One fusion branch for all domains, in place of one for each."""
 
+    __pydantic_config__ = STORED
+
     def __post_init__(self) -> None:
+        for name in ("vision_dim", "text_dim", "text_tokens", "dim", "layers", "heads", "out_dim"):
+            if getattr(self, name) < 1:
+                raise BadSizes(f"{name} = {getattr(self, name)} is less than 1")
         if self.dim % self.heads:
             raise BadSizes(f"dim = {self.dim} is not a multiple of heads = {self.heads}: each head has an equal part")
         if self.out_dim % 2:

@@ -7,16 +7,25 @@ other towers, is read by the same code: its configuration names them.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import torch
+from pydantic import Field, TypeAdapter
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from encoders.families import Marks
+from encoders.families import STORED
+from encoders.faults import OBJECT, UNFIT, BrokenModel, must_be_there, naming, read_as
 from encoders.network import Network, Shape
+
+M = TypeVar("M", bound=nn.Module)
+Likeness = Annotated[float, Field(ge=-2, le=2)]
+"""A cosine, or a difference of two."""
+Deviation = Annotated[float, Field(gt=0)]
 
 CONFIG, VISION, FUSION, TOKENIZER = "config.json", "vision.safetensors", "fusion.safetensors", "tokenizer.json"
 CARD = "card.json"
@@ -26,13 +35,23 @@ CARD = "card.json"
 class Pixels:
     """How a tower wants its pictures: square, this many pixels a side, colours from 0 to 1 less mean, by deviation."""
 
-    side_px: int
+    side_px: Annotated[int, Field(ge=1)]
     mean: tuple[float, float, float]
-    deviation: tuple[float, float, float]
+    deviation: tuple[Deviation, Deviation, Deviation]
     fit: Literal["crop", "squash"] = "crop"
     """The centre square of the picture, or all of it, made square."""
     filter: Literal["area", "bilinear", "bicubic"] = "area"
     """What a new pixel is made of: the mean of those that it covers, or a smooth weight of them."""
+
+    __pydantic_config__ = STORED
+
+
+_PIXELS = TypeAdapter(Pixels)
+
+
+def checked_pixels(**told: object) -> Pixels:
+    """`Pixels` of what another configuration says. Raises ValueError where that cannot be."""
+    return _PIXELS.validate_python(told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +62,16 @@ class Thresholds:
     was heard of it, the least lead over the next, and the least lead of an off-shelf product over the shelf's best.
     """
 
-    min_score: float
-    silent_min_score: float
-    margin: float
-    off_shelf_advantage: float
-    seen_min_score: float = -1.0
+    min_score: Likeness
+    silent_min_score: Likeness
+    margin: Likeness
+    off_shelf_advantage: Likeness
+    seen_min_score: Likeness = -1.0
     """The least likeness of a product to most frames of the picture; -1: any."""
-    link_bonus: float = 0.15
+    link_bonus: Likeness = 0.15
     """What is added to the product whose link number was said: as much as the recogniser's numbers can be trusted."""
+
+    __pydantic_config__ = STORED
 
 
 UNMEASURED = Thresholds(min_score=0.35, silent_min_score=0.45, margin=0.02, off_shelf_advantage=0.08)
@@ -70,18 +91,21 @@ class NetworkConfig:
     """The run that made the weights, as its trainer told it: data, settings, seeds, steps."""
 
 
+_FORM = TypeAdapter(NetworkConfig)
+
+
 def read_config(folder: Path) -> NetworkConfig:
-    """The configuration in ``folder``. Raises FileNotFoundError, and KeyError or TypeError where a field is wrong."""
-    told = json.loads((folder / CONFIG).read_text())
-    pixels, shape = told["pixels"], told["shape"]
-    return NetworkConfig(
-        space=told["space"],
-        tower=told["tower"],
-        pixels=Pixels(**pixels | {name: tuple(pixels[name]) for name in ("mean", "deviation")}),
-        shape=Shape(**shape | {"marks": Marks(**shape.get("marks", {}))}),
-        thresholds=Thresholds(**told["thresholds"]),
-        training=told.get("training", {}),
-    )
+    """The configuration in ``folder``. Raises `MissingModel`; `BrokenModel` where a field is missing or wrong."""
+    file = folder / CONFIG
+    if "model_type" in read_as(OBJECT, file):
+        raise BrokenModel(f'{file}: of a public checkpoint, not of a network; a profile of a pair says fusion = "late"')
+    return read_as(_FORM, file)
+
+
+def untrained(half: Callable[[Shape], M], folder: Path, shape: Shape) -> M:
+    """A network, or a half of one, of the shape in ``folder``. Raises `BrokenModel` where it cannot be built."""
+    with naming(folder / CONFIG, *UNFIT):
+        return half(shape)
 
 
 def write_config(config: NetworkConfig, folder: Path) -> None:
@@ -100,7 +124,34 @@ def _stored(value: torch.Tensor) -> torch.Tensor:
 
 
 def load_weights(module: nn.Module, path: Path, device: str = "cpu") -> None:
-    """Fill a module from a file and make it ready to answer, in float32 on ``device``."""
-    weights = {key: value.float() if value.is_floating_point() else value for key, value in load_file(path).items()}
-    module.load_state_dict(weights)
+    """Fill a module from a file and make it ready to answer, in float32 on ``device``.
+
+    Raises `MissingModel`; `BrokenModel` where the file is cut off, or its tensors are not those of the module.
+    """
+    stored = read_tensors(path)
+    if unlike := _unlike(stored, module.state_dict()):
+        raise BrokenModel(f"{path}: {unlike}, by the {CONFIG} beside it")
+    module.load_state_dict(
+        {key: value.float() if value.is_floating_point() else value for key, value in stored.items()}
+    )
     module.to(device).eval().requires_grad_(False)
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file by name. Raises `MissingModel`, `BrokenModel`."""
+    must_be_there(path)
+    with naming(f"{path}: cut off, or no safetensors file", OSError, SafetensorError, *UNFIT):
+        stored: dict[str, torch.Tensor] = load_file(path)
+        return stored
+
+
+def _unlike(stored: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]) -> str:
+    """What is wrong with the first tensor that is not as it is wanted; empty where all are."""
+    if lacking := sorted(wanted.keys() - stored.keys()):
+        return f"it lacks {len(lacking)} of {len(wanted)} tensors, the first is {lacking[0]}"
+    if strange := sorted(stored.keys() - wanted.keys()):
+        return f"it has {len(strange)} tensors too many, the first is {strange[0]}"
+    for name, tensor in wanted.items():
+        if stored[name].shape != tensor.shape:
+            return f"{name} is of shape {tuple(stored[name].shape)}, expected {tuple(tensor.shape)}"
+    return ""

@@ -7,19 +7,19 @@ configuration says otherwise: `tests/encoders/test_openclip.py` compares with wh
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors.torch import load_file
+from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 from transformers import SiglipConfig, SiglipModel
 from transformers.initialization import no_init_weights
 
-from encoders.network_store import Pixels
+from encoders.faults import OBJECT, UNFIT, BrokenModel, naming, read_as
+from encoders.network_store import Pixels, checked_pixels, read_tensors
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
 HEAD_DIM = 64
@@ -60,28 +60,34 @@ def is_openclip(folder: Path) -> bool:
 
 
 def read_openclip(folder: Path) -> nn.Module:
-    """The SigLIP in this folder. Raises FileNotFoundError; ValueError for an OpenCLIP model of another kind."""
-    told = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["model_cfg"]
-    if "siglip" not in str(told["vision_cfg"].get("timm_model_name")):
-        raise ValueError(f"{folder / CONFIG}: not a SigLIP; of OpenCLIP's models only those are read")
-    weights = dict(renamed(load_file(folder / WEIGHTS)))
-    with no_init_weights():  # every weight is read: beginnings of their own would cost seconds
-        model = SiglipModel(_config(told, weights))
-    model.load_state_dict(weights)
+    """The SigLIP in this folder. Raises `MissingModel`; `BrokenModel`, also for an OpenCLIP model of another kind."""
+    told = read_as(OBJECT, folder / CONFIG)
+    with naming(folder / CONFIG, *UNFIT):
+        told = told["model_cfg"]
+        if "siglip" not in str(told["vision_cfg"].get("timm_model_name")):
+            raise BrokenModel(f"{folder / CONFIG}: not a SigLIP; of OpenCLIP's models only those are read")
+    stored = read_tensors(folder / WEIGHTS)
+    with naming(folder / WEIGHTS, *UNFIT):
+        weights = dict(renamed(stored))
+    with naming(folder, StrictDataclassError, *UNFIT):
+        with no_init_weights():  # every weight is read: beginnings of their own would cost seconds
+            model = SiglipModel(_config(told, weights))
+        model.load_state_dict(weights)
     return cast(nn.Module, model)
 
 
 def openclip_pixels(folder: Path) -> Pixels:
-    """How an OpenCLIP model wants its pictures."""
-    told = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    prepared, side = told.get("preprocess_cfg") or {}, told["model_cfg"]["vision_cfg"]["image_size"]
-    return Pixels(
-        int(side),
-        cast(tuple[float, float, float], tuple(prepared.get("mean", (0.5, 0.5, 0.5)))),
-        cast(tuple[float, float, float], tuple(prepared.get("std", (0.5, 0.5, 0.5)))),
-        "squash" if prepared.get("resize_mode", "squash") == "squash" else "crop",
-        "bilinear" if prepared.get("interpolation") == "bilinear" else "bicubic",
-    )
+    """How an OpenCLIP model wants its pictures. Raises `MissingModel`, `BrokenModel`."""
+    told = read_as(OBJECT, folder / CONFIG)
+    with naming(folder / CONFIG, *UNFIT):
+        prepared, side = told.get("preprocess_cfg") or {}, told["model_cfg"]["vision_cfg"]["image_size"]
+        return checked_pixels(
+            side_px=side,
+            mean=prepared.get("mean", (0.5, 0.5, 0.5)),
+            deviation=prepared.get("std", (0.5, 0.5, 0.5)),
+            fit="squash" if prepared.get("resize_mode", "squash") == "squash" else "crop",
+            filter="bilinear" if prepared.get("interpolation") == "bilinear" else "bicubic",
+        )
 
 
 def renamed(weights: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:

@@ -20,9 +20,10 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoModel
 
-from encoders.checkpoints import BadCheckpoint, ending_in, pixels_in, pretrained
+from encoders.checkpoints import ending_in, pixels_in, pretrained
 from encoders.engines import Floats, FusionInput
 from encoders.families import Marks
+from encoders.faults import BrokenModel, naming
 from encoders.openclip import is_openclip, openclip_pixels, read_openclip
 from encoders.placement import placement_of
 from encoders.settings import NetworkSettings
@@ -33,6 +34,8 @@ CHINESE_TOKENS = 52
 """What Chinese-CLIP was trained with, though it has places for more."""
 GEMMA_END = "<eos>"
 """How SigLIP2's tokenizer ends a text; the first SigLIP's is another."""
+_FUSED = ", late fusion "
+"""In a space's name between the pair's and the weight of the texts."""
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -144,7 +147,7 @@ class LateFusion:
 def load_pair(
     folder: Path, name: str, device: str = "cpu", settings: NetworkSettings | None = None
 ) -> tuple[TorchVision, LateFusion]:
-    """Both halves of the pair in ``folder``, which is called ``name``. Raises `BadCheckpoint`, FileNotFoundError."""
+    """Both halves of the pair in ``folder``, which is called ``name``. Raises `MissingModel`, `BrokenModel`."""
     told, placement = settings or NetworkSettings(), placement_of(device, settings)
     model = read_pair(folder)
     text = PairText(model).to(device).eval().requires_grad_(False)
@@ -153,19 +156,26 @@ def load_pair(
     tokenizer = read_tokenizer(folder)
     pixels = openclip_pixels(folder) if is_openclip(folder) else pixels_in(folder)
     seen = TorchVision(vision, name, pixels, placement)
-    return seen, LateFusion(text, tokenizer, reading_of(model, folder, tokenizer), space, device)
+    with naming(folder, ValueError):
+        reading = reading_of(model, folder, tokenizer)
+    return seen, LateFusion(text, tokenizer, reading, space, device)
 
 
 def space_called(name: str, settings: NetworkSettings) -> str:
     """What the space of a pair is called; another weight of the texts is another space."""
-    return f"{name}, late fusion {settings.text_weight:g}"
+    return f"{name}{_FUSED}{settings.text_weight:g}"
+
+
+def is_of_pair(space: str, name: str) -> bool:
+    """Whether a space is one of the pair of this name, whatever its texts weigh."""
+    return space.rpartition(_FUSED)[0] == name
 
 
 def read_pair(folder: Path) -> Any:
-    """The whole model in a folder: CLIP, Chinese-CLIP, SigLIP or SigLIP2 of one size. Raises `BadCheckpoint`."""
+    """The whole model in a folder: CLIP, Chinese-CLIP, SigLIP or SigLIP2 of one size. Raises `BrokenModel`."""
     model: Any = read_openclip(folder) if is_openclip(folder) else pretrained(AutoModel, folder)
     if model.config.model_type not in ("clip", "chinese_clip", "siglip"):
-        raise BadCheckpoint(f"{folder}: a {model.config.model_type}, not a CLIP, Chinese-CLIP or SigLIP")
+        raise BrokenModel(f"{folder}: a {model.config.model_type}, not a CLIP, Chinese-CLIP or SigLIP")
     return model
 
 

@@ -4,10 +4,12 @@ All profiles go through the same loading code; what differs is data in `encoders
 models are shipped; those of the others are looked for in the folder that `VITRINE_MODELS` names.
 """
 
+import os
 import tomllib
 from pathlib import Path
 
 from encoders.engines import FusionNetwork, VisionTower
+from encoders.faults import BrokenModel, MissingModel
 from encoders.loaded import LoadedEngines
 from encoders.settings import Checkpoint, NetworkPart, Profile
 
@@ -19,10 +21,6 @@ _PROFILES = Path(__file__).parent / "profiles"
 
 class UnknownProfile(LookupError):
     """There is no profile of this name."""
-
-
-class MissingModel(FileNotFoundError):
-    """A profile's model is not where it should be."""
 
 
 def profile_names() -> tuple[str, ...]:
@@ -51,20 +49,28 @@ def with_network(profile: Profile, folder: Path) -> Profile:
 
 
 def path_of(profile: Profile, part: str) -> Path:
-    """Where a part (`speech`, `language`, `network`) lies. Raises `MissingModel`, which says what to do."""
+    """Where a part (`speech`, `language`, `network`) lies.
+
+    Raises `MissingModel`, which says what to do; `BrokenModel` where it may not be read.
+    """
     checkpoint = profile.parts()[part]
     folder = SHIPPED if checkpoint.shipped else profile.models
     if Path(checkpoint.path).is_absolute():
-        found = [path for path in (Path(checkpoint.path),) if path.exists()]
+        found = [path for path in (Path(checkpoint.path),) if os.access(path, os.F_OK)]
     else:
         found = sorted(folder.glob(checkpoint.path)) if folder else []
     if not found:
         raise MissingModel(_what_to_do(profile, part, checkpoint))
+    if not os.access(found[0], os.R_OK | (os.X_OK if found[0].is_dir() else 0)):
+        raise BrokenModel(f"{found[0]}: this user may not read it")
     return found[0]
 
 
 def load_engines(profile: Profile, device: str = "cpu") -> LoadedEngines:
-    """The five engines on a device ("cpu", "cuda"). Raises `MissingModel`."""
+    """The five engines on a device ("cpu", "cuda"), each of which has answered once.
+
+    Raises `MissingModel`, `BrokenModel`.
+    """
     speech, language, _ = (path_of(profile, part) for part in profile.parts())
 
     from encoders.language import load_language  # here, because each of these imports takes seconds
@@ -82,7 +88,19 @@ def load_engines(profile: Profile, device: str = "cpu") -> LoadedEngines:
 
 
 def load_network(profile: Profile, device: str = "cpu") -> tuple[VisionTower, FusionNetwork]:
-    """The network of a profile, trained or not: what sees, and what makes vectors. Raises `MissingModel`."""
+    """The network of a profile, trained or not: what sees, and what makes vectors; both have answered once.
+
+    Raises `MissingModel`, `BrokenModel`.
+    """
+    from encoders.trial import look, read
+
+    vision, fusion = _network(profile, device)
+    folder = path_of(profile, "network")
+    read(fusion, look(vision, folder), folder)
+    return vision, fusion
+
+
+def _network(profile: Profile, device: str) -> tuple[VisionTower, FusionNetwork]:
     folder, settings = path_of(profile, "network"), profile.network.settings
     if settings.fusion == "late":
         from encoders.pair import load_pair

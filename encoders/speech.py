@@ -18,11 +18,14 @@ from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 
 from encoders.chunks import SAMPLES_PER_MS, Span, plan
-from encoders.engines import Floats, Heard, HeardWord, Overloaded
+from encoders.engines import SAMPLE_RATE_HZ, Floats, Heard, HeardWord, Overloaded
+from encoders.faults import OBJECT, UNFIT, BrokenModel, must_be_there, naming, read_as
 from encoders.settings import SpeechSettings
+from encoders.tokens import tokenizer_of
 
 UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 """Languages written without spaces, by faster-whisper's list: a word is what the tokenizer can tell apart."""
+PREPROCESSOR = "preprocessor_config.json"
 _FRAMES_PER_S = 100
 _FRAMES_PER_TOKEN = 2
 
@@ -56,6 +59,11 @@ class FasterWhisper:
             spoken = spoken or self._detect(encoded)
             words += self._words(encoded, span, spoken, words[-1].end_ms if words else 0)
         return Heard(tuple(words), spoken, planned.committed // SAMPLES_PER_MS)
+
+    def try_out(self) -> None:
+        """Hear a second of silence, past what would leave it out: then its files go together."""
+        encoded = self._encode(np.zeros(SAMPLE_RATE_HZ, np.float32))
+        self._decode(encoded, self._tokenizer(self._settings.language or self._detect(encoded)), 1.0)
 
     def _encode(self, sound: Floats) -> StorageView:
         """The sound in its bucket; as in faster-whisper, zeros follow the log-mel spectrogram."""
@@ -135,24 +143,36 @@ class FasterWhisper:
 
 
 def load_speech(folder: Path, device: str = "cpu", settings: SpeechSettings | None = None) -> FasterWhisper:
-    """A converted Whisper model (CTranslate2) with its `tokenizer.json`; FileNotFoundError where one is missing.
+    """A converted Whisper model (CTranslate2) with its `tokenizer.json`, tried on a second of silence.
 
-    Raises ValueError where its `preprocessor_config.json` makes other mels than it hears, or is missing and should not.
+    Raises `MissingModel`; `BrokenModel` where a file is cut off or is another model's, and where its
+    `preprocessor_config.json` makes other mels than it hears, or is missing and should not.
     """
-    for name in ("model.bin", "config.json", "tokenizer.json"):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(folder / name)
+    _must_be_readable(folder)
     chosen = settings or SpeechSettings()
     compute_type = chosen.compute_type or ("int8" if device == "cpu" else "float16")
-    model = WhisperModel(
-        str(folder), device=device, compute_type=compute_type, cpu_threads=chosen.threads, local_files_only=True
-    )
+    with naming(f"{folder}: its model.bin is cut off, or another of its files is broken", OSError, *UNFIT):
+        model = WhisperModel(
+            str(folder), device=device, compute_type=compute_type, cpu_threads=chosen.threads, local_files_only=True
+        )
     made = len(model.feature_extractor.mel_filters)
     if made != model.model.n_mels:
-        raise ValueError(
+        raise BrokenModel(
             f"{folder}: it hears {model.model.n_mels} mels; by its preprocessor_config.json {made} are made"
         )
-    return FasterWhisper(model, chosen)
+    loaded = FasterWhisper(model, chosen)
+    with naming(f"{folder}: it cannot hear with this tokenizer.json, vocabulary and config.json", *UNFIT):
+        loaded.try_out()
+    return loaded
+
+
+def _must_be_readable(folder: Path) -> None:
+    """What faster-whisper would fetch, pass over, or raise no named error of."""
+    must_be_there(folder / "model.bin")
+    tokenizer_of(folder / "tokenizer.json")
+    read_as(OBJECT, folder / "config.json")
+    if (folder / PREPROCESSOR).exists():
+        read_as(OBJECT, folder / PREPROCESSOR)
 
 
 def _suppressed(tokenizer: Tokenizer) -> list[int]:

@@ -7,20 +7,33 @@ space. What was kept for a space in a folder apart (``VITRINE_THRESHOLDS``) coun
 
 import json
 import os
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
 
+from pydantic import TypeAdapter
+
 from encoders import openclip
+from encoders.families import STORED
+from encoders.faults import BadThresholds, BrokenModel, MissingModel, read_as
 from encoders.network_store import CARD, CONFIG, UNMEASURED, Thresholds, read_config, write_config
-from encoders.pair import space_called
+from encoders.pair import is_of_pair, space_called
 from encoders.profiles import THRESHOLDS, checkpoint_called, path_of
 from encoders.settings import Profile
 
 
-class BadThresholds(ValueError):
-    """A file of thresholds that cannot be read; names it."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a file of thresholds says."""
+
+    space: str
+    thresholds: Thresholds
+
+    __pydantic_config__ = STORED
+
+
+_FORM = TypeAdapter(Measured)
 
 
 class ForeignFolder(ValueError):
@@ -28,13 +41,21 @@ class ForeignFolder(ValueError):
 
 
 def load_thresholds(profile: Profile, kept: Path | None = None) -> Thresholds:
-    """When a match is said in the profile's space. Raises `encoders.profiles.MissingModel`, `BadThresholds`."""
+    """When a match is said in the profile's space. Raises `MissingModel`, `BrokenModel`, `BadThresholds`.
+
+    Beside a pair, those of another weight of its texts are passed over: they are another space's.
+    """
     folder, space = path_of(profile, "network"), space_of(profile)
-    if apart := _read(kept / kept_name(space), space) if kept else None:
-        return apart
+    if kept and (apart := _read(kept / kept_name(space))):
+        if apart.space != space:
+            raise _of_another_space(kept / kept_name(space), apart, space)
+        return apart.thresholds
     if _is_trained(profile):
         return read_config(folder).thresholds
-    return _read(folder / THRESHOLDS, space) or UNMEASURED
+    beside = _read(folder / THRESHOLDS)
+    if beside and not is_of_pair(beside.space, checkpoint_called(profile.network)):
+        raise _of_another_space(folder / THRESHOLDS, beside, space)
+    return beside.thresholds if beside and beside.space == space else UNMEASURED
 
 
 def store_thresholds(
@@ -64,14 +85,14 @@ def refuse_foreign(into: Path, profile: Profile) -> None:
         return
     try:
         found = read_config(into).space
-    except (OSError, KeyError, TypeError, ValueError) as wrong:
+    except (MissingModel, BrokenModel) as wrong:
         raise ForeignFolder(f"{into} is no network's folder: {CONFIG} is missing or of another kind") from wrong
     if found != space:
         raise ForeignFolder(f"the network in {into} is of the space {found!r}, not of {space!r}")
 
 
 def space_of(profile: Profile) -> str:
-    """What the space of the profile's network is called; loads no weights. Raises `encoders.profiles.MissingModel`."""
+    """What the space of the profile's network is called; loads no weights. Raises `MissingModel`, `BrokenModel`."""
     if _is_trained(profile):
         return read_config(path_of(profile, "network")).space
     return space_called(checkpoint_called(profile.network), profile.network.settings)
@@ -86,24 +107,23 @@ def _is_trained(profile: Profile) -> bool:
     return profile.network.settings.fusion == "trained"
 
 
-def _read(file: Path, space: str) -> Thresholds | None:
-    """Those of the space in a file; None where there is none, or it names another space.
-
-    One that names no space was written by hand, and holds the numbers alone. Raises `BadThresholds`.
-    """
-    if not file.is_file():
-        return None
+def _read(file: Path) -> Measured | None:
+    """What a file says; None where there is none. Raises `BadThresholds`."""
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
-        return Thresholds(**told.get("thresholds", told)) if told.get("space", space) == space else None
-    except (AttributeError, TypeError, ValueError) as wrong:
-        raise BadThresholds(f"{file} holds no thresholds: {wrong}") from wrong
+        return read_as(_FORM, file)
+    except MissingModel:
+        return None
+    except BrokenModel as wrong:
+        raise BadThresholds(f"{wrong}; a file of thresholds holds a space's name and its thresholds") from wrong
+
+
+def _of_another_space(file: Path, found: Measured, space: str) -> BadThresholds:
+    return BadThresholds(f"{file} holds the thresholds of the space {found.space!r}, not of {space!r}")
 
 
 def _write(file: Path, thresholds: Thresholds, space: str) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
-    told = {"space": space, "thresholds": asdict(thresholds)}
-    file.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    file.write_text(json.dumps(asdict(Measured(space, thresholds)), indent=2) + "\n", encoding="utf-8")
     return file
 
 

@@ -15,22 +15,54 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
-from encoders.families import Marks
+from encoders.families import Marks, config_of
+from encoders.faults import BrokenModel, MissingModel, naming, read_bytes
+from encoders.network import Shape
 from encoders.network_store import TOKENIZER
 
 VOCABULARY = "vocab.txt"
 
 
 def read_tokenizer(folder: Path) -> Tokenizer:
-    """``tokenizer.json``, or a BERT vocabulary in ``vocab.txt``. Raises FileNotFoundError where neither is there."""
-    if (folder / TOKENIZER).is_file() or not (folder / VOCABULARY).is_file():
-        tokenizer = Tokenizer.from_str((folder / TOKENIZER).read_text(encoding="utf-8"))
-    else:
-        tokenizer = Tokenizer(WordPiece.from_file(str(folder / VOCABULARY), unk_token="[UNK]"))
+    """``tokenizer.json``, or a BERT vocabulary in ``vocab.txt``. Raises `MissingModel`, `BrokenModel`."""
+    if (folder / TOKENIZER).exists():
+        tokenizer = tokenizer_of(folder / TOKENIZER)
+    elif (folder / VOCABULARY).exists():
+        tokenizer = Tokenizer(WordPiece(_vocabulary(folder / VOCABULARY), unk_token="[UNK]"))
         tokenizer.normalizer = BertNormalizer(lowercase=True)
         tokenizer.pre_tokenizer = BertPreTokenizer()
+    else:
+        raise MissingModel(f"{folder}: has neither {TOKENIZER} nor {VOCABULARY}")
     tokenizer.no_padding()
     tokenizer.no_truncation()
+    return tokenizer
+
+
+def tokenizer_of(file: Path) -> Tokenizer:
+    """What a ``tokenizer.json`` says. Raises `MissingModel`, `BrokenModel`."""
+    told = read_bytes(file)
+    with naming(file, ValueError):
+        return Tokenizer.from_buffer(told)
+
+
+def _vocabulary(file: Path) -> dict[str, int]:
+    """A token a line, its id the line's number; a line ends with a line feed and with nothing else."""
+    told = read_bytes(file)
+    with naming(file, UnicodeDecodeError):
+        return {line.rstrip(): number for number, line in enumerate(told.decode().removesuffix("\n").split("\n"))}
+
+
+def fitting_tokenizer(folder: Path, shape: Shape) -> Tokenizer:
+    """The tokenizer of a text tower, which knows every id of it and every mark of its texts.
+
+    Raises `MissingModel`, `BrokenModel`.
+    """
+    tokenizer, known = read_tokenizer(folder), int(config_of(shape.text).vocab_size)
+    ids = max([shape.marks.pad_id, *tokenizer.get_vocab().values()])
+    if ids >= known:
+        raise BrokenModel(f"{folder}: its tokenizer has ids up to {ids}, and its tower knows {known} tokens")
+    with naming(folder, ValueError):
+        token_ids(tokenizer, "", shape.text_tokens, shape.marks)
     return tokenizer
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from encoders.engines import FRAMES_PER_CLIP, Floats, Frames
 from encoders.network import VisionNetwork
-from encoders.network_store import VISION, Pixels, load_weights, read_config
+from encoders.network_store import VISION, Pixels, load_weights, read_config, untrained
 from encoders.placement import Placement, placement_of
 from encoders.settings import NetworkSettings
 
@@ -87,8 +87,8 @@ def _centre(frames: Tensor) -> Tensor:
 
 
 def load_vision(folder: Path, device: str = "cpu", settings: NetworkSettings | None = None) -> TorchVision:
-    """The vision tower of the network in ``folder``. Raises FileNotFoundError where a file is missing."""
+    """The vision tower of the network in ``folder``. Raises `MissingModel`, `BrokenModel`."""
     config, placement = read_config(folder), placement_of(device, settings)
-    network = VisionNetwork(config.shape)
+    network = untrained(VisionNetwork, folder, config.shape)
     load_weights(network, folder / VISION)
     return TorchVision(placement.place(network), config.tower, config.pixels, placement)

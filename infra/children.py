@@ -148,5 +148,7 @@ def last_words(log: Path) -> str:
         lines = [line.strip() for line in log.read_text(errors="replace")[-20_000:].splitlines() if line.strip()]
     except OSError:
         return "(no log)"
-    telling = [line for line in lines if any(word in line for word in ("ERROR", "FATAL", "Exception", "Error"))]
-    return (telling or lines or ["(the log is empty)"])[-1][:300]
+    telling = [
+        line for line in lines if any(word in line for word in ("ERROR", "FATAL", "Exception", "Error", "error: "))
+    ]
+    return (telling or lines or ["(the log is empty)"])[-1].removeprefix("error: ")[:300]

@@ -8,13 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.table import Table
-from safetensors import SafetensorError
 
 from agents.matcher import MatchPolicy, links_of, rank
 from encoders.network_store import Thresholds
-from encoders.profiles import MissingModel, load_network
+from encoders.profiles import load_network
 from encoders.settings import Profile
-from encoders.thresholds import BadThresholds, ForeignFolder, load_thresholds, refuse_foreign, store_thresholds
+from encoders.thresholds import ForeignFolder, load_thresholds, refuse_foreign, store_thresholds
 from infra import services
 from infra.errors import InfraError
 from infra.milvus_vectors import MilvusVectors, Place
@@ -39,10 +38,6 @@ from streams.topology import EMBEDDINGS
 
 class NothingRecorded(InfraError):
     """No embedding of a stream is on the topic, or it is of another space, or that has no catalogue."""
-
-
-class NoSpace(InfraError):
-    """The network of a profile, or its thresholds, cannot be read."""
 
 
 class NotStored(InfraError):
@@ -87,18 +82,9 @@ class Space:
 
 
 def space_of(profile: Profile, settings: Settings) -> Space:
-    """Loads the network. Raises `encoders.profiles.MissingModel`, `NoSpace`."""
-    try:
-        _, fusion = load_network(profile)
-        now = load_thresholds(profile, settings.thresholds)
-    except MissingModel:
-        raise
-    except BadThresholds as wrong:
-        raise NoSpace(str(wrong), remedy="correct it, or remove it: then the network's own are taken") from wrong
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as wrong:
-        what = f"the network of profile {profile.name!r} cannot be loaded: {type(wrong).__name__}: {wrong}"
-        remedy = f'vitrine models verify {settings.profile} checks its files; a public pair needs fusion = "late"'
-        raise NoSpace(what, remedy=remedy) from wrong
+    """Loads the network. Raises `MissingModel`, `BrokenModel`, `BadThresholds`: see `encoders/faults.py`."""
+    _, fusion = load_network(profile)
+    now = load_thresholds(profile, settings.thresholds)
     return Space(fusion.space, fusion.dim, profile, now, settings.thresholds)
 
 

@@ -31,6 +31,7 @@ from streams.topology import DEADLETTERS, MATCHES, TRANSCRIPTS
 READY_WITHIN_S = 300.0
 """The demo's models load in seconds; a machine that is busy with other things takes longer."""
 SEARCHABLE_WITHIN_S = 300.0
+AFTER_THE_WORKER = "the end of the log says what to do; else vitrine doctor"
 LANE_SECONDS = "vitrine_model_seconds_sum"
 
 
@@ -206,7 +207,7 @@ class Demo:
     def _must_go_on(self, during: str, hall: Hall) -> None:
         if not hall.worker.is_alive():
             said = plain(children.last_words(hall.log))
-            raise DemoFailed(f"the worker ended while {during}: {said}", log=hall.log, remedy="vitrine doctor")
+            raise DemoFailed(f"the worker ended while {during}: {said}", log=hall.log, remedy=AFTER_THE_WORKER)
         self._services_must_run()
 
     def _services_must_run(self) -> None:

@@ -18,6 +18,7 @@ from encoders.evaluation.networks import NoDevice, WrongNetwork
 from encoders.evaluation.report import page, spoken
 from encoders.evaluation.rows import RowsError
 from encoders.evaluation.run import Evaluation, evaluate, steps_in, write_result
+from encoders.faults import BrokenModel, MissingModel
 from encoders.manifest import ManifestError
 from encoders.prepared import PreparedError, folder_of
 from infra.errors import InfraError
@@ -94,6 +95,9 @@ def _explained(asked: Asked) -> Iterator[None]:
         raise CannotEvaluate(str(wrong), remedy="vitrine prepare --help says what makes a prepared manifest") from wrong
     except (RowsError, WrongNetwork) as wrong:
         raise CannotEvaluate(str(wrong), remedy=f"look at rows.toml in {asked.networks}") from wrong
+    except (BrokenModel, MissingModel) as wrong:
+        remedy = f"put the right file there, or take the network out of rows.toml in {asked.networks}"
+        raise CannotEvaluate(str(wrong), remedy=remedy) from wrong
     except NoDevice as wrong:
         remedy = "VITRINE_DEVICE=cpu; vitrine doctor says what torch sees"
         raise CannotEvaluate(f"VITRINE_DEVICE is {asked.device}, and {wrong}", remedy=remedy) from wrong

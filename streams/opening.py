@@ -36,6 +36,7 @@ def open_worker(settings: Settings, found: Services, run: str, profile_name: str
 
     Raises:
         UnknownProfile, MissingModel: the message says where the files are expected and how to get them.
+        BrokenModel, BadThresholds: the message names the file and says what is wrong with it.
     """
     profile = load_profile(profile_name, settings.models)
     engines = load_engines(profile, settings.device)

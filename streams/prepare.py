@@ -76,7 +76,7 @@ def _group(view: View) -> str:
 
 
 def preparer_of(profile: Profile, device: str, media: Path, cache: Path) -> Preparer:
-    """A preparer with the models of a profile. Raises `MissingModel`."""
+    """A preparer with the models of a profile. Raises `MissingModel`, `BrokenModel`."""
     from encoders.identity import identities_of  # here: it takes seconds, and a worker process need not wait for it
 
     return Preparer(partial(_loaded, profile, device), identities_of(profile), Kept(cache), media)

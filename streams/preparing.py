@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from encoders.engines import Domain, Floats, Frames, Heard, HeardWord, Unreadable
+from encoders.faults import MissingModel
 from encoders.loaded import Identities, LoadedEngines
 from encoders.manifest import View
 from encoders.media import central, clip_of
@@ -78,6 +79,8 @@ class Preparer:
             texted, remark = self._texted(view, pictures)
         except Unreadable as unreadable:
             return LeftOut(view, unreadable.reason, unreadable.detail)
+        except MissingModel:
+            raise
         except OSError as unreadable:
             return LeftOut(view, Reason.MISSING, str(unreadable))
         if tokens is None and not texted.text:

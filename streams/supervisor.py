@@ -157,7 +157,8 @@ class Supervisor:
     def _gave_up(self, seat: Seat, ending: Ending, status: int, log: Path) -> GaveUp:
         last = children.last_words(log)
         if ending is Ending.REFUSED:
-            return GaveUp(f"{seat.name} {ending.value}: {last}", log=log, remedy="vitrine doctor; then vitrine run")
+            remedy = "the end of the log says what to do, else vitrine doctor; then vitrine run"
+            return GaveUp(f"{seat.name} {ending.value}: {last}", log=log, remedy=remedy)
         policy = self.orders.policy
         return GaveUp(
             f"the workers failed {self._restarts.failures} times within {policy.within_s / 60:g} minutes, so none is "

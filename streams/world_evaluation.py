@@ -31,7 +31,7 @@ SAME_SHARE = 0.9
 
 
 class WorldNotMade(InfraError):
-    """The files of the synthetic world could not be made."""
+    """The files of the synthetic world could not be made, or not be prepared."""
 
 
 class NotAsCommitted(InfraError):
@@ -83,9 +83,13 @@ def make_files(split: str, out: Path, jobs: int, share: tuple[float, int] = (1.0
 
 
 def prepared(manifest: Path, out: Path, jobs: int) -> tuple[View, ...]:
-    """The views of a manifest as the command `vitrine prepare` makes them with the shipped models."""
+    """The views of a manifest as the command `vitrine prepare` makes them with the shipped models.
+
+    Raises `WorldNotMade`.
+    """
     words = [sys.executable, "-m", "streams.cli", "prepare", "--profile", "demo", "--jobs", str(jobs)]
-    subprocess.run([*words, "--manifest", str(manifest), "--out", str(out)], check=True)
+    if subprocess.run([*words, "--manifest", str(manifest), "--out", str(out)], check=False).returncode:
+        raise WorldNotMade(f"the views of {manifest} could not be prepared", remedy="it is told above why")
     return read_prepared(out).views
 
 

@@ -20,9 +20,9 @@ from torch import Tensor
 
 from encoders.engines import Domain, Floats
 from encoders.network import FusionModule
-from encoders.network_store import CONFIG, FUSION, TOKENIZER, NetworkConfig, load_weights, read_config
+from encoders.network_store import CONFIG, FUSION, TOKENIZER, NetworkConfig, load_weights, read_config, untrained
 from encoders.prepared import Prepared
-from encoders.tokens import read_tokenizer, token_ids
+from encoders.tokens import fitting_tokenizer, token_ids
 
 BATCH = 64
 Telling = Callable[[Domain, Tensor, Tensor, Tensor], Tensor]
@@ -139,13 +139,13 @@ class EvaluatedNetwork:
 
 
 def load_network(folder: Path, device: str = "cpu") -> EvaluatedNetwork:
-    """The fusion of the network in ``folder``, in float32. Raises `NoDevice`, FileNotFoundError for a missing file."""
+    """The fusion of the network in ``folder``, in float32. Raises `NoDevice`, `MissingModel`, `BrokenModel`."""
     if device == "cuda" and not torch.cuda.is_available():
         raise NoDevice("torch sees no CUDA")
     config = read_config(folder)
-    module = FusionModule(config.shape)
+    module = untrained(FusionModule, folder, config.shape)
     load_weights(module, folder / FUSION, device)
-    return EvaluatedNetwork(module, read_tokenizer(folder), config)
+    return EvaluatedNetwork(module, fitting_tokenizer(folder, config.shape), config)
 
 
 def checksum(folder: Path) -> str:

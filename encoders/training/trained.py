@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from encoders.faults import BrokenModel, MissingModel
 from encoders.network import BadSizes, Network
 from encoders.network_store import (
     FUSION,
@@ -18,11 +19,12 @@ from encoders.network_store import (
     NetworkConfig,
     load_weights,
     read_config,
+    untrained,
     write_config,
     write_weights,
 )
 from encoders.profiles import SHIPPED
-from encoders.tokens import VOCABULARY, read_tokenizer, token_ids
+from encoders.tokens import VOCABULARY, fitting_tokenizer, token_ids
 from encoders.training.plan import PlanError, TrainPlan
 from encoders.training.samples import Words
 
@@ -44,22 +46,22 @@ class Begun:
 def begin(plan: TrainPlan) -> Begun:
     """The network in the plan's ``start`` folder; what the plan calls untrained begins from the plan's seed.
 
-    Raises `PlanError` where the folder holds no network, or where the sizes do not go together.
+    Raises `PlanError` where the folder holds no network, or where the sizes do not go together; `MissingModel` and
+    `BrokenModel` where its weights cannot be read.
     """
     folder = plan.start or SHIPPED / "network"
     try:
         config = read_config(folder)
-    except FileNotFoundError as missing:
-        raise PlanError(f"start: {folder} holds no network: {missing.filename} is missing") from missing
-    except (KeyError, TypeError) as other:
-        raise PlanError(f"start: {folder} holds no network; `vitrine models assemble` makes one of towers") from other
+    except (BrokenModel, MissingModel) as other:
+        told = f"start: {folder} holds no network: {other}; `vitrine models assemble` makes one of towers"
+        raise PlanError(told) from other
     sizes = {name: size for name, size in plan.sizes.model_dump().items() if size is not None}
     try:
         config = replace(config, shape=replace(config.shape, **sizes))
     except BadSizes as wrong:
         raise PlanError(f"sizes: {wrong}") from wrong
     torch.manual_seed(plan.seed)
-    network = Network(config.shape)
+    network = untrained(Network, folder, config.shape)
     if "vision" not in plan.untrained:
         load_weights(network.vision, folder / VISION, "cpu")
     _fill_fusion(network, plan, folder)
@@ -80,8 +82,9 @@ def _fill_fusion(network: Network, plan: TrainPlan, folder: Path) -> None:
 
 
 def words_of(texts: Sequence[str], begun: Begun) -> Words:
-    """The texts as the text tower reads them."""
-    tokenizer, shape = read_tokenizer(begun.folder), begun.config.shape
+    """The texts as the text tower reads them. Raises `MissingModel`, `BrokenModel`."""
+    shape = begun.config.shape
+    tokenizer = fitting_tokenizer(begun.folder, shape)
     rows = {text: token_ids(tokenizer, text, shape.text_tokens, shape.marks) for text in set(texts)}
     return Words(np.stack([rows[text] for text in texts]).astype(np.int32), shape.marks.pad_id)
 

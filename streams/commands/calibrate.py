@@ -10,7 +10,7 @@ from rich.console import Console
 
 from infra.settings import Settings, read_settings
 from streams.commands.broadcasts import broadcasts, shows_of
-from streams.commands.words import models_found, profile_named
+from streams.commands.words import models_usable, profile_named
 
 if TYPE_CHECKING:
     from streams.calibrate_run import Space
@@ -56,7 +56,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     from streams import calibrate_run, calibration  # here: they take seconds to load
 
     options, settings = Options(**given), read_settings()
-    with models_found():
+    with models_usable("", settings):
         space = calibrate_run.space_of(profile_named("", settings), settings)
     if options.into:
         space.refuse(options.into)

@@ -5,11 +5,12 @@ from pathlib import Path
 import click
 
 from encoders import checksums, profiles
+from encoders.faults import BrokenModel, MissingModel
 from encoders.settings import Profile
 from infra.errors import BadSetting
 from infra.settings import read_settings
 from streams.commands import models_assemble
-from streams.commands.words import profile_named, say
+from streams.commands.words import models_usable, profile_named, say
 from streams.plain import plain
 
 
@@ -67,7 +68,8 @@ def pull(name: str, folder: Path | None) -> None:
             remedy=f"mkdir models; VITRINE_MODELS=models vitrine models pull {name}",
         )
     profile = profile_named(name, settings)
-    bring(profile, settings.models, Source(folder), say)
+    with models_usable(name, settings):
+        bring(profile, settings.models, Source(folder), say)
     click.echo(f"{profile.name} is complete: VITRINE_PROFILE={profile.name} uses it")
 
 
@@ -85,7 +87,8 @@ def verify(ctx: click.Context, name: str) -> None:
     Example: vitrine models verify en
     """
     settings = read_settings()
-    checked = checksums.verify(profile_named(name, settings))
+    with models_usable(name, settings):
+        checked = checksums.verify(profile_named(name, settings))
     for file in checked:
         click.echo(f"{file.state.value:<9} {file.part:<9} {plain(str(file.file))}")
     if any(file.state in (checksums.State.DIFFERS, checksums.State.MISSING) for file in checked):
@@ -98,5 +101,7 @@ command.add_command(models_assemble.command, "assemble")
 def _where(profile: Profile, part: str) -> str:
     try:
         return plain(str(profiles.path_of(profile, part)))
-    except profiles.MissingModel:
+    except MissingModel:
         return f"not there; belongs into VITRINE_MODELS as {profile.parts()[part].path}"
+    except BrokenModel as broken:
+        return plain(str(broken))

@@ -56,12 +56,12 @@ def command(vision: Path, text: Path, out: Path, **sizes: Any) -> None:
     Example: vitrine models assemble --vision xclip-base-patch16 --text minilm --space shop-0 --out untrained
     """
     from encoders.assembly import Plan, assemble_into  # here: it takes seconds
-    from encoders.checkpoints import BadCheckpoint
+    from encoders.faults import BrokenModel, MissingModel
     from encoders.network import BadSizes
 
     try:
         made = assemble_into(out, vision, text, Plan(**sizes))
-    except (BadCheckpoint, BadSizes) as wrong:
+    except (BrokenModel, MissingModel, BadSizes) as wrong:
         raise NotAssembled(str(wrong)) from wrong
     except FileExistsError as there:
         raise NotAssembled(f"{out} is there already", remedy="give another --out, or remove that") from there

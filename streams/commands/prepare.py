@@ -12,7 +12,7 @@ import click
 
 from infra.errors import InfraError
 from infra.settings import read_settings
-from streams.commands.words import models_found, profile_named, say
+from streams.commands.words import models_usable, profile_named, say
 from streams.plain import plain
 
 if TYPE_CHECKING:
@@ -85,11 +85,11 @@ def command(**given: Any) -> None:
     except ManifestError as wrong:
         raise BadManifest(str(wrong)) from wrong
     chosen = prepare.Choice(options.share, options.seed, *options.parts).of(views)
-    with models_found():
+    cache = options.cache or options.out / "cache"
+    with models_usable(options.profile, settings):
         profile = with_network(profile, options.network) if options.network else profile
-        cache = options.cache or options.out / "cache"
         preparer = prepare.preparer_of(profile, settings.device, options.manifest.parent, cache)
-    outcomes = _watched(chosen, preparer, min(options.jobs, max(1, len(chosen))))
+        outcomes = _watched(chosen, preparer, min(options.jobs, max(1, len(chosen))))
     left_out = sum(isinstance(outcome, LeftOut) for outcome in outcomes)
     if options.parts[1] > 1:
         click.echo(f"kept {len(outcomes) - left_out} of {len(outcomes)} views in {plain(str(cache))}")

@@ -82,6 +82,7 @@ def _begun(manifest: Path, config: Path, out: Path, settings: tuple[str, ...]) -
         from encoders.training.trainer import Trainer
     except ImportError as missing:
         raise NoTraining(f"{missing}", remedy="pip install 'vitrine[train]'") from missing
+    from encoders.faults import BrokenModel, MissingModel
     from encoders.manifest import ManifestError
     from encoders.prepared import PreparedError, folder_of, read_prepared
     from encoders.training.checkpoint import OtherRun
@@ -95,6 +96,9 @@ def _begun(manifest: Path, config: Path, out: Path, settings: tuple[str, ...]) -
         return Trainer(plan, read_prepared(folder), folder, out, cpu=read_settings().device == "cpu")
     except (ManifestError, PreparedError, PlanError, TooFew) as wrong:
         raise NoTraining(str(wrong)) from wrong
+    except (BrokenModel, MissingModel) as wrong:
+        remedy = 'put the right file there, or begin from another network: start = "FOLDER" in the configuration'
+        raise NoTraining(str(wrong), remedy=remedy) from wrong
     except OtherRun as other:
         raise NoTraining(str(other), remedy="give another --out, or remove that folder") from other
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from tomllib import TOMLDecodeError
 from typing import TYPE_CHECKING
 
 import click
@@ -19,7 +20,7 @@ LISTED = "vitrine models list names the profiles, and what each of them needs"
 
 
 class NoModel(InfraError):
-    """A profile that there is not, or whose models are not where they should be."""
+    """A profile that there is not, or whose models are not where they should be, or cannot be used."""
 
 
 def usable_id(ctx: click.Context, option: click.Parameter, given: str | None) -> str | None:
@@ -41,20 +42,30 @@ def profile_named(name: str, settings: Settings) -> Profile:
     """A profile, the settings' own where the name is empty. Raises `NoModel`."""
     from pydantic import ValidationError
 
+    from encoders.faults import one_line
     from encoders.profiles import UnknownProfile, load_profile
 
+    named = name or settings.profile
     try:
-        return load_profile(name or settings.profile, settings.models)
-    except (UnknownProfile, ValidationError) as wrong:
-        raise NoModel(str(wrong), remedy=LISTED) from wrong
+        return load_profile(named, settings.models)
+    except UnknownProfile as unknown:
+        raise NoModel(str(unknown), remedy=LISTED) from unknown
+    except (TOMLDecodeError, UnicodeDecodeError, ValidationError) as wrong:
+        raise NoModel(f"the profile {named}: {one_line(wrong)}", remedy=LISTED) from wrong
 
 
 @contextmanager
-def models_found() -> Iterator[None]:
-    """A model that is not where it should be becomes a `NoModel`."""
-    from encoders.profiles import MissingModel
+def models_usable(name: str, settings: Settings) -> Iterator[None]:
+    """A file of a profile's models that is missing, or cannot be used, becomes a `NoModel`."""
+    from encoders.faults import BadThresholds, BrokenModel, MissingModel
 
     try:
         yield
     except MissingModel as missing:
-        raise NoModel(str(missing), remedy=LISTED) from missing
+        raise NoModel(str(missing), remedy=f"{LISTED}; vitrine models pull brings what is public") from missing
+    except BadThresholds as wrong:
+        raise NoModel(str(wrong), remedy="correct it, or remove it: then the network's own are taken") from wrong
+    except BrokenModel as broken:
+        named = name or settings.profile
+        remedy = f"vitrine models verify {named} tells which files are not as they came; put those there again"
+        raise NoModel(str(broken), remedy=remedy) from broken

@@ -7,7 +7,7 @@ import click
 from infra.errors import InfraError, NotRunning, ServiceRefused
 from infra.settings import read_settings
 from streams import cli, topology
-from streams.commands.words import models_found, profile_named
+from streams.commands.words import models_usable, profile_named
 from streams.supervision import EXIT_REFUSED, EXIT_UNAVAILABLE
 
 
@@ -35,10 +35,11 @@ def command(ctx: click.Context, stages: tuple[str, ...], run: str, profile: str,
     Example: vitrine worker --stages transcriber,summarizer --profile demo
     """
     try:
-        profile_named(profile, read_settings())
+        settings = read_settings()
+        profile_named(profile, settings)
         from streams import worker  # here: it loads Faust and the models' libraries, which a wrong word need not await
 
-        with models_found():
+        with models_usable(profile, settings):
             status = worker.main(stages=stages, run=run, profile=profile, flight=flight)
     except InfraError as failure:
         if flight is None:

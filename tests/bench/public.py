@@ -31,10 +31,11 @@ from agents.summary_form import words_of
 from encoders.checkpoints import marks_in, tower_in
 from encoders.engines import Floats
 from encoders.families import words_in
+from encoders.faults import MissingModel
 from encoders.language import load_language
 from encoders.loaded import LoadedEngines
 from encoders.media import PyAvDecoder
-from encoders.profiles import MissingModel, load_profile, path_of
+from encoders.profiles import load_profile, path_of
 from encoders.remux import segments
 from encoders.speech import load_speech
 from encoders.tokens import read_tokenizer, token_ids

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from encoders.assembly import Assembled, Plan, assemble
-from encoders.checkpoints import BadCheckpoint, marks_in, pixels_in, settings_in, tower_in
+from encoders.checkpoints import marks_in, pixels_in, settings_in, tower_in
 from encoders.engines import Domain, FusionInput
 from encoders.families import Marks, UnknownFamily, text_tower, vision_tower
+from encoders.faults import BrokenModel
 from encoders.fusion import load_fusion
 from encoders.network_store import Pixels, read_config
 from encoders.tokens import read_tokenizer, token_ids
@@ -179,7 +180,7 @@ def test_a_checkpoint_that_lacks_a_weight_is_refused(folder: Folder, tmp_path: P
     weights = {name: value for name, value in made.state_dict().items() if "layernorm" not in name}
     torch.save(weights, tmp_path / "vit" / "pytorch_model.bin")
     (tmp_path / "vit" / "model.safetensors").unlink()
-    with pytest.raises(BadCheckpoint, match=r"lacks 10 weights of ViTModel, the first is layernorm\.bias"):
+    with pytest.raises(BrokenModel, match=r"lacks 10 weights of ViTModel, the first is layernorm\.bias"):
         tower_in(tmp_path / "vit", "vision")
 
 

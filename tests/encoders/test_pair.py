@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from encoders.checkpoints import BadCheckpoint
 from encoders.engines import Domain, Floats, FusionInput
+from encoders.faults import BrokenModel, MissingModel
 from encoders.network_store import Pixels
 from encoders.pair import LateFusion, Space, bare, load_pair
 from encoders.settings import NetworkSettings
@@ -137,9 +137,9 @@ def test_a_view_with_nothing_or_with_foreign_tokens_is_refused(made: Callable[[s
 
 def test_a_folder_of_something_else_is_refused_by_name(tmp_path: Path) -> None:
     public_folders.vit(tmp_path / "vit", SMALL)
-    with pytest.raises(BadCheckpoint, match=r"vit, not a CLIP, Chinese-CLIP or SigLIP"):
+    with pytest.raises(BrokenModel, match=r"vit, not a CLIP, Chinese-CLIP or SigLIP"):
         load_pair(tmp_path / "vit", "vit@abc")
-    with pytest.raises(BadCheckpoint, match=r"config\.json"):
+    with pytest.raises(MissingModel, match=r"config\.json"):
         load_pair(tmp_path, "nothing@abc")
 
 

@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from agents.summary_form import parse, supported
 from encoders.checksums import CARDS, State, sum_of, verify
+from encoders.faults import MissingModel
 from encoders.language import closed
-from encoders.profiles import SHIPPED, MissingModel, UnknownProfile, load_engines, load_profile, path_of, profile_names
+from encoders.profiles import SHIPPED, UnknownProfile, load_engines, load_profile, path_of, profile_names
 from tests.encoders.contracts import in_form
 
 pytestmark = pytest.mark.hermetic

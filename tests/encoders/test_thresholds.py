@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from encoders.checksums import verify
+from encoders.faults import BadThresholds
 from encoders.identity import identities_of
 from encoders.network_store import UNMEASURED, Thresholds, read_config, write_config
 from encoders.profiles import load_network, load_profile, path_of
 from encoders.settings import Profile
 from encoders.thresholds import (
-    BadThresholds,
     ForeignFolder,
     kept_name,
     load_thresholds,
@@ -118,13 +118,6 @@ def test_thresholds_written_before_one_was_known_are_read(make: Make) -> None:
     assert load_thresholds(profile) == Thresholds(0.5, 0.6, 0.01, 0.1, -1.0, 0.15)
 
 
-def test_numbers_written_by_hand_beside_a_pair_are_read(make: Make) -> None:
-    profile = make("late")
-    numbers = {"min_score": 0.4, "silent_min_score": 0.4, "margin": 0.02, "off_shelf_advantage": 0.2}
-    (path_of(profile, "network") / "thresholds.json").write_text(json.dumps(numbers))
-    assert load_thresholds(profile) == Thresholds(0.4, 0.4, 0.02, 0.2)
-
-
 def test_another_weight_of_the_texts_is_another_space_and_has_no_share_in_them(make: Make) -> None:
     profile = make("late")
     assert profile.models
@@ -133,12 +126,15 @@ def test_another_weight_of_the_texts_is_another_space_and_has_no_share_in_them(m
     assert (load_thresholds(profile), load_thresholds(other)) == (NEW, UNMEASURED)
 
 
-@pytest.mark.parametrize("written", ["[]", "{", '{"min_score": 1}', '{"thresholds": {"min": 1}}'])
+NAMELESS = json.dumps({"min_score": 0.4, "silent_min_score": 0.4, "margin": 0.02, "off_shelf_advantage": 0.2})
+
+
+@pytest.mark.parametrize("written", ["[]", "{", NAMELESS, '{"space": "a", "thresholds": {"min": 1}}'])
 def test_a_file_without_thresholds_is_refused_by_name(make: Make, written: str) -> None:
     profile = make("late")
     file = path_of(profile, "network") / "thresholds.json"
     file.write_text(written)
-    with pytest.raises(BadThresholds, match=f"{re.escape(str(file))} holds no thresholds"):
+    with pytest.raises(BadThresholds, match=f"{re.escape(str(file))}: .*a file of thresholds holds a space's name"):
         load_thresholds(profile)
 
 

@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 
 from encoders.engines import FRAMES_PER_CLIP, Domain, FusionInput
+from encoders.faults import MissingModel
 from encoders.fusion import load_fusion
 from encoders.manifest import View, write_manifest
 from encoders.network_store import read_config
-from encoders.profiles import MissingModel, load_profile, path_of, with_network
+from encoders.profiles import load_profile, path_of, with_network
 from encoders.vision import load_vision
 from infra.settings import SETTINGS
 from streams.cli import run
@@ -161,7 +162,7 @@ def with_weights_that_overflow(towers: Path) -> None:
         (without_weights, [], "no file named model.safetensors"),
         (without_tokenizer, [], "bert: has neither tokenizer.json nor vocab.txt"),
         (without_pictures_form, [], "preprocessor_config.json: says no 'image_mean'"),
-        (with_other_pictures, [], "vit: its tower cannot look at 8 frames of 48 × 48: Input image size"),
+        (with_other_pictures, [], "vit: its tower cannot look at 8 frames: Input image size (48*48)"),
         (of_no_kind, [], "config.json: The checkpoint you are trying to load has model type `kaleidoscope`"),
         (with_a_larger_vocabulary, [], "bert: its tokenizer has ids up to 64, and its tower knows 64 tokens"),
         (with_too_few_places, [], "bert: its tower cannot read a text: "),

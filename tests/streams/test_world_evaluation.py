@@ -13,9 +13,11 @@ from streams.world_evaluation import (
     TEXTS,
     Repeated,
     Spoken,
+    WorldNotMade,
     commit_texts,
     committed_texts,
     differences,
+    prepared,
     repeated,
     with_texts,
 )
@@ -63,3 +65,8 @@ def test_committed_texts_written_again_are_the_same_file(tmp_path: Path) -> None
     commit_texts([page, *heard], tmp_path / TEXTS)
     assert (tmp_path / TEXTS).read_bytes() == (COMMITTED / TEXTS).read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == [TEXTS]
+
+
+def test_views_that_cannot_be_prepared_are_told(tmp_path: Path) -> None:
+    with pytest.raises(WorldNotMade, match="could not be prepared"):
+        prepared(tmp_path / "gone.jsonl", tmp_path / "out", 1)
