@@ -15,7 +15,7 @@ from streams.envelope import Envelope, Record
 from streams.stages import Incoming, Stage
 from streams.state import Slot
 from tests.chaos.ledger import Check
-from tests.chaos.places import ACKNOWLEDGEMENT, AFTER, BEFORE, PUBLICATION, SNAPSHOT, Place, Strike
+from tests.chaos.places import ACKNOWLEDGEMENT, AFTER, BEFORE, PUBLICATION, Place, Strike
 from tests.chaos.pointed import Pointed, PointedOutbox, PointedStates, PointedVectors
 
 
@@ -32,12 +32,11 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """One rule less, the strike that makes it matter, and the checks that are there to notice."""
+    """One rule less, the strike that makes it matter, and the check that is there to notice."""
 
     rule: str
     remove: Callable[[Parts], None]
-    noticed_by: frozenset[Check]
-    """One of these has to speak."""
+    noticed_by: Check
     strike: Strike | None = None
 
 
@@ -51,7 +50,11 @@ class AcknowledgesFirst(Pointed):
 
 
 class SnapshotsFirst(Pointed):
-    """Writes the snapshot before the outputs."""
+    """Writes the snapshot before the outputs, and once more after them, as the layer does.
+
+    Partitions take turns, so no count of snapshots tells which of the two one is. Before a publication only the first
+    is there, so a kill loses the output.
+    """
 
     async def _publish(self, slot: Slot[Any], record: Record, envelope: Envelope, outcome: Outcome) -> None:
         await self.states.save(envelope.event.key, record)
@@ -125,10 +128,6 @@ def _takes(part: str, kind: type) -> Callable[[Parts], None]:
     return lambda parts: setattr(parts, part, kind)
 
 
-def _by(*checks: Check) -> frozenset[Check]:
-    return frozenset(checks)
-
-
 def _dies(stage: str, when: str, step: str, nth: int = 12) -> Strike:
     return Strike(Place(stage, when, step), nth, "SIGKILL")
 
@@ -136,18 +135,17 @@ def _dies(stage: str, when: str, step: str, nth: int = 12) -> Strike:
 CONTROLS = {
     control.rule: control
     for control in (
-        Control("acknowledge last", _takes("delivery", AcknowledgesFirst), _by(Check.OVERTAKEN),
+        Control("acknowledge last", _takes("delivery", AcknowledgesFirst), Check.OVERTAKEN,
                 _dies("product_encoder", BEFORE, PUBLICATION)),
-        Control("snapshot after the outputs", _takes("delivery", SnapshotsFirst), _by(Check.LOST, Check.UNLIKE),
-                _dies("matcher", AFTER, SNAPSHOT, 13)),
-        Control("keep the state", _takes("states", Forgets), _by(Check.LOST),
-                _dies("summarizer", AFTER, ACKNOWLEDGEMENT)),
-        Control("apply an id once", _forget_ids, _by(Check.UNLIKE), _dies("transcriber", AFTER, PUBLICATION)),
-        Control("the same input, the same answer", _say_who_answers, _by(Check.TWO_ANSWERS),
+        Control("snapshot after the outputs", _takes("delivery", SnapshotsFirst), Check.LOST,
+                _dies("matcher", BEFORE, PUBLICATION)),
+        Control("keep the state", _takes("states", Forgets), Check.LOST, _dies("summarizer", AFTER, ACKNOWLEDGEMENT)),
+        Control("apply an id once", _forget_ids, Check.UNLIKE, _dies("transcriber", AFTER, PUBLICATION)),
+        Control("the same input, the same answer", _say_who_answers, Check.TWO_ANSWERS,
                 _dies("matcher", AFTER, PUBLICATION)),
-        Control("wait for each publication", _takes("outbox", HurriedOutbox), _by(Check.ORDER)),
-        Control("upsert every row", _takes("vectors", ForgetfulVectors), _by(Check.ROWS)),
-        Control("no message without a fate", _takes("delivery", Skips), _by(Check.BALANCE)),
+        Control("wait for each publication", _takes("outbox", HurriedOutbox), Check.ORDER),
+        Control("upsert every row", _takes("vectors", ForgetfulVectors), Check.ROWS),
+        Control("no message without a fate", _takes("delivery", Skips), Check.BALANCE),
     )
 }  # fmt: skip
 """By the rule that is removed."""
