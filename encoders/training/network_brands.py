@@ -19,10 +19,14 @@ import numpy as np
 
 from encoders.profiles import load_profile, path_of
 from encoders.speech import load_speech
-from encoders.training.speech_corpus import noised, spoken
+from encoders.training.speech_corpus import spoken
 from encoders.world import lexicon
+from encoders.world.clips import MUSIC_DB, MUSIC_SHARE
+from encoders.world.music import LYRICS_SHARE, Backing
+from encoders.world.script import plain
 from encoders.world.shop import Split, pick
-from encoders.world.voices import voice_of
+from encoders.world.talk import Line, track_of
+from encoders.world.voices import SAMPLE_RATE_HZ, Sound, voice_of
 from encoders.world.windows import Hearing, Noise, Speller
 
 SOUND = re.compile(r"sh|ch|ei|ai|oi|ou|[a-z ]")
@@ -120,13 +124,20 @@ def ears(brands: Sequence[str], ways: int, seed: int) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for done, brand in enumerate(brands, 1):
         for before, after in (pick(rng, CARRIERS) for _ in range(ways)):
-            item = noised(spoken([f"{before} {brand} {after}".strip()], voice_of(rng), rng), rng)
-            pcm = (item.sound * 32767).astype("<i2").tobytes()
+            item = spoken([f"{before} {brand} {after}".strip()], voice_of(rng), rng)
+            pcm = (_as_in_a_clip(item.sound, rng) * 32767).astype("<i2").tobytes()
             heard = between([word.text for word in engine.hear(pcm, "en", final=True).words], before, after)
             found.setdefault(brand, []).extend([heard] if heard else [])
         if done % 100 == 0:
             sys.stderr.write(f"{done}/{len(brands)} brands\n")
     return {brand: heard for brand, heard in found.items() if heard}
+
+
+def _as_in_a_clip(sound: Sound, rng: np.random.Generator) -> Sound:
+    line, backing = Line(0, sound, plain("")), None
+    if rng.random() < MUSIC_SHARE:
+        backing = Backing(float(rng.uniform(*MUSIC_DB)), voice_of(rng) if rng.random() < LYRICS_SHARE else None)
+    return track_of([line], (len(sound) + 0.5) / SAMPLE_RATE_HZ, rng, backing)
 
 
 def exact_share(written: Mapping[str, Sequence[str]]) -> float:
