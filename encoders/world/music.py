@@ -85,14 +85,15 @@ def _chords(samples: int, bar_s: float, rng: np.random.Generator) -> Sound:
 
 
 def _song(samples: int, bar_s: float, singer: Voice, rng: np.random.Generator) -> Iterator[tuple[int, Sound]]:
-    """Words, each on one note and on a beat, and the sample that it begins at; a bar of rest after each line."""
+    """Words, each on one note and on a beat, and the sample that it begins at; up to a bar of rest after each line."""
     beat = int(bar_s / _WORDS_PER_BAR * SAMPLE_RATE_HZ)
     now = int(rng.integers(2 * _WORDS_PER_BAR)) * beat
     while now < samples:
         for text in LYRICS[int(rng.integers(len(LYRICS)))].split():
+            if now >= samples:
+                return
             note = replace(singer, words_per_minute=_WORDS_PER_MINUTE, pitch=int(rng.choice(_SCALE)), pitch_range=0)
             word = speak(text, note)
-            if now < samples:
-                yield now, word / np.float32(max(0.05, float(np.abs(word).max())))
+            yield now, word / np.float32(max(0.05, float(np.abs(word).max())))
             now += beat * -(-len(word) // beat)
         now += beat * int(rng.integers(1, 1 + _WORDS_PER_BAR))

@@ -1,6 +1,6 @@
 """``python -m tests.bench.summaries``: what a profile's language model makes of hosts' speech, after the support rule.
 
-Two kinds of windows: of the demo world, what the shipped recogniser really heard (`tests/bench/world_windows.py`), and
+Two kinds of windows: of the demo world, what a shipped recogniser heard (`tests/bench/world_windows.py`), and
 speech that was written for this measurement, as a recogniser writes it. Each kind has a set for tuning and one for the
 test, and no window, product or brand is in both. Answers go the way that they go in production: form, support, summary.
 

@@ -341,7 +341,7 @@ def test_an_evaluation_of_a_broken_network_is_told_with_its_file(
     assert f"networks/mine/{name}: " in told(*words, "--out", tmp_path / "out")
 
 
-@pytest.mark.parametrize("spoil", [says("{"), says('{"sha256": 3}'), half], ids=str)
+@pytest.mark.parametrize("spoil", [says("{"), says('{"sha256": 3}'), half], ids=["no JSON", "no checksum", "cut off"])
 def test_checksums_that_cannot_be_read_are_told_with_their_file(late: Path, told: Told, spoil: Break) -> None:
     lock = late.parent / "vitrine.lock.json"
     lock.write_text("{}")
