@@ -16,6 +16,7 @@ from encoders.profiles import load_engines, load_profile
 from encoders.world.broadcast import SIDE_PX, Order, Programme, make_programme, write_catalogue
 from encoders.world.studio import Studio
 from infra.vectors import CatalogueRow
+from schemas.embedding import Embedding
 from schemas.event import Event
 from schemas.ids import ProductId
 from schemas.match import Decision, Match
@@ -85,15 +86,23 @@ def test_the_row_of_a_video_is_its_frames_and_what_its_speech_says(shop: Shop) -
         assert np.allclose(vector, shop.rows[f"{product.product_id}/video/0"].vector, atol=1e-6)
 
 
-def test_a_product_that_is_shown_as_in_its_video_is_matched_by_that_row_and_why_names_it(shop: Shop) -> None:
-    product = shop.filmed[1]
+def test_a_product_shown_as_in_its_video_is_matched_by_the_best_of_its_rows_and_why_names_it(
+    shop: Shop,
+) -> None:
     shelf = {link: ProductId(one.product_id) for link, one in enumerate(shop.filmed, 1)}
-    told: list[Event] = [
-        RoomChanged(stream_id=STREAM, room=Room(revision=1, language="en", shelf=shelf)),
-        segment(0, product.videos[0].data),
-        StreamEnded(stream_id=STREAM),
-    ]
-    (match,) = [event for event in flow(told, shop.ask).events("matcher") if isinstance(event, Match)]
-    assert (match.decision, match.shown[0].product_id) == (Decision.MATCHED, product.product_id)
-    assert match.shown[0].row == f"{product.product_id}/video/0"
-    assert f"by {product.product_id}/video/0" in why(Lineage(match, "live.matches/0/0", ()))
+    named = []
+    for product in shop.filmed:
+        told: list[Event] = [
+            RoomChanged(stream_id=STREAM, room=Room(revision=1, language="en", shelf=shelf)),
+            segment(0, product.videos[0].data),
+            StreamEnded(stream_id=STREAM),
+        ]
+        played = flow(told, shop.ask)
+        (match,) = [event for event in played.events("matcher") if isinstance(event, Match)]
+        (live,) = [event for event in played.events("product_encoder") if isinstance(event, Embedding)]
+        assert (match.decision, match.shown[0].product_id) == (Decision.MATCHED, product.product_id)
+        rows = [f"{product.product_id}/page", f"{product.product_id}/video/0"]
+        assert match.shown[0].row == max(rows, key=lambda row: np.dot(shop.rows[row].vector, live.vector))
+        assert f"by {match.shown[0].row}" in why(Lineage(match, "live.matches/0/0", ()))
+        named.append(match.shown[0].row)
+    assert any("/video/" in row for row in named)
