@@ -21,12 +21,11 @@ from encoders.profiles import load_profile, path_of
 from encoders.speech import load_speech
 from encoders.training.speech_corpus import spoken
 from encoders.world import lexicon
-from encoders.world.clips import MUSIC_DB, MUSIC_SHARE
-from encoders.world.music import LYRICS_SHARE, Backing
+from encoders.world.clips import backing_of
 from encoders.world.script import plain
 from encoders.world.shop import Split, pick
 from encoders.world.talk import Line, track_of
-from encoders.world.voices import SAMPLE_RATE_HZ, Sound, voice_of
+from encoders.world.voices import ACCENTS, SAMPLE_RATE_HZ, VARIANTS, Sound, voice_of
 from encoders.world.windows import Hearing, Noise, Speller
 
 SOUND = re.compile(r"sh|ch|ei|ai|oi|ou|[a-z ]")
@@ -134,10 +133,8 @@ def ears(brands: Sequence[str], ways: int, seed: int) -> dict[str, list[str]]:
 
 
 def _as_in_a_clip(sound: Sound, rng: np.random.Generator) -> Sound:
-    line, backing = Line(0, sound, plain("")), None
-    if rng.random() < MUSIC_SHARE:
-        backing = Backing(float(rng.uniform(*MUSIC_DB)), voice_of(rng) if rng.random() < LYRICS_SHARE else None)
-    return track_of([line], (len(sound) + 0.5) / SAMPLE_RATE_HZ, rng, backing)
+    line, seconds = Line(0, sound, plain("")), (len(sound) + 0.5) / SAMPLE_RATE_HZ
+    return track_of([line], seconds, rng, backing_of(rng, ACCENTS, VARIANTS))
 
 
 def exact_share(written: Mapping[str, Sequence[str]]) -> float:

@@ -18,7 +18,7 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from numpy.typing import NDArray
 
 from encoders.world import lexicon
-from encoders.world.music import LYRICS_SHARE, music
+from encoders.world.music import LYRICS_SHARE, below, music
 from encoders.world.script import Utterance, host, link_line, mention, pastime, take_words
 from encoders.world.shop import Listing, Split, make_shop, pick
 from encoders.world.talk import HISS
@@ -59,7 +59,7 @@ def unspoken(rng: np.random.Generator, voices: Voices) -> Spoken:
         return Spoken(_noise(samples, rng) * np.float32(rng.uniform(0, 0.1)), (), ())
     singer = voice_of(rng, *voices) if rng.random() < 0.8 else None
     sound = _tilted(music(samples, rng, singer), rng.uniform(-0.25, 0.25)) + _noise(samples, rng) * np.float32(HISS)
-    return Spoken(sound * np.float32(10 ** (rng.uniform(-36, -8) / 20)), (), ())
+    return Spoken(sound * below(1.0, rng.uniform(-36, -8)), (), ())
 
 
 def sentences(rng: np.random.Generator, split: Split, salad: float = 0.3) -> list[str]:
@@ -117,7 +117,7 @@ def spoken(lines: list[str], voice: Voice, rng: np.random.Generator) -> Spoken:
     return Spoken(np.concatenate(parts), tuple(lines[: len(times)]), tuple(times))
 
 
-def noised(clean: Spoken, rng: np.random.Generator, singers: Voices = (ACCENTS, VARIANTS)) -> Spoken:
+def noised(clean: Spoken, rng: np.random.Generator, singers: Voices) -> Spoken:
     """Half of the time with noise at 8–30 dB, and often with music, half of it sung to; with a level and a tilt of its
     own each time."""
     sound = _tilted(clean.sound, rng.uniform(-0.25, 0.25))
@@ -134,8 +134,7 @@ def noised(clean: Spoken, rng: np.random.Generator, singers: Voices = (ACCENTS, 
 
 def backed(sound: Sound, level_db: float, singer: Voice | None, rng: np.random.Generator) -> Sound:
     """Music behind ``sound``, so loud against its peak, and a song where there is a singer."""
-    level = 10 ** (level_db / 20) * float(np.abs(sound).max())
-    return sound + music(len(sound), rng, singer) * np.float32(level)
+    return sound + music(len(sound), rng, singer) * below(float(np.abs(sound).max()), level_db)
 
 
 def _noise(samples: int, rng: np.random.Generator) -> Sound:

@@ -20,7 +20,7 @@ from encoders.speech import load_speech
 from encoders.training.speech_corpus import MOST_LINKS, Spoken, backed, noised, sentences, spoken
 from encoders.world import lexicon
 from encoders.world.clips import MUSIC_DB
-from encoders.world.music import music
+from encoders.world.music import below, music
 from encoders.world.script import link_line
 from encoders.world.shop import Split, make_shop, pick
 from encoders.world.talk import LOUD
@@ -79,9 +79,9 @@ def said(condition: Condition, count: int) -> list[Spoken]:
 def songs(count: int) -> list[Sound]:
     """Music of ``UNSPOKEN_S`` with new voices that sing to it, as loud as behind a host who says nothing meanwhile."""
     rng = np.random.default_rng([SEED, count, 1])
-    levels = (LOUD * 10 ** (rng.uniform(*MUSIC_DB) / 20) for _ in range(count))
+    levels = (below(LOUD, rng.uniform(*MUSIC_DB)) for _ in range(count))
     singers = (voice_of(rng, ACCENTS, HELD_OUT_VARIANTS) for _ in range(count))
-    return [music(int(UNSPOKEN_S * SAMPLE_RATE_HZ), rng, singer) * np.float32(level)
+    return [music(int(UNSPOKEN_S * SAMPLE_RATE_HZ), rng, singer) * level
             for singer, level in zip(singers, levels, strict=True)]  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from PIL import Image
 from encoders.engines import FRAMES_PER_CLIP
 from encoders.world import film, pictures
 from encoders.world.clips import MUSIC_DB, VIDEO_S, Stage, Subject, short_video
-from encoders.world.music import LYRICS_SHARE, music
+from encoders.world.music import LYRICS_SHARE, below, music
 from encoders.world.pictures import Cutout
 from encoders.world.plans import OFF_SHELF, SHIPPED, SIBLING, Act, Talk, drawn
 from encoders.world.rooms import Room, Showing, showing
@@ -155,7 +155,7 @@ def _music(stretch: Stretch, rng: np.random.Generator) -> Sound:
     """What plays during a stretch, in half of them with a song."""
     samples = (stretch.end_ms - stretch.start_ms) * SAMPLE_RATE_HZ // 1000
     singer = voice_of(rng, ACCENTS, HELD_OUT_VARIANTS) if rng.random() < LYRICS_SHARE else None
-    return music(samples, rng, singer) * np.float32(LOUD * 10 ** (rng.uniform(*MUSIC_DB) / 20))
+    return music(samples, rng, singer) * below(LOUD, rng.uniform(*MUSIC_DB))
 
 
 def talk_of(programme: Programme, stretch: Stretch, voice: Voice, seed: tuple[int, int]) -> list[Line]:

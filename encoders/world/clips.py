@@ -90,7 +90,7 @@ def short_video(stage: Stage, rng: np.random.Generator) -> Clip:
     """An edited video of ``VIDEO_S``: clean light, cuts, captions, a voice that speaks of one product."""
     talk = video_talk(stage.subject, rng)
     voiced = spoken(talk.own, _voice(stage, rng), (0, VIDEO_S))
-    sound = track_of(voiced, VIDEO_S, rng, _music(stage, rng))
+    sound = track_of(voiced, VIDEO_S, rng, backing_of(rng, stage.accents, stage.variants))
     seed = [int(number) for number in rng.integers(1 << 31, size=2)]
     return Clip(VIDEO_S, lambda: _video_frames(stage, seed), sound, _told(stage, voiced), _words(voiced))
 
@@ -99,7 +99,7 @@ def live_clip(stage: Stage, rng: np.random.Generator) -> Clip:
     """``LIVE_S`` of a broadcast around one product."""
     talk, voice = live_talk(stage.subject, rng), _voice(stage, rng)
     voiced = spoken(talk.before, voice, (0, talk.before_s)) + spoken(talk.own, voice, (talk.before_s, LIVE_S))
-    sound = track_of(voiced, LIVE_S, rng, _music(stage, rng))
+    sound = track_of(voiced, LIVE_S, rng, backing_of(rng, stage.accents, stage.variants))
     seed = int(rng.integers(1 << 31))
     after_s = float(rng.uniform(*AFTER_S)) if rng.random() < AFTER else 0.0
     strays = (talk.before_s, _cutout_of(stage, talk.earlier), after_s, pick(rng, stage.cutouts))
@@ -175,11 +175,12 @@ def _voice(stage: Stage, rng: np.random.Generator) -> Voice:
     return voice_of(rng, stage.accents, stage.variants)
 
 
-def _music(stage: Stage, rng: np.random.Generator) -> Backing | None:
+def backing_of(rng: np.random.Generator, accents: Sequence[str], variants: Sequence[str]) -> Backing | None:
+    """What plays behind a clip, and who of these speakers sings to it; None where nothing does."""
     if rng.random() >= MUSIC_SHARE:
         return None
     level_db, cast = float(rng.uniform(*MUSIC_DB)), rng.spawn(1)[0]
-    return Backing(level_db, _voice(stage, cast) if cast.random() < LYRICS_SHARE else None)
+    return Backing(level_db, voice_of(cast, accents, variants) if cast.random() < LYRICS_SHARE else None)
 
 
 def _live_frames(stage: Stage, seed: int, strays: tuple[float, Cutout, float, Cutout]) -> Iterator[Frame]:

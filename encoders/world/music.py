@@ -56,6 +56,11 @@ class Backing:
     singer: Voice | None = None
 
 
+def below(peak: float, level_db: float) -> np.float32:
+    """By what music of a peak of 1 is multiplied to stand ``level_db`` (below 0) under a voice of this peak."""
+    return np.float32(peak * 10 ** (level_db / 20))
+
+
 def music(samples: int, rng: np.random.Generator, singer: Voice | None = None) -> Sound:
     """Slow chords with a beat, and over them a song where there is a singer; (samples,) of a peak of at most 1.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from encoders.world.music import Backing, music
+from encoders.world.music import Backing, below, music
 from encoders.world.script import Utterance
 from encoders.world.voices import SAMPLE_RATE_HZ, Sound, Voice, speak
 
@@ -46,5 +46,5 @@ def track_of(lines: Iterable[Line], seconds: float, rng: np.random.Generator, ba
     level = LOUD / max(float(np.abs(track).max()), 0.05)
     track = track * np.float32(level) + rng.normal(0, HISS, len(track)).astype(np.float32)
     if backing is not None:
-        track += music(len(track), rng, backing.singer) * np.float32(LOUD * 10 ** (backing.level_db / 20))
+        track += music(len(track), rng, backing.singer) * below(LOUD, backing.level_db)
     return np.asarray(track.clip(-1, 1), np.float32)
