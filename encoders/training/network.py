@@ -148,7 +148,8 @@ def fusion_trainee(plan: Plan) -> tuple[FusionTrainee, FusionSampler]:
     ids = np.stack([ids_of(tokenizer, recipe.columns(variant)) for variant in texts])
     features = features_in(plan, network.vision, "train", int(rows.max()) + 1)
     fit_visual_head(network.fusion, identity_of(plan.out), features)
-    sampler = FusionSampler(catalogue_of(listings, rows), features, ids, plan.seed + 4, recipe.senses)
+    catalogue = catalogue_of(listings, rows, np.array([variant.told for variant in texts]))
+    sampler = FusionSampler(catalogue, features, ids, plan.seed + 4, recipe.senses)
     return FusionTrainee(network.fusion, recipe.senses), sampler
 
 

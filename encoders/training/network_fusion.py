@@ -21,7 +21,7 @@ from encoders.network import DOMAINS, FusionModule, VisionNetwork, with_clip_tok
 from encoders.training.network_frames import FrameMixer
 from encoders.training.network_losses import AMPERE, Sharpness, info_nce
 from encoders.training.terms import Alike, Side, Weighing, terms_of
-from encoders.world.shop import SIBLINGS, Listing, words_of
+from encoders.world.shop import SIBLINGS, Listing
 
 FAMILIES_PER_BATCH = 14
 KEPT_FRAMES = {Domain.PAGE: 2, Domain.VIDEO: 8, Domain.LIVE: 16}
@@ -83,16 +83,13 @@ class Catalogue:
     """The training shop as arrays: equal numbers are equal looks, or equal in all that can be said of them."""
 
     look: NDArray[np.int64]  # (listings,)
-    words: NDArray[np.int64]  # (listings,)
+    words: NDArray[np.int64]  # (variants, listings)
     kind: NDArray[np.int64]  # (families,)
 
 
-def catalogue_of(listings: Sequence[Listing], looks: NDArray[np.int64]) -> Catalogue:
-    """The arrays of a shop whose siblings stand beside each other."""
-    families = [listings[start : start + SIBLINGS] for start in range(0, len(listings), SIBLINGS)]
-    numbers: dict[tuple[str, ...], int] = {}
-    words = np.array([numbers.setdefault(words_of(item), len(numbers)) for item in listings])
-    _, kind = np.unique([family[0].look.kind for family in families], return_inverse=True)
+def catalogue_of(listings: Sequence[Listing], looks: NDArray[np.int64], words: NDArray[np.int64]) -> Catalogue:
+    """The arrays of a shop whose siblings stand beside each other; ``words`` are `Texts.told` of each variant."""
+    _, kind = np.unique([item.look.kind for item in listings[::SIBLINGS]], return_inverse=True)
     return Catalogue(looks, words, kind)
 
 
@@ -207,7 +204,7 @@ class FusionSampler:
         for place, domain in enumerate(DOMAINS):
             ids = cropped(torch.from_numpy(self._ids[variant, listings, place].astype(np.int64)))
             views[domain] = View(self._clips(domain, looks), ids, self._has(ids))
-        return views, _alike(looks), _alike(self._catalogue.words[listings])
+        return views, _alike(looks), _alike(self._catalogue.words[variant, listings])
 
     def _families(self) -> NDArray[np.int64]:
         kinds = self._rng.permutation(int(self._catalogue.kind.max()) + 1)[: FAMILIES_PER_BATCH // 2]

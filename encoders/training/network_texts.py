@@ -1,15 +1,17 @@
 """Listings → what the text tower reads of them: the seller's title, and what a host was heard to say of the product.
 
-The texts are drawn before the fusion is trained. Each variant gives every family new brands: a brand of the test was
-never heard in training, so the tower has to learn how brands are spelt and misspelt, not which there are. How a brand
-is misspelt is the recogniser's own doing (`BrandEar`); a summary is made of the same heard words as its transcript.
+The texts are drawn before the fusion is trained. Each variant gives every family new words for all that is not seen.
+Otherwise a family's words would be learnt by heart, as if what its siblings share told who they are; and a brand of the
+test was never heard in training, so the tower has to learn how brands are spelt and misspelt, not which there are. How
+a brand is misspelt is the recogniser's own doing (`BrandEar`); a summary is made of the same heard words as its
+transcript.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -18,10 +20,11 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from encoders.families import SENTENCE
 from encoders.training.network_brands import BrandEar
+from encoders.world import lexicon
 from encoders.world.clips import LIVE_S, VIDEO_S, Subject, Talk, first_words, live_talk, video_talk
 from encoders.world.market import telling_of
 from encoders.world.script import Summary, Utterance, summary_of
-from encoders.world.shop import SIBLINGS, Listing, pick
+from encoders.world.shop import SIBLINGS, Listing, pick, words_of
 from encoders.world.windows import misheard
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
@@ -43,6 +46,8 @@ class Texts:
     lives: tuple[str, ...]
     spoken_videos: tuple[str, ...]
     spoken_lives: tuple[str, ...]
+    told: tuple[int, ...]
+    """Equal numbers: nothing that can be said tells the listings apart."""
 
     @property
     def spoken(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -55,17 +60,50 @@ def text_of(summary: Summary | None) -> str:
     return f"{summary.name}; {', '.join(summary.features)}" if summary else ""
 
 
-def rebranded(family: Sequence[Listing], ear: BrandEar, rng: np.random.Generator) -> list[Listing]:
-    """The siblings under new brands: as many as before, shared by the same siblings."""
+def reworded(family: Sequence[Listing], ear: BrandEar, rng: np.random.Generator) -> list[Listing]:
+    """The siblings under other brands and nouns, of other materials and sizes and with other features.
+
+    What they shared they share, what differed differs. A title shows as much of the look as it did.
+    """
+    kind = family[0].look.kind
+    noun = pick(rng, lexicon.NOUNS[kind])
+    materials = _renamed((item.material for item in family), tuple(lexicon.MATERIALS), rng)
+    sizes = _renamed((item.size for item in family), lexicon.SIZES[kind], rng)
+    features = _renamed((name for item in family for name in item.features), tuple(lexicon.FEATURES), rng)
+    brands = _rebranded(family, ear, rng)
+    told = []
+    for item in family:
+        words = replace(
+            item,
+            brand=brands[item.brand],
+            noun=noun,
+            material=materials[item.material],
+            size=sizes[item.size],
+            features=tuple(features[name] for name in item.features),
+        )
+        look_shown = item.title.removeprefix(item.brand).removesuffix(_after_the_look(item))
+        told.append(replace(words, title=f"{words.brand}{look_shown}{_after_the_look(words)}"))
+    return told
+
+
+def _after_the_look(item: Listing) -> str:
+    """What follows the brand and the words of the look in a title."""
+    return ", ".join((f"{item.material} {item.noun} {item.size}", *item.features))
+
+
+def _renamed(names: Iterable[str], table: Sequence[str], rng: np.random.Generator) -> dict[str, str]:
+    """For each name another of the table, or the same by chance; no two get one."""
+    old = list(dict.fromkeys(names))
+    return dict(zip(old, (str(name) for name in rng.choice(list(table), len(old), replace=False)), strict=True))
+
+
+def _rebranded(family: Sequence[Listing], ear: BrandEar, rng: np.random.Generator) -> dict[str, str]:
     fresh: dict[str, str] = {}
     for listing in family:
         while listing.brand not in fresh:
             brand = ear.draw(rng)
             fresh |= {listing.brand: brand} if brand not in fresh.values() else {}
-    return [
-        replace(item, brand=fresh[item.brand], title=item.title.replace(item.brand, fresh[item.brand], 1))
-        for item in family
-    ]
+    return fresh
 
 
 def draw_texts(listings: Sequence[Listing], ear: BrandEar, rng: np.random.Generator) -> Texts:
@@ -81,7 +119,10 @@ def draw_texts(listings: Sequence[Listing], ear: BrandEar, rng: np.random.Genera
             video, spoken_video = _heard(video_talk(subject, rng), VIDEO_S, ear, rng)
             live, spoken_live = _heard(live_talk(subject, rng), LIVE_S, ear, rng)
             rows.append((listing.title, video, live, spoken_video, spoken_live))
-    return Texts(*(tuple(column) for column in zip(*rows, strict=True)))
+    numbers: dict[tuple[str, ...], int] = {}
+    told = tuple(numbers.setdefault(words_of(item), len(numbers)) for item in listings)
+    titles, videos, lives, spoken_videos, spoken_lives = zip(*rows, strict=True)
+    return Texts(titles, videos, lives, spoken_videos, spoken_lives, told)
 
 
 def _heard(talk: Talk, seconds: int, ear: BrandEar, rng: np.random.Generator) -> tuple[str, str]:
@@ -124,11 +165,10 @@ def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
 
 
 def draw_variant(listings: Sequence[Listing], ear: BrandEar, seed: int) -> Texts:
-    """The texts of a shop under new brands."""
+    """The texts of a shop under new words."""
     rng = np.random.default_rng([seed, 3])
     families = [listings[start : start + SIBLINGS] for start in range(0, len(listings), SIBLINGS)]
-    renamed = [item for family in families for item in rebranded(family, ear, rng)]
-    return draw_texts(renamed, ear, rng)
+    return draw_texts([item for family in families for item in reworded(family, ear, rng)], ear, rng)
 
 
 def keep_texts(texts: Texts, path: Path) -> None:

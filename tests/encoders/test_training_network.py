@@ -1,5 +1,6 @@
 """The pieces of the network's training: frames, losses, texts, batches, thresholds."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +18,10 @@ from encoders.training.network_fusion import KEPT_FRAMES, Features, FusionSample
 from encoders.training.network_looks import SIDE_PX, looks_of, squared
 from encoders.training.network_losses import info_nce
 from encoders.training.network_recipes import RECIPES
-from encoders.training.network_texts import draw_variant, keep_texts, kept_texts, rebranded
+from encoders.training.network_texts import draw_variant, keep_texts, kept_texts, reworded
 from encoders.training.network_vision import LookSampler, labels_of
-from encoders.world.lexicon import is_brand_of
-from encoders.world.shop import SIBLINGS, Listing, make_shop
+from encoders.world import lexicon
+from encoders.world.shop import SIBLINGS, Listing, axis_of, make_shop
 
 pytestmark = pytest.mark.hermetic
 
@@ -92,14 +93,41 @@ def test_a_batch_of_looks_holds_siblings_of_one_kind_together(shop: tuple[Listin
     assert torch.equal(labels.named[:, 4] == -100, plain)
 
 
-def test_new_brands_are_shared_as_the_old_ones_were(shop: tuple[Listing, ...]) -> None:
+def test_new_words_are_shared_as_the_old_ones_were(shop: tuple[Listing, ...]) -> None:
     rng, ear = np.random.default_rng(1), letters_ear("train")
-    for start in range(0, 24, SIBLINGS):
+    for start in range(0, len(shop), SIBLINGS):
         family = shop[start : start + SIBLINGS]
-        renamed = rebranded(family, ear, rng)
-        assert len({item.brand for item in renamed}) == len({item.brand for item in family})
-        for item in renamed:
-            assert item.title.startswith(item.brand) and is_brand_of(item.brand, "train")
+        told = reworded(family, ear, rng)
+        for word in ("brand", "noun", "material", "size", "features", "look", "title"):
+            assert shared(family, word) == shared(told, word), word
+        assert axis_of(told) == axis_of(family)
+        assert all(len(set(item.features)) == 3 and item.size in lexicon.SIZES[item.look.kind] for item in told)
+        for old, new in zip(family, told, strict=True):
+            assert lexicon.is_brand_of(new.brand, "train")
+            assert all(f" {word}" in new.title for word in (new.material, new.noun, new.size, *new.features))
+            assert (f" {old.look.colour} " in old.title) == (f" {new.look.colour} " in new.title)
+            assert words_of_look(new) == words_of_look(old)
+
+
+def shared(family: Sequence[Listing], word: str) -> list[list[bool]]:
+    """Which siblings have the same."""
+    values = [getattr(item, word) for item in family]
+    return [[one == other for other in values] for one in values]
+
+
+def words_of_look(item: Listing) -> list[str]:
+    last = len(f"{item.material} {item.noun} {item.size}".split())
+    return item.title.partition(",")[0].split()[1:-last]
+
+
+def test_a_family_goes_by_other_words_in_each_variant(shop: tuple[Listing, ...]) -> None:
+    one, other = (draw_variant(shop, letters_ear("train"), seed) for seed in (1, 2))
+    same = [a.partition(", ")[2] == b.partition(", ")[2] for a, b in zip(one.titles, other.titles, strict=True)]
+    assert sum(same) < len(shop) / 50, "features are drawn anew"
+    for start in range(0, len(shop), SIBLINGS):
+        numbers = one.told[start : start + SIBLINGS]
+        told_apart = axis_of(shop[start : start + SIBLINGS]) not in ("shape",)
+        assert (len(set(numbers)) == SIBLINGS) == told_apart
 
 
 def test_texts_are_the_same_from_the_same_seed_and_kept(
@@ -182,7 +210,8 @@ def some_sampler(shop: tuple[Listing, ...], senses: Senses | None = None) -> Fus
     of = {name: torch.from_numpy(rng.normal(size=(looks, KEPT_FRAMES[name], 4))).float() for name in DOMAINS}
     ids = rng.integers(3, 50, (2, len(shop), 3, 33)).astype(np.int16)
     ids[:, :, :, 20:] = 0
-    return FusionSampler(catalogue_of(shop, rows), Features(of, torch.zeros(8, 4)), ids, 1, senses)
+    words = np.array([draw_variant(shop, letters_ear("train"), seed).told for seed in (1, 2)])
+    return FusionSampler(catalogue_of(shop, rows, words), Features(of, torch.zeros(8, 4)), ids, 1, senses)
 
 
 def test_a_batch_of_views_marks_siblings_by_what_they_share(shop: tuple[Listing, ...]) -> None:
