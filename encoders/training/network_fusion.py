@@ -7,7 +7,7 @@ made of, and what strays into it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,13 +19,17 @@ from torch import Tensor, nn
 from encoders.engines import FRAMES_PER_CLIP, Domain
 from encoders.network import DOMAINS, FusionModule, VisionNetwork, with_clip_token
 from encoders.training.network_frames import FrameMixer
-from encoders.training.network_losses import AMPERE, Sharpness, info_nce
+from encoders.training.network_losses import AMPERE, Sharpness, info_nce, info_nce_among
 from encoders.training.terms import Alike, Side, Weighing, terms_of
 from encoders.world.shop import SIBLINGS, Listing
 
 FAMILIES_PER_BATCH = 14
 KEPT_FRAMES = {Domain.PAGE: 2, Domain.VIDEO: 8, Domain.LIVE: 16}
 MOST_STRAYS = {Domain.PAGE: 0, Domain.VIDEO: 2, Domain.LIVE: 3}  # frames of 8 that show another product or none
+EMPTY_ROOMS, EMPTY_FRAMES = 40, 5
+ABSENT_WEIGHT = 0.5
+"""Of an empty room as the rival of a page's clip. Nothing else says where such a room lies: near all pages or far from
+them, by chance, and a worker tells by it whether anything is shown."""
 BLIND, MUTE = 0.04, 0.05  # how often a view is given without its picture, or without its text
 PAIRS = ((0, 1), (0, 2), (1, 2))
 
@@ -52,7 +56,7 @@ def features_of(vision: VisionNetwork, mixer: FrameMixer, looks: int) -> Feature
         }
         for domain, frames in drawn.items():
             found[domain].append(_seen(vision, frames).half())
-    empty = _seen(vision, mixer.empty(40, 5)).flatten(0, 1).half()
+    empty = _seen(vision, mixer.empty(EMPTY_ROOMS, EMPTY_FRAMES)).flatten(0, 1).half()
     return Features({domain: torch.cat(parts) for domain, parts in found.items()}, empty)
 
 
@@ -103,6 +107,17 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """One view of each listing in each domain, and which listings cannot be told apart."""
+
+    views: dict[Domain, View]
+    same_look: Tensor  # (batch, batch)
+    same_text: Tensor  # (batch, batch)
+    absent: View
+    """Of one sibling of each family: a room where nothing is shown, while the last text may still be of the product."""
+
+
+@dataclass(frozen=True, slots=True)
 class Senses:
     """What a network is given of each view, and by which terms it is trained."""
 
@@ -133,20 +148,29 @@ class FusionTrainee(nn.Module):
         self.visual_cross = nn.Linear(fusion.shape.vision_dim, half)
         self.text_cross = nn.Linear(fusion.shape.text_dim, half)
 
-    def text_loss(self, views: dict[Domain, View], _same_look: Tensor, same_text: Tensor) -> Tensor:
+    def text_loss(self, batch: Batch) -> Tensor:
         """The three terms of the text alone, a third of the work: enough until the text tower reads."""
-        text = [self.fusion.text_unit(self.fusion.words(view.ids)) for view in views.values()]
-        said = [view.has[:, 1] for view in views.values()]
-        return torch.stack([info_nce(text[i], text[j], same_text, said[i] & said[j]) for i, j in PAIRS]).sum()
+        views = batch.views.values()
+        text = [self.fusion.text_unit(self.fusion.words(view.ids)) for view in views]
+        said = [view.has[:, 1] for view in views]
+        return torch.stack([info_nce(text[i], text[j], batch.same_text, said[i] & said[j]) for i, j in PAIRS]).sum()
 
-    def loss(self, views: dict[Domain, View], same_look: Tensor, same_text: Tensor) -> Tensor:
-        """The weighed terms. ``same_…`` (batch, batch) mark listings that share a look, or what is said."""
-        sides = {domain: self._side(domain, view) for domain, view in views.items()}
+    def loss(self, batch: Batch) -> Tensor:
+        """The weighed terms, and that a page is nearer to its clip than to a room where nothing is shown."""
+        sides = {domain: self._side(domain, view) for domain, view in batch.views.items()}
         sees, reads = self.senses.sees, self.senses.reads
         wanted = {"fused": True, "visual": sees, "text": reads, "cross": sees and reads}
         weighing = Weighing(self.senses.terms, fused_sharp=self.senses.fused)
-        terms = terms_of(sides, Alike(same_look, same_text), weighing)
-        return torch.stack([term for name, term in terms.items() if wanted[name.partition("/")[0]]]).sum()
+        terms = terms_of(sides, Alike(batch.same_look, batch.same_text), weighing)
+        told = torch.stack([term for name, term in terms.items() if wanted[name.partition("/")[0]]]).sum()
+        return told + ABSENT_WEIGHT * self._absence(sides, batch.absent) if sees else told
+
+    def _absence(self, sides: Mapping[Domain, Side], absent: View) -> Tensor:
+        page, live = sides[Domain.PAGE], sides[Domain.LIVE]
+        assert page.fused is not None and live.fused is not None
+        counts = page.has[:, 0] & live.has[:, 0]
+        empty = self.fusion.fuse(Domain.LIVE, absent.visual, self.fusion.words(absent.ids), absent.has, absent.ids > 0)
+        return info_nce_among(page.fused[counts], live.fused[counts], empty)
 
     def _side(self, domain: Domain, view: View) -> Side:
         words = self.fusion.words(view.ids)
@@ -191,20 +215,26 @@ class FusionSampler:
         self._ids = ids
         self._rng = np.random.default_rng(seed)
 
-    def batch(self) -> tuple[dict[Domain, View], Tensor, Tensor]:
-        """The views of a batch, and which listings share a look, and which a text."""
-        families = self._families()
-        return self.views((families[:, None] * SIBLINGS + np.arange(SIBLINGS)).ravel())
-
-    def views(self, listings: NDArray[np.int64]) -> tuple[dict[Domain, View], Tensor, Tensor]:
-        """One view of each listing in each domain; which of them share a look, and which a text."""
+    def batch(self) -> Batch:
+        """The views of whole families."""
+        listings = (self._families()[:, None] * SIBLINGS + np.arange(SIBLINGS)).ravel()
         variant = int(self._rng.integers(len(self._ids)))
         looks = self._catalogue.look[listings]
         views = {}
         for place, domain in enumerate(DOMAINS):
             ids = cropped(torch.from_numpy(self._ids[variant, listings, place].astype(np.int64)))
             views[domain] = View(self._clips(domain, looks), ids, self._has(ids))
-        return views, _alike(looks), _alike(self._catalogue.words[variant, listings])
+        words = self._catalogue.words[variant, listings]
+        return Batch(views, _alike(looks), _alike(words), self._absent(views[Domain.LIVE].ids))
+
+    def _absent(self, ids: Tensor) -> View:
+        """The texts of one sibling of each family, half of them kept, and frames of one room each."""
+        ids = ids[int(self._rng.integers(SIBLINGS)) :: SIBLINGS]
+        said = (ids[:, 1:] > 0).any(1) & torch.from_numpy(self._rng.random(len(ids)) < 0.5) & self._senses.reads
+        room = EMPTY_FRAMES * self._rng.integers(len(self._features.empty) // EMPTY_FRAMES, size=(len(ids), 1))
+        frames = room + self._rng.integers(EMPTY_FRAMES, size=(len(ids), FRAMES_PER_CLIP))
+        clips = with_clip_token(self._features.empty[frames].float())
+        return View(clips, ids, torch.stack([torch.ones_like(said), said], 1))
 
     def _families(self) -> NDArray[np.int64]:
         kinds = self._rng.permutation(int(self._catalogue.kind.max()) + 1)[: FAMILIES_PER_BATCH // 2]

@@ -66,6 +66,12 @@ def info_nce_in_union(left: Tensor, right: Tensor, same: Same, counts: Tensor, s
     return (there + back) / 2
 
 
+def info_nce_among(left: Tensor, right: Tensor, others: Tensor, sharp: Sharpness = AMPERE) -> Tensor:
+    """The loss of pairs, (batch, dim) each, against ``others`` (others, dim) alone, one way and without smoothing."""
+    likeness = torch.cat([(left * right).sum(1, keepdim=True), left @ others.T], 1) / sharp.temperature
+    return -likeness.log_softmax(1)[:, 0].mean() if len(left) else likeness.sum()
+
+
 def _to_both(side: Tensor, other: Tensor, left_out: tuple[Tensor, Tensor], sharp: Sharpness) -> Tensor:
     myself = torch.eye(len(side), dtype=torch.bool, device=side.device)
     cosines = torch.cat([side @ other.T, side @ side.T - (sharp.own_spare or 0)], 1)

@@ -16,7 +16,7 @@ from encoders.training.network_brands import BrandEar, between, exact_share, let
 from encoders.training.network_frames import FrameMixer, load_cutouts, make_bank
 from encoders.training.network_fusion import KEPT_FRAMES, Features, FusionSampler, FusionTrainee, Senses, catalogue_of
 from encoders.training.network_looks import SIDE_PX, looks_of, squared
-from encoders.training.network_losses import info_nce
+from encoders.training.network_losses import info_nce, info_nce_among
 from encoders.training.network_recipes import RECIPES
 from encoders.training.network_texts import draw_variant, keep_texts, kept_texts, reworded
 from encoders.training.network_vision import LookSampler, labels_of
@@ -77,6 +77,13 @@ def test_the_loss_is_small_for_pairs_that_meet_and_leaves_out_what_cannot_be_tol
     same[0, 1] = same[1, 0] = True
     assert info_nce(twins, twins, same) < info_nce(twins, twins)
     assert info_nce(met, met, counts=torch.tensor([True, False, False, False])) == 0
+
+
+def test_a_pair_is_pushed_only_from_what_is_nearer_than_itself() -> None:
+    pair, far = torch.tensor([[1.0, 0]]), torch.tensor([[0, 1.0], [-1.0, 0]])
+    assert info_nce_among(pair, pair, far) < 1e-6
+    assert info_nce_among(pair, pair, pair) == pytest.approx(np.log(2))
+    assert info_nce_among(pair[:0], pair[:0], far) == 0
 
 
 def test_a_batch_of_looks_holds_siblings_of_one_kind_together(shop: tuple[Listing, ...]) -> None:
@@ -178,17 +185,31 @@ def test_each_recipe_trains_all_that_it_uses(name: str, shop: tuple[Listing, ...
     recipe = RECIPES[name]
     fusion = FusionModule(replace(recipe.shape(), vision_dim=4))
     trainee = FusionTrainee(fusion, recipe.senses)
-    loss = trainee.loss(*some_sampler(shop, recipe.senses).batch())
+    loss = trainee.loss(some_sampler(shop, recipe.senses).batch())
     loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     reads = any(part.grad is not None and part.grad.abs().sum() > 0 for part in fusion.text.parameters())
     sees = any(part.grad is not None and part.grad.abs().sum() > 0 for part in fusion.visual_in.parameters())
     assert (sees, reads) == (recipe.senses.sees, recipe.senses.reads)
 
 
+def test_rooms_without_a_product_are_told_from_clips_by_all_that_see(shop: tuple[Listing, ...]) -> None:
+    drawn = some_sampler(shop).batch()
+    absent = drawn.absent
+    assert absent.visual.shape == (len(drawn.same_look) // SIBLINGS, 9, 4)
+    assert not absent.visual.any(), "the room's own frames"
+    assert bool(absent.has[:, 0].all()) and 0 < int(absent.has[:, 1].sum()) < len(absent.has)
+    elsewhere = replace(drawn, absent=replace(absent, visual=torch.tensor([1.0, 0, 0, 0]).expand_as(absent.visual)))
+    for name, recipe in RECIPES.items():
+        fusion = FusionModule(replace(recipe.shape(), vision_dim=4)).eval()
+        trainee = FusionTrainee(fusion, recipe.senses)
+        here, there = (float(trainee.loss(batch).detach()) for batch in (drawn, elsewhere))
+        assert (here != there) == recipe.senses.sees, name
+
+
 def test_fewer_terms_are_parts_of_all(shop: tuple[Listing, ...]) -> None:
     batch = some_sampler(shop).batch()
     fusion = FusionModule(replace(RECIPES["ampere"].shape(), vision_dim=4)).eval()
-    losses = [float(FusionTrainee(fusion, Senses(terms=terms)).loss(*batch).detach()) for terms in (3, 6, 12)]
+    losses = [float(FusionTrainee(fusion, Senses(terms=terms)).loss(batch).detach()) for terms in (3, 6, 12)]
     assert losses == sorted(losses)
 
 
@@ -196,7 +217,7 @@ def test_ampere_goes_without_smoothing_and_its_rivals_do_not(shop: tuple[Listing
     batch = some_sampler(shop).batch()
     fusion = FusionModule(replace(RECIPES["ampere"].shape(), vision_dim=4)).eval()
     trainees = [FusionTrainee(fusion, Senses(terms=3, smoothed=smoothed)) for smoothed in (True, False)]
-    with_it, without = (float(trainee.loss(*batch).detach()) for trainee in trainees)
+    with_it, without = (float(trainee.loss(batch).detach()) for trainee in trainees)
     assert with_it != without
     assert {name for name, each in RECIPES.items() if not each.senses.smoothed} == {
         name for name in RECIPES if name.startswith("ampere")
@@ -216,7 +237,8 @@ def some_sampler(shop: tuple[Listing, ...], senses: Senses | None = None) -> Fus
 
 def test_a_batch_of_views_marks_siblings_by_what_they_share(shop: tuple[Listing, ...]) -> None:
     sampler = some_sampler(shop)
-    views, same_look, same_text = sampler.batch()
+    drawn = sampler.batch()
+    views, same_look, same_text = drawn.views, drawn.same_look, drawn.same_text
     batch = len(same_look)
     assert views[Domain.LIVE].visual.shape == (batch, 9, 4)
     assert views[Domain.PAGE].ids.shape == (batch, 20), "columns of padding alone are cut"
