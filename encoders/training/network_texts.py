@@ -24,7 +24,7 @@ from encoders.world import lexicon
 from encoders.world.clips import LIVE_S, VIDEO_S, Subject, Talk, first_words, live_talk, video_talk
 from encoders.world.market import telling_of
 from encoders.world.script import Summary, Utterance, summary_of
-from encoders.world.shop import SIBLINGS, Listing, pick, words_of
+from encoders.world.shop import SIBLINGS, Listing, after_the_look, pick, words_of
 from encoders.world.windows import misheard
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
@@ -81,14 +81,9 @@ def reworded(family: Sequence[Listing], ear: BrandEar, rng: np.random.Generator)
             size=sizes[item.size],
             features=tuple(features[name] for name in item.features),
         )
-        look_shown = item.title.removeprefix(item.brand).removesuffix(_after_the_look(item))
-        told.append(replace(words, title=f"{words.brand}{look_shown}{_after_the_look(words)}"))
+        look_shown = item.title.removeprefix(item.brand).removesuffix(after_the_look(item))
+        told.append(replace(words, title=f"{words.brand}{look_shown}{after_the_look(words)}"))
     return told
-
-
-def _after_the_look(item: Listing) -> str:
-    """What follows the brand and the words of the look in a title."""
-    return ", ".join((f"{item.material} {item.noun} {item.size}", *item.features))
 
 
 def _renamed(names: Iterable[str], table: Sequence[str], rng: np.random.Generator) -> dict[str, str]:

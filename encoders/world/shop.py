@@ -170,8 +170,12 @@ def _varied(founder: Listing, axis: str, rng: np.random.Generator, split: Split)
 def _title(listing: Listing, shows_colour: bool, shows_pattern: bool) -> str:
     colour = (listing.look.colour,) if shows_colour else ()
     pattern = lexicon.PATTERNS[listing.look.pattern][:1] if shows_pattern else ()
-    name = " ".join((listing.brand, *colour, *pattern, listing.material, listing.noun))
-    return ", ".join((f"{name} {listing.size}", *listing.features))
+    return " ".join((listing.brand, *colour, *pattern, after_the_look(listing)))
+
+
+def after_the_look(listing: Listing) -> str:
+    """What follows the brand and the words of the look in a title."""
+    return ", ".join((f"{listing.material} {listing.noun} {listing.size}", *listing.features))
 
 
 def _colours(founder: Listing, rng: np.random.Generator) -> list[Listing]:
