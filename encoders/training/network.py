@@ -1,10 +1,11 @@
 """Looks and texts → the demo network, in three stages: ``vision``, ``text`` and, on top of both, ``fusion``.
 
-``python -m encoders.training.network vision --looks FOLDER --out FOLDER --seconds 2700``. A run that was stopped goes
+``python -m encoders.training.network vision --looks FOLDER --out FOLDER --seconds 3000``. A run that was stopped goes
 on from its checkpoint. On a CPU the tower gains by two threads (1.8 times the steps); the later stages do not: run two
-recipes side by side. The cut-outs come from ``encoders.training.network_looks``, the brands as they are heard
-(``OUT/brands.json``) from ``encoders.training.network_brands``. ``--recipe`` names what the network reads and sees:
-each of those it is compared with has the same steps, rates and warm start.
+recipes side by side. The tower holds all its cut-outs in memory, 8.3 GB of 100 shops. The cut-outs come from
+``encoders.training.network_looks``, the brands as they are heard (``OUT/brands.json``) from
+``encoders.training.network_brands``. ``--recipe`` names what the network reads and sees: each of those it is compared
+with has the same steps, rates and warm start.
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ from encoders.training.network_vision import (
 from encoders.world.shop import SIBLINGS, make_market
 
 SHOP_SEED = 100
+VISION_SHOPS, SHOPS = 100, 20
+"""For the tower and for the later stages, which read what it made of the first 20. Of these alone it learnt the looks
+by heart: it named the pattern of 99.8 % of their pages, and of 90.7 % on validation."""
 BANK_SIZE = 500
 TEXT_STEPS, FUSION_STEPS = 3600, 1800
 """Mean reciprocal rank on validation by the steps of both: 900 and 900 .970, 1,800 and 1,800 .975, 1,800 and 3,600
@@ -100,7 +104,7 @@ def train_vision(plan: Plan) -> None:
     families = [""] * len(looks)
     for position, row in enumerate(rows):
         families[int(row)] = str(position // SIBLINGS)
-    cutouts = load_cutouts(plan.looks, "train")[: len(looks)]
+    cutouts = load_cutouts(plan.looks, "train", len(looks))
     mixer = FrameMixer(cutouts, bank_in(plan.looks, cutouts, 1), seed=2)
     torch.manual_seed(0)
     trainee = VisionTrainee(Network(DEMO_SHAPE).vision, DEMO_SHAPE.vision_dim)
@@ -211,7 +215,7 @@ def features_in(plan: Plan, vision: VisionNetwork, split: str, looks: int) -> Fe
     """The tower's features of a split's first ``looks``, kept beside the checkpoint they were made with."""
     path = plan.out / f"features-{split}.pt"
     if not path.exists() or path.stat().st_mtime < (plan.out / "vision.pt").stat().st_mtime:
-        cutouts = load_cutouts(plan.looks, split)[:looks]
+        cutouts = load_cutouts(plan.looks, split, looks)
         mixer = FrameMixer(cutouts, bank_in(plan.looks, cutouts, 1), seed=4)
         channels_last(vision)
         features = features_of(vision, mixer, len(cutouts))
@@ -232,7 +236,7 @@ def main() -> None:
     parser.add_argument("--looks", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=7200.0, help="at most; the later stages end by their steps")
-    parser.add_argument("--shops", type=int, default=20)
+    parser.add_argument("--shops", type=int, help=f"{SHOPS} if not given, for the tower {VISION_SHOPS}")
     parser.add_argument("--variants", type=int, default=16, help="sets of words and texts")
     parser.add_argument("--recipe", choices=tuple(RECIPES), default="ampere")
     parser.add_argument("--seed", type=int, default=1, help="of the later stages")
@@ -240,7 +244,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="two are worth it for the vision tower alone")
     options = vars(parser.parse_args())
     torch.set_num_threads(options.pop("threads"))
-    STAGES[options.pop("stage")](Plan(**options))
+    stage = options.pop("stage")
+    options["shops"] = options["shops"] or (VISION_SHOPS if stage == "vision" else SHOPS)
+    STAGES[stage](Plan(**options))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from encoders.training.network_looks import PAGE_SHOTS, SIDE_PX
+from encoders.training.network_looks import PAGE_SHOTS, ROOM_SHOTS, SIDE_PX
 from encoders.world import pictures
 from encoders.world.pictures import Cutout
 
@@ -57,20 +57,26 @@ def _stacked(images: Sequence[NDArray[np.uint8]], side_px: int) -> Tensor:
     return torch.from_numpy(np.stack(small))
 
 
-def load_cutouts(folder: Path, split: str) -> Tensor:
-    """All parts of a split in the order of their looks, uint8 (looks, shots, side, side, 4).
+def load_cutouts(folder: Path, split: str, looks: int) -> Tensor:
+    """The first ``looks`` of a split in their order, uint8 (looks, shots, side, side, 4): 0.3 MB each in training.
 
-    Raises ValueError where they were rendered at another size.
+    Raises ValueError where they were rendered at another size, or not all of them were.
     """
-    parts = [np.load(path) for path in sorted(folder.glob(f"{split}-*.npz"))]
-    numbers = np.concatenate([part["numbers"] for part in parts])
-    shape = parts[0]["cutouts"].shape[1:]
-    if shape[1] != SIDE_PX:
-        told = f"{folder} holds cut-outs of {shape[1]} pixels, the tower sees {SIDE_PX}"
-        raise ValueError(f"{told}: render them again with encoders.training.network_looks, into another folder")
-    joined = np.empty((len(numbers), *shape), np.uint8)
-    for part in parts:
-        joined[part["numbers"]] = part["cutouts"]
+    again = "with encoders.training.network_looks"
+    joined = np.empty((looks, PAGE_SHOTS + ROOM_SHOTS[split], SIDE_PX, SIDE_PX, 4), np.uint8)
+    there = np.zeros(looks, bool)
+    for path in sorted(folder.glob(f"{split}-*.npz")):
+        with np.load(path) as part:
+            numbers = part["numbers"]
+            wanted = numbers < looks
+            cutouts = part["cutouts"][wanted] if wanted.any() else joined[:0]
+        if cutouts.shape[2] != SIDE_PX:
+            told = f"{folder} holds cut-outs of {cutouts.shape[2]} pixels, the tower sees {SIDE_PX}"
+            raise ValueError(f"{told}: render them again {again}, into another folder")
+        joined[numbers[wanted]] = cutouts
+        there[numbers[wanted]] = True
+    if not there.all():
+        raise ValueError(f"{folder} lacks {(~there).sum()} of the first {looks} {split} looks: render them {again}")
     return torch.from_numpy(joined)
 
 

@@ -15,7 +15,7 @@ from encoders.network import DOMAINS, FusionModule
 from encoders.training.network_brands import BrandEar, between, exact_share, letters_ear, outcomes, sounds_of
 from encoders.training.network_frames import FrameMixer, load_cutouts, make_bank
 from encoders.training.network_fusion import KEPT_FRAMES, Features, FusionSampler, FusionTrainee, Senses, catalogue_of
-from encoders.training.network_looks import SIDE_PX, looks_of, squared
+from encoders.training.network_looks import PAGE_SHOTS, ROOM_SHOTS, SIDE_PX, looks_of, squared
 from encoders.training.network_losses import info_nce, info_nce_among
 from encoders.training.network_recipes import RECIPES
 from encoders.training.network_texts import draw_variant, keep_texts, kept_texts, reworded
@@ -56,10 +56,29 @@ def test_frames_are_drawn_anew_and_the_same_from_the_same_seed() -> None:
     assert not torch.equal(first, one.live(torch.tensor([1]), 2))
 
 
+def keep_cutouts(path: Path, numbers: Sequence[int], side_px: int = SIDE_PX) -> None:
+    """A part of a split in which every pixel of a look is its number."""
+    looks = np.array(numbers, np.uint8)
+    shape = (len(looks), PAGE_SHOTS + ROOM_SHOTS["train"], side_px, side_px, 4)
+    np.savez(path, numbers=looks, cutouts=np.broadcast_to(looks[:, None, None, None, None], shape))
+
+
 def test_cutouts_of_another_size_are_refused(tmp_path: Path) -> None:
-    np.savez(tmp_path / "train-0-0.npz", numbers=np.arange(1), cutouts=np.zeros((1, 3, 64, 64, 4), np.uint8))
+    keep_cutouts(tmp_path / "train-0-0.npz", [0], side_px=64)
     with pytest.raises(ValueError, match=r"cut-outs of 64 pixels, the tower sees 96.*network_looks"):
-        load_cutouts(tmp_path, "train")
+        load_cutouts(tmp_path, "train", 1)
+
+
+def test_the_first_cutouts_are_read_of_parts_that_hold_more(tmp_path: Path) -> None:
+    for part, numbers in enumerate(([0, 2, 4], [1, 3, 5], [6, 7])):
+        keep_cutouts(tmp_path / f"train-0-{part}.npz", numbers)
+    assert load_cutouts(tmp_path, "train", 4)[:, 0, 0, 0, 0].tolist() == [0, 1, 2, 3]
+
+
+def test_missing_cutouts_are_refused(tmp_path: Path) -> None:
+    keep_cutouts(tmp_path / "train-0-0.npz", [0, 2])
+    with pytest.raises(ValueError, match=r"lacks 2 of the first 4 train looks.*network_looks"):
+        load_cutouts(tmp_path, "train", 4)
 
 
 def test_a_cutout_is_fitted_into_a_square() -> None:
