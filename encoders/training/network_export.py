@@ -41,7 +41,7 @@ from encoders.training.network_balance import balance
 from encoders.training.network_looks import SIDE_PX
 from encoders.training.network_recipes import RECIPES, Recipe
 
-SPACE, TOWER = "vitrine-demo-6", "vitrine-demo-resnet-4"
+SPACE, TOWER = "vitrine-demo-7", "vitrine-demo-resnet-5"
 PIXELS = Pixels(SIDE_PX, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 UNSET = Thresholds(min_score=0.5, silent_min_score=0.5, margin=0.01, off_shelf_advantage=0.12)
 
