@@ -59,6 +59,11 @@ def short(value: float) -> str:
     return re.sub("^0", "", f"{value:.3f}")
 
 
+def own_domain_share(found: dict[str, Any]) -> str:
+    """How many of the first answers in one gallery are of the query's own domain: ``12 %``."""
+    return f"{found['own_domain_share']['all']:.0%}".replace("%", " %")
+
+
 @pytest.fixture(scope="module")
 def result() -> dict[str, Any]:
     told: dict[str, Any] = json.loads((COMMITTED / "evaluation.json").read_text())
@@ -88,8 +93,7 @@ def test_the_readme_has_what_is_found_in_one_gallery(result: dict[str, Any]) -> 
     readme = (ROOT / "README.md").read_text()
     for name in ("late_fusion", "late_fusion_tuned", "ampere", "ampere_one_branch", "bound"):
         found = result["union"][name]
-        share = f"{found['own_domain_share']['all']:.0%}".replace("%", " %")
-        assert f"| {ROWS[name]} | {short(found['r1'])} | {share} |" in readme, name
+        assert f"| {ROWS[name]} | {short(found['r1'])} | {own_domain_share(found)} |" in readme, name
 
 
 def test_the_card_has_what_each_seed_finds() -> None:
@@ -99,6 +103,16 @@ def test_the_card_has_what_each_seed_finds() -> None:
         rows = [seed["rows"][name] for seed in seeds]
         values = [short(fmean(row[way]["r1"] for way in WAYS if way != "shelf")) for row in rows]
         assert f"| {words} | {' | '.join(values)} |" in card, name
+
+
+def test_the_card_has_what_is_found_in_one_gallery_by_every_seed() -> None:
+    card = (COMMITTED / "CARD.md").read_text()
+    seeds = [other(f"seed-{number}") for number in (1, 2, 3)]
+    for name in ("late_fusion", "late_fusion_tuned", "ampere"):
+        found = [seed["union"][name] for seed in seeds]
+        values = ", ".join(short(each["r1"]) for each in found)
+        shares = ", ".join(own_domain_share(each) for each in found)
+        assert f"| {SEEDS[name]} | {values} | {shares} |" in card, name
 
 
 def test_the_card_has_what_widths_and_terms_find() -> None:
