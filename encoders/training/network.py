@@ -53,6 +53,7 @@ VISION_SHOPS, SHOPS = 100, 20
 """For the tower and for the later stages, which read what it made of the first 20. Of these alone it learnt the looks
 by heart: it named the pattern of 99.8 % of their pages, and of 90.7 % on validation."""
 BANK_SIZE = 500
+HEAD_STEPS = 3000
 TEXT_STEPS, FUSION_STEPS = 3600, 1800
 """Mean reciprocal rank on validation by the steps of both: 900 and 900 .970, 1,800 and 1,800 .975, 1,800 and 3,600
 .976, 3,600 and 1,800 .977, 3,600 and 3,600 .978."""
@@ -99,6 +100,29 @@ class Plan:
 
 def train_vision(plan: Plan) -> None:
     """Stage one: the vision tower, into ``OUT/vision.pt``."""
+    trainee, loss_of_next = vision_trainee(plan)
+    trainee.train().requires_grad_(True)
+    told = {"shops": plan.shops, "start": read_config(plan.start).tower if plan.start else None}
+    budget = Budget(plan.seconds, 2e-3, plan.out / "vision.pt", identity=told)
+    Course(trainee, budget, habits=SHORT).run(loss_of_next)
+
+
+def train_heads(plan: Plan) -> None:
+    """In place of stage one: the tower of ``--start`` as it is, and new heads for it, into ``OUT/vision.pt``.
+
+    Its heads are not shipped, and the later stages need the one that tells looks apart.
+    """
+    if plan.start is None:
+        raise SystemExit("heads: --start names no network folder whose tower they are for")
+    trainee, loss_of_next = vision_trainee(plan)
+    trainee.vision.eval().requires_grad_(False)
+    told = {"shops": plan.shops, "heads_for": read_config(plan.start).tower}
+    budget = Budget(plan.seconds, 2e-3, plan.out / "vision.pt", HEAD_STEPS, identity=told)
+    Course(trainee, budget, habits=SHORT).run(loss_of_next)
+
+
+def vision_trainee(plan: Plan) -> tuple[VisionTrainee, Callable[[], torch.Tensor]]:
+    """A tower with its heads, and the loss of its next batch."""
     listings = make_market(SHOP_SEED, plan.shops, "train")
     looks, rows = looks_of(listings)
     families = [""] * len(looks)
@@ -110,13 +134,9 @@ def train_vision(plan: Plan) -> None:
     trainee = VisionTrainee(Network(DEMO_SHAPE).vision, DEMO_SHAPE.vision_dim)
     if plan.start:
         load_weights(trainee.vision, plan.start / VISION, "cpu")
-        trainee.train().requires_grad_(True)
     channels_last(trainee)
     sampler, labels = LookSampler(looks, families, 3), labels_of(looks)
-    told = {"shops": plan.shops, "start": read_config(plan.start).tower if plan.start else None}
-    budget = Budget(plan.seconds, 2e-3, plan.out / "vision.pt", identity=told)
-    course = Course(trainee, budget, habits=SHORT)
-    course.run(lambda: vision_loss(trainee, mixer, sampler.batch(), labels))
+    return trainee, lambda: vision_loss(trainee, mixer, sampler.batch(), labels)
 
 
 def train_text(plan: Plan) -> None:
@@ -225,7 +245,7 @@ def features_in(plan: Plan, vision: VisionNetwork, split: str, looks: int) -> Fe
 
 
 STAGES: dict[str, Callable[[Plan], None]] = {
-    "vision": train_vision, "texts": make_texts, "text": train_text, "fusion": train_fusion,
+    "vision": train_vision, "heads": train_heads, "texts": make_texts, "text": train_text, "fusion": train_fusion,
 }  # fmt: skip
 
 
@@ -240,7 +260,9 @@ def main() -> None:
     parser.add_argument("--variants", type=int, default=16, help="sets of words and texts")
     parser.add_argument("--recipe", choices=tuple(RECIPES), default="ampere")
     parser.add_argument("--seed", type=int, default=1, help="of the later stages")
-    parser.add_argument("--start", type=Path, help="a network folder: its vision tower is where stage one begins")
+    parser.add_argument(
+        "--start", type=Path, help="a network folder: its vision tower is where stage one begins, or stays"
+    )
     parser.add_argument("--threads", type=int, default=1, help="two are worth it for the vision tower alone")
     options = vars(parser.parse_args())
     torch.set_num_threads(options.pop("threads"))

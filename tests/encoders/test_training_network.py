@@ -11,19 +11,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from encoders.engines import Domain
-from encoders.network import DOMAINS, FusionModule
+from encoders.network import DOMAINS, FusionModule, Network
+from encoders.network_store import VISION, load_weights
+from encoders.training.network import SHOP_SEED, Plan, train_heads
 from encoders.training.network_brands import BrandEar, between, exact_share, letters_ear, outcomes, sounds_of
 from encoders.training.network_frames import FrameMixer, load_cutouts, make_bank
 from encoders.training.network_fusion import KEPT_FRAMES, Features, FusionSampler, FusionTrainee, Senses, catalogue_of
 from encoders.training.network_looks import PAGE_SHOTS, ROOM_SHOTS, SIDE_PX, looks_of, squared
 from encoders.training.network_losses import info_nce, info_nce_among
-from encoders.training.network_recipes import RECIPES
+from encoders.training.network_recipes import DEMO_SHAPE, RECIPES
 from encoders.training.network_texts import draw_variant, keep_texts, kept_texts, reworded
-from encoders.training.network_vision import LookSampler, labels_of
+from encoders.training.network_vision import LookSampler, VisionTrainee, labels_of
 from encoders.world import lexicon
-from encoders.world.shop import SIBLINGS, Listing, axis_of, make_shop
+from encoders.world.shop import SIBLINGS, Listing, axis_of, make_market, make_shop
 
 pytestmark = pytest.mark.hermetic
+
+DEMO = Path(__file__).parents[2] / "encoders" / "models" / "demo" / "network"
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +83,22 @@ def test_missing_cutouts_are_refused(tmp_path: Path) -> None:
     keep_cutouts(tmp_path / "train-0-0.npz", [0, 2])
     with pytest.raises(ValueError, match=r"lacks 2 of the first 4 train looks.*network_looks"):
         load_cutouts(tmp_path, "train", 4)
+
+
+def test_heads_are_learnt_for_a_tower_that_stays_as_it_is(tmp_path: Path) -> None:
+    looks, _ = looks_of(make_market(SHOP_SEED, 1, "train"))
+    cutouts = np.zeros((1, PAGE_SHOTS + ROOM_SHOTS["train"], SIDE_PX, SIDE_PX, 4), np.uint8)
+    np.savez(tmp_path / "train-0-0.npz", numbers=np.arange(len(looks)), cutouts=cutouts.repeat(len(looks), 0))
+    bank = make_bank(np.random.default_rng(0), [cutouts[0, 0]], 3)
+    torch.save([bank.pages, bank.videos, bank.rooms, bank.captions, bank.hands], tmp_path / "bank-1.pt")
+    train_heads(Plan(tmp_path, tmp_path, seconds=1e-6, shops=1, variants=1, start=DEMO))
+    trained = torch.load(tmp_path / "vision.pt")["module"]
+    tower = Network(DEMO_SHAPE).vision
+    load_weights(tower, DEMO / VISION, "cpu")
+    assert all(torch.equal(trained[f"vision.{name}"], value) for name, value in tower.state_dict().items())
+    torch.manual_seed(0)
+    untrained = VisionTrainee(Network(DEMO_SHAPE).vision, DEMO_SHAPE.vision_dim)
+    assert not torch.equal(trained["identity.weight"], untrained.identity.weight)
 
 
 def test_a_cutout_is_fitted_into_a_square() -> None:
