@@ -29,8 +29,10 @@ from encoders.engines import FRAMES_PER_CLIP, SAMPLE_RATE_HZ, Clip, Frames, Unre
 from schemas.reasons import Reason
 
 SHEET_BYTES = 40_000
-"""An evidence picture is at most this large."""
+"""An evidence picture is at most this large: at the coarsest scale even eight frames of noise are."""
 SHEET_HEIGHT = 120
+WIDEST_TILE = 4 * SHEET_HEIGHT
+"""A wider frame is squeezed: a JPEG ends at 65,500 pixels, and a banner's eight frames would be wider."""
 _ROWS = 256
 """So many rows are mixed at a time: a whole picture of 50 megapixels would take a gigabyte on its way."""
 _JPEG_SCALES = (3, 6, 10, 16, 24, 31)
@@ -169,7 +171,7 @@ def central(length: int, parts: int = FRAMES_PER_CLIP) -> list[int]:
 
 def contact_sheet(clip: Clip) -> bytes:
     """The frames of a clip in a row, as a JPEG of at most `SHEET_BYTES`: what a person looks at to check a match."""
-    width = max(1, round(SHEET_HEIGHT * clip.frames.shape[2] / clip.frames.shape[1]))
+    width = max(1, min(WIDEST_TILE, round(SHEET_HEIGHT * clip.frames.shape[2] / clip.frames.shape[1])))
     row = np.concatenate([_resized(frame, (SHEET_HEIGHT, width, 3)) for frame in clip.frames], axis=1)
     for scale in _JPEG_SCALES:
         sheet = _jpeg(np.ascontiguousarray(row), scale)

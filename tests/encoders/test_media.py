@@ -108,8 +108,11 @@ def test_a_transparent_picture_is_seen_on_white() -> None:
 
 
 def test_evidence_is_small_readable_and_the_same_every_time() -> None:
-    noise = np.random.default_rng(7).integers(0, 255, (FRAMES_PER_CLIP, 180, 320, 3)).astype(np.uint8)
-    for frames in (DECODER.clip(GOOD).frames, noise, np.zeros((8, 4, 4, 3), np.uint8)):
+    drawn = np.random.default_rng(7)
+    noise, wide, high = (
+        drawn.integers(0, 256, (FRAMES_PER_CLIP, *size, 3), np.uint8) for size in ((180, 320), (48, 4096), (4096, 48))
+    )
+    for frames in (DECODER.clip(GOOD).frames, noise, wide, high, np.zeros((8, 4, 4, 3), np.uint8)):
         sheet = contact_sheet(Clip(frames, tuple(range(8))))
         assert len(sheet) <= SHEET_BYTES
         assert sheet == contact_sheet(Clip(frames, tuple(range(8))))

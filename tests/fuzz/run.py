@@ -22,6 +22,7 @@ from typing import Any
 from encoders.apart import DecoderApart
 from encoders.decoding import Limits
 from encoders.engines import Clip, End, MediaDecoder, Overloaded, Unbearable, Unreadable
+from encoders.media import contact_sheet
 from tests.fuzz import bombs, envelopes, mutations
 
 LIMITS = Limits(processor_s=10, wall_s=60, memory_mb=256)
@@ -105,7 +106,9 @@ class Fuzz:
 
     def _became(self, name: str, media: bytes, what: str) -> str:
         try:
-            getattr(self._decoder, what)(media)
+            read = getattr(self._decoder, what)(media)
+            if isinstance(read, Clip):
+                contact_sheet(read)
         except Unbearable as unbearable:
             self.report.deaths.append(f"{name}, {what}: {unbearable.detail}")
             return unbearable.reason.value
