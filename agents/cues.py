@@ -9,16 +9,8 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from agents.summary_form import NUMBERS
+from agents import numerals
 from schemas.transcript import Word
-
-_NUMBERS_ZH = "一二三四五六七八九十"
-_VALUES = (
-    {word: value for value, word in enumerate(NUMBERS)}
-    | {word: value for value, word in enumerate(_NUMBERS_ZH, 1)}
-    | {"两": 2}
-    | {"十" + word: 10 + value for value, word in enumerate(_NUMBERS_ZH[:9], 1)}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +25,7 @@ class Cues:
 
 _EN = Cues(
     " ",
-    re.compile(rf"\b(?:link(?: number)?|number|item) (?P<n>\d{{1,3}}|{'|'.join(sorted(NUMBERS, key=len)[::-1])})\b"),
+    re.compile(rf"\b(?:link(?: number)?|number|item) (?P<n>{numerals.ENGLISH})"),
     re.compile(
         r"\b(?:next up|up next|the next (?:one|product|item) is|our next (?:one|product|item)|now we have|"
         r"and now this|(?:now )?let(?:'s| us) (?:look at|move on)|we move on|moving on to|i bring you|"
@@ -42,9 +34,7 @@ _EN = Cues(
 )
 _ZH = Cues(
     "",
-    re.compile(
-        r"(?:(?P<n>\d{1,3}|十?[一二两三四五六七八九十])号(?:链接)?|链接(?P<n2>\d{1,3}|十?[一二两三四五六七八九十])号?)"
-    ),
+    re.compile(rf"(?P<n>{numerals.CHINESE})号(?:链接)?|链接(?P<n2>{numerals.CHINESE})号?"),
     re.compile(r"下一个|下一款|下一件|接下来|我们来看|再来看"),
 )
 _TABLES = {"en": _EN, "zh": _ZH}
@@ -101,8 +91,8 @@ def _links(words: Sequence[Word], language: str | None, shelf: Collection[int]) 
     found = list[tuple[int, int, int]]()
     for match in cues.link.finditer(text):
         said = next(group for group in match.groups() if group)
-        number = int(said) if said.isdigit() else _VALUES[said]
-        if not shelf or number in shelf:
+        number = numerals.value_of(said)
+        if number is not None and (not shelf or number in shelf):
             found.append((at[match.start()], at[match.end() - 1], number))
     return found
 
