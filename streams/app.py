@@ -2,7 +2,7 @@
 
 Faust by itself acknowledges a message when its handler fails or is cancelled, lets one full buffer block every
 partition, and keeps an actor's memory over a rebalance. The settings and the loop here close those holes; each is named
-where it is closed, and `tests/streams/test_faust_holes.py` shows it.
+where it is closed, and `tests/chaos` puts it to the proof.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from faust.exceptions import ProducerSendError
 from infra.errors import DependencyDown
 from infra.settings import KafkaSecurity
 from streams.delivery import Delivery, Revoked, Wiring
-from streams.envelope import Record
+from streams.envelope import Record, headers_of
 from streams.passed_over import Continuity, read_again
 from streams.snapshots import KafkaSnapshots
 from streams.state import PartitionStates, Source
@@ -170,8 +170,12 @@ class StageApp(Generic[S]):
             return []
 
         async def again() -> list[Record]:
-            found = read_again(self.consumer_options(), self.app_topic, record.partition, offsets)
-            return [missed async for missed in found]
+            found = list[Record]()
+            async for missed in read_again(self.consumer_options(), self.app_topic, record.partition, offsets):
+                if not held():
+                    raise Revoked
+                found.append(missed)
+            return found
 
         return await self._patiently(again, record.partition, held)
 
@@ -188,6 +192,10 @@ class StageApp(Generic[S]):
         kept_ms, writer = self.broker.state_kept_ms, f"{self._boot}.{now}"
         states = PartitionStates(self.wiring.stage.begin, source, snapshots, writer, kept_ms)
         await self._patiently(states.load, partition, lambda: now == self._epoch)
+        while now == self._epoch and not self.settled:  # until then nothing says where the group goes on
+            await asyncio.sleep(0.05)
+        if now != self._epoch:
+            raise Revoked
         self._continuity.begin(partition, self.committed().get(partition))
         delivery = self.make_delivery(self.wiring, states, lambda: now == self._epoch)
         self._partitions[partition] = (now, delivery)
@@ -248,10 +256,10 @@ class StageApp(Generic[S]):
 
 def record_of(message: Any) -> Record:
     """A Faust message as a plain record."""
-    headers = dict(message.headers or {})
+    headers = message.headers or {}
     return Record(
-        message.topic, message.partition, message.offset, message.key, message.value, headers,
-        int((message.timestamp or 0) * 1000),
+        message.topic, message.partition, message.offset, message.key, message.value,
+        headers_of(headers.items() if isinstance(headers, dict) else headers), int((message.timestamp or 0) * 1000),
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ other fields are extension attributes; every other event's value is JSON. The re
 order is kept by key, and ``ce_id`` must be the id that follows from the content, since duplicates are found by id.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -61,6 +62,21 @@ class Record:
     def position(self) -> str:
         """``topic/partition/offset``, as lineage names it."""
         return f"{self.topic}/{self.partition}/{self.offset}"
+
+    @property
+    def time(self) -> datetime:
+        """When it was written. Raises `UnreadableEnvelope`: a broker takes any number."""
+        try:
+            return datetime.fromtimestamp(self.timestamp_ms / 1000, UTC)
+        except (ValueError, OverflowError, OSError) as error:
+            raise UnreadableEnvelope(
+                f"the record's timestamp {self.timestamp_ms} is no time in milliseconds"
+            ) from error
+
+
+def headers_of(pairs: Iterable[tuple[str, bytes | None]]) -> dict[str, bytes]:
+    """A record's headers by name, the last of a name. Kafka allows a header without a value: it is empty."""
+    return {name: value or b"" for name, value in pairs}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +168,7 @@ def decode(record: Record) -> Envelope:
     again = extras.get(REPLAY, "0")
     if not (again.isascii() and again.isdigit() and len(again) <= len(str(MAX_REPLAYS))):
         raise UnreadableEnvelope(f"header ce_{REPLAY} counts replays from 1 to {MAX_REPLAYS}, not {again[:20]!r}")
-    at = time if isinstance(time, datetime) else datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
+    at = time if isinstance(time, datetime) else record.time
     return Envelope(event, str(attributes["source"]), at, extras)
 
 
@@ -160,11 +176,20 @@ def _attributes(record: Record) -> tuple[dict[str, object], bytes]:
     for name in ("ce_specversion", "ce_id", "ce_source", "ce_type"):
         if name not in record.headers:
             raise UnreadableEnvelope(f"header {name} is missing; CloudEvents 1.0 binary mode needs it")
-    stamp = {} if "ce_time" in record.headers else {"ce_time": _iso(record.timestamp_ms)}
+    ours = {name: value for name, value in record.headers.items() if name.startswith("ce_") or name == "content-type"}
+    for name, value in ours.items():
+        try:
+            value.decode()
+        except UnicodeDecodeError as error:
+            raise UnreadableEnvelope(f"header {name} is no UTF-8 text: {error}") from error
+    if "ce_time" not in ours:
+        ours["ce_time"] = record.time.isoformat().encode()
     try:
-        event = from_binary(KafkaMessage(record.headers | stamp, None, record.value or b""), _RAW, CloudEvent)
-    except (BaseCloudEventException, UnicodeDecodeError, ValueError) as error:
+        event = from_binary(KafkaMessage(ours, None, record.value or b""), _RAW, CloudEvent)
+    except (BaseCloudEventException, UnicodeDecodeError) as error:
         raise UnreadableEnvelope(f"the ce_ headers are not a CloudEvent: {error}") from error
+    except ValueError as error:
+        raise UnreadableEnvelope(f"header ce_time is no time of RFC 3339: {error}") from error
     data = event.get_data()
     return dict(event.get_attributes()), data if isinstance(data, bytes) else b""
 
@@ -251,12 +276,7 @@ def _tombstone(record: Record) -> Envelope:
     except UnicodeDecodeError as error:
         raise UnreadableEnvelope(f"the key of a tombstone is a product id in UTF-8: {error}") from error
     check_id(product)
-    at = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
-    return Envelope(ProductDeleted(product_id=ProductId(product)), "kafka", at)
-
-
-def _iso(timestamp_ms: int) -> bytes:
-    return datetime.fromtimestamp(timestamp_ms / 1000, UTC).isoformat().encode()
+    return Envelope(ProductDeleted(product_id=ProductId(product)), "kafka", record.time)
 
 
 def _first(error: ValidationError) -> str:

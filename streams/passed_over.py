@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from infra.errors import DependencyDown
-from streams.envelope import Record
+from streams.envelope import Record, headers_of
 
 
 @dataclass(slots=True)
@@ -49,7 +49,8 @@ async def read_again(options: dict[str, object], topic: str, partition: int, off
         while await consumer.position(place) < offsets.stop:
             for raw in (await consumer.getmany(place, timeout_ms=1000)).get(place, []):
                 if raw.offset in offsets:
-                    yield Record(topic, partition, raw.offset, raw.key, raw.value, dict(raw.headers), raw.timestamp)
+                    headers = headers_of(raw.headers)
+                    yield Record(topic, partition, raw.offset, raw.key, raw.value, headers, raw.timestamp)
     except KafkaError as error:
         raise DependencyDown(f"messages of {topic} cannot be read again: {error!r}", remedy="vitrine up") from error
     finally:

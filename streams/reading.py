@@ -18,7 +18,7 @@ from kafka.errors import KafkaError
 from infra import kafka, services
 from infra.errors import InfraError, NotRunning
 from infra.settings import Settings
-from streams.envelope import Envelope, Record, UnreadableEnvelope, decode
+from streams.envelope import Envelope, Record, UnreadableEnvelope, decode, headers_of
 from streams.topology import MAX_MESSAGE_BYTES
 
 ANSWERS_WITHIN_MS = 15_000
@@ -189,5 +189,4 @@ def _within(record: Record, left: dict[TopicPartition, Stretch]) -> bool:
 
 
 def _record(raw: ConsumerRecord) -> Record:
-    headers = {name: value or b"" for name, value in raw.headers}
-    return Record(raw.topic, raw.partition, raw.offset, raw.key, raw.value, headers, raw.timestamp)
+    return Record(raw.topic, raw.partition, raw.offset, raw.key, raw.value, headers_of(raw.headers), raw.timestamp)

@@ -11,7 +11,7 @@ from schemas.ids import ProductId, StreamId, StreamMs
 from schemas.product import ProductDeleted
 from schemas.room import Room, RoomChanged, StreamEnded
 from schemas.segment import Segment
-from streams.envelope import MAX_ID_CHARS, Envelope, Record, UnreadableEnvelope, check_id, decode, encode
+from streams.envelope import MAX_ID_CHARS, Envelope, Record, UnreadableEnvelope, check_id, decode, encode, headers_of
 from tests.streams.events import CLOSED, events
 
 pytestmark = pytest.mark.hermetic
@@ -100,7 +100,8 @@ def test_a_reference_without_checksum_or_size_is_told_which_is_missing(header: s
         ("ce_startms", b"1.5", "whole numbers"),
         ("ce_type", b"vitrine.segment.v9", "'vitrine.segment.v9' is unknown; expected one of"),
         ("ce_specversion", b"9.9", "not a CloudEvent"),
-        ("ce_time", b"yesterday", "not a CloudEvent"),
+        ("ce_time", b"yesterday", "header ce_time is no time of RFC 3339"),
+        ("ce_traceparent", b"\xff", "header ce_traceparent is no UTF-8 text"),
         ("ce_id", b"room-7/000004", "ce_id is 'room-7/000004', but the content says 'room-7/000003'"),
         ("ce_subject", b"room-8", "ce_id is 'room-7/000003', but the content says 'room-8/000003'"),
     ],
@@ -136,6 +137,28 @@ def test_the_end_of_a_stream_may_have_an_empty_value() -> None:
 
 def test_without_a_time_the_records_own_timestamp_counts() -> None:
     assert decode(without(record_of(SEGMENT), "ce_time")).time.timestamp() == 1_795_424_400.5
+
+
+@pytest.mark.parametrize("timestamp_ms", [10**18, 10**30, -(10**18)])
+def test_a_timestamp_that_is_no_time_is_unreadable(timestamp_ms: int) -> None:
+    deleted = replace(record_of(ProductDeleted(product_id=ProductId("p-1"))), timestamp_ms=timestamp_ms)
+    for record in (deleted, replace(without(record_of(SEGMENT), "ce_time"), timestamp_ms=timestamp_ms)):
+        with pytest.raises(UnreadableEnvelope, match="no time in milliseconds"):
+            decode(record)
+    assert decode(replace(record_of(SEGMENT), timestamp_ms=timestamp_ms)).event == SEGMENT
+
+
+def test_headers_of_others_may_hold_anything_or_nothing() -> None:
+    record = record_of(SEGMENT)
+    foreign = headers_of([*record.headers.items(), ("trace", b"\xff\x00"), ("nothing", None)])
+    assert foreign["nothing"] == b""
+    assert decode(replace(record, headers=foreign)).event == SEGMENT
+
+
+def test_a_header_of_ours_without_a_value_is_unreadable() -> None:
+    headers = headers_of([*record_of(SEGMENT).headers.items(), ("ce_sequence", None)])
+    with pytest.raises(UnreadableEnvelope, match="whole numbers"):
+        decode(replace(record_of(SEGMENT), headers=headers))
 
 
 def test_a_tombstone_deletes_the_product_of_its_key() -> None:

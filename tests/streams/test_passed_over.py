@@ -2,16 +2,27 @@
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from hypothesis import given
 from hypothesis import strategies as st
-from kafka import KafkaProducer
 
+from infra.metrics import Metrics, StageMetrics
 from infra.settings import Settings
 from infra.topics import TopicSpec, delete_topics, ensure_topics
+from streams.app import Broker, StageApp
+from streams.ask import Ask
+from streams.delivery import Revoked, Wiring
 from streams.envelope import Record
 from streams.passed_over import Continuity, read_again
+from streams.stages import STAGES
+from streams.topics import make_topics
+from streams.topology import row_of
+from streams.watching import StageWatch
+from tests.fakes.log import FakeOutbox
 
 pytestmark = pytest.mark.broker
 
@@ -43,14 +54,42 @@ def test_a_compacted_topic_is_asked_about_only_where_a_generation_begins() -> No
     assert list(continuity.missing(record(11))) == [10]
 
 
+def test_a_generation_that_ends_while_its_state_is_read_back_asks_for_nothing_again(
+    broker: str, service_settings: Settings, tmp_path: Path
+) -> None:
+    async def deliver() -> None:
+        watch = StageWatch(StageMetrics(Metrics(), "frame_encoder"))
+        wiring = Wiring(row_of("frame_encoder"), STAGES["frame_encoder"], Ask.__new__(Ask), FakeOutbox(), watch)
+        stage = StageApp(wiring, Broker(broker, tmp_path))
+        await stage.app.on_partitions_assigned.send(set())
+        stage.app.on_rebalance_start()
+        message = SimpleNamespace(
+            topic="live.segments", partition=0, offset=9, key=b"k", value=b"v", headers=None, timestamp=0
+        )
+        delivered = asyncio.ensure_future(stage._deliver(SimpleNamespace(message=message, ack=lambda: None)))
+        await asyncio.sleep(2)
+        assert not delivered.done()
+        await stage.app.on_partitions_revoked.send(set())
+        with pytest.raises(Revoked):
+            await delivered
+
+    make_topics(service_settings, broker)
+    asyncio.run(deliver())
+
+
+async def write(broker: str) -> None:
+    """Ten messages, each with a header and one that has no value, which kafka-python would not send."""
+    producer = AIOKafkaProducer(bootstrap_servers=broker)
+    await producer.start()
+    for number in range(10):
+        await producer.send(TOPIC, b"%d" % number, headers=[("n", b"%d" % number), ("none", None)])
+    await producer.stop()
+
+
 @pytest.fixture
 def ten_messages(broker: str, service_settings: Settings) -> Iterator[str]:
     ensure_topics([TopicSpec(TOPIC, 1)], broker)
-    producer = KafkaProducer(bootstrap_servers=broker)
-    for number in range(10):
-        producer.send(TOPIC, value=b"%d" % number, headers=[("n", b"%d" % number)])
-    producer.flush()
-    producer.close()
+    asyncio.run(write(broker))
     yield broker
     delete_topics([TOPIC], broker)
 
@@ -60,4 +99,4 @@ def test_a_stretch_is_read_as_it_was_written(ten_messages: str) -> None:
         found = read_again({"bootstrap_servers": ten_messages}, TOPIC, 0, range(3, 6))
         return [(each.offset, each.value, each.headers) async for each in found]
 
-    assert asyncio.run(read()) == [(at, b"%d" % at, {"n": b"%d" % at}) for at in (3, 4, 5)]
+    assert asyncio.run(read()) == [(at, b"%d" % at, {"n": b"%d" % at, "none": b""}) for at in (3, 4, 5)]
