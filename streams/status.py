@@ -68,7 +68,8 @@ class StageStatus:
     waiting_ms: int | None
     """How long the oldest of them has been there."""
     last_output_ms: int | None
-    """How long ago it last published something; None: not among the records that were looked at."""
+    """How long ago it last published something, or kept its state where it publishes nothing; None: not among the
+    records that were looked at."""
 
     def quiet(self, after_ms: int) -> bool:
         """It has work and nothing comes out."""
@@ -154,12 +155,11 @@ def _firsts(reader: Reader, stretches: Iterable[Stretch]) -> list[Record]:
 
 
 def _last_output(reader: Reader, row: StageRow, now_ms: int, run: str) -> int | None:
-    if row.writes is None:
-        return None
-    tails = _tails(reader.stretches(topic_name(row.writes, run)), OUTPUT_TAIL)
+    """Of a stage that writes no topic: since its last snapshot, which follows every message."""
+    tails = _tails(reader.stretches(topic_name(row.writes or row.state, run)), OUTPUT_TAIL)
     own = f"vitrine/{row.stage}".encode()
-    times = [record.timestamp_ms for record in reader.read(tails) if record.headers.get("ce_source") == own]
-    return now_ms - max(times) if times else None
+    records = (record for record in reader.read(tails) if row.writes is None or record.headers.get("ce_source") == own)
+    return now_ms - max(times) if (times := [record.timestamp_ms for record in records]) else None
 
 
 def _tails(stretches: Iterable[Stretch], length: int) -> list[Stretch]:

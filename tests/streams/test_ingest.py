@@ -22,8 +22,9 @@ from schemas.segment import Segment
 from streams import producer, reading
 from streams.cli import run
 from streams.envelope import Envelope
+from streams.status import look_at_stages
 from streams.topics import make_topics
-from streams.topology import EMBEDDINGS, MATCHES, PRODUCTS, SEGMENTS
+from streams.topology import EMBEDDINGS, MATCHES, PRODUCTS, SEGMENTS, row_of, topic_name
 from tests.encoders.samples import Recipe, make_media
 from tests.streams.heeding import HEEDING_CTRL_C
 from tests.streams.pushed import events, settings, shell
@@ -151,6 +152,21 @@ def test_status_names_each_room_and_the_stages_that_have_work_and_say_nothing(
     assert "waiting/1\n  last segment 7 (" in told
     assert "last match none, 8 behind" in told
     assert "QUIET" in next(line for line in told.splitlines() if line.startswith("frame_encoder"))
+
+
+def test_a_stage_that_writes_no_topic_shows_by_its_snapshots_that_it_goes_on(settings: Settings, shell: Path) -> None:
+    row = row_of("catalog_encoder")
+
+    def last_sign_of_life_ms() -> int | None:
+        with reading.connect(settings) as reader:
+            found = look_at_stages(reader, settings, int(time.time() * 1000))
+        return next(stage.last_output_ms for stage in found if stage.stage == row.stage)
+
+    assert last_sign_of_life_ms() is None
+    with producer.connect(settings) as to_kafka:
+        to_kafka.send_raw(topic_name(row.state), b"any", b"{}", {})
+    sign = last_sign_of_life_ms()
+    assert sign is not None and sign < 30_000
 
 
 @pytest.mark.filterwarnings("ignore:.*unclosed.*socket:ResourceWarning")  # kafka-python's, of attempts that failed
