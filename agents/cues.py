@@ -41,11 +41,6 @@ _TABLES = {"en": _EN, "zh": _ZH}
 _SILENT = Cues(" ", re.compile(r"(?!)"), re.compile(r"(?!)"))
 
 
-def joiner_of(language: str | None) -> str:
-    """What stands between two words of this language."""
-    return "" if language in ("zh", "ja", "th", "yue") else " "
-
-
 @dataclass(frozen=True, slots=True)
 class Turn:
     """Where the words turn to another product, and which link number was said last since then."""

@@ -5,7 +5,8 @@ The speech of the last `span_ms` is held; a language model is asked when there a
 begins anew where the speech itself turns to another product (`agents/cues.py`, or an answer with another name), never
 on what a later stage found. Of an answer only what the window supports is kept (`agents/summary_form.py`).
 
-A transcript's words may be older than its segment, so the window goes by the words' own times.
+A transcript's words may be older than its segment, so the window goes by the words' own times. Where the stream's clock
+goes back (a sender that began anew), the window begins anew too.
 
 Of a stream that is behind no request is made: the last answer stands, with its age, for as long as the window holds
 words that it has read and no turn to another product was said.
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from agents.broadcast import Broadcast
-from agents.cues import joiner_of, last_turn, links_said
+from agents.cues import last_turn, links_said
 from agents.outcome import Outcome, dropped, used
 from agents.phonetics import repaired
 from agents.shedding import Rung
@@ -26,7 +27,7 @@ from schemas.observation import Said, Summary
 from schemas.reasons import Reason
 from schemas.room import Control
 from schemas.shedding import Shed
-from schemas.transcript import ClosingTranscript, Transcript, Word
+from schemas.transcript import ClosingTranscript, Transcript, Word, joined
 
 _NOTHING = Said()
 
@@ -56,7 +57,7 @@ class Summarize:
 
     def prompt(self) -> str:
         """The window as one line."""
-        return joiner_of(self.transcript.language).join(word.text for word in self.words)
+        return joined((word.text for word in self.words), self.transcript.language)
 
 
 @dataclass(slots=True)
@@ -130,6 +131,9 @@ class Summarizer:
 
     def _slide(self, transcript: Transcript) -> Summarize | Outcome:
         """Move the window to the end of this transcript."""
+        if max(self.asked_ms or 0, self.words[-1].end_ms if self.words else 0) > transcript.end_ms:
+            self.words, self.unread, self.link = (), 0, None
+            self._unsay()
         words = (*self.words, *transcript.words)
         turn = last_turn(words, len(self.words), self.link, transcript.language, self._shelf())
         held = self._within(words[turn.at or 0 :], transcript.end_ms)
@@ -143,9 +147,13 @@ class Summarizer:
     def _unasked(self, due: Summarize) -> Outcome:
         """The request is left out: its words wait for the next one."""
         if due.turned or due.unread == len(due.words):
-            self.said, self.said_at, self.said_window, self.asked_ms = _NOTHING, None, None, None
+            self._unsay()
         self.words, self.unread, self.link = due.words, due.unread, due.link
         return replace(self._summary(due.transcript, Shed.NO_SUMMARY), shed=Shed.NO_SUMMARY)
+
+    def _unsay(self) -> None:
+        """The last answer does not count any more."""
+        self.said, self.said_at, self.said_window, self.asked_ms = _NOTHING, None, None, None
 
     def _within(self, words: tuple[Word, ...], end_ms: int) -> tuple[Word, ...]:
         held = tuple(word for word in words if word.end_ms > end_ms - self.policy.span_ms)

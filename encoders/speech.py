@@ -22,9 +22,8 @@ from encoders.engines import SAMPLE_RATE_HZ, Floats, Heard, HeardWord, Overloade
 from encoders.faults import OBJECT, UNFIT, BrokenModel, must_be_there, naming, read_as
 from encoders.settings import SpeechSettings
 from encoders.tokens import tokenizer_of
+from schemas.transcript import UNSPACED, is_latin
 
-UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
-"""Languages written without spaces, by faster-whisper's list: a word is what the tokenizer can tell apart."""
 PREPROCESSOR = "preprocessor_config.json"
 _FRAMES_PER_S = 100
 _FRAMES_PER_TOKEN = 2
@@ -52,7 +51,7 @@ class FasterWhisper:
         """See `SpeechModel`; the cap and what counts as silence are the settings'."""
         sound = np.frombuffer(pcm, "<i2", len(pcm) // 2).astype(np.float32) / np.float32(32768)
         planned = plan(sound, final, self._settings.chunks)
-        spoken = self._settings.language or language
+        spoken = self._settings.language or (language if language in self._model.supported_languages else None)
         words: list[HeardWord] = []
         for span in planned.spans:
             encoded = self._encode(sound[span.start : span.end])
@@ -135,7 +134,7 @@ class FasterWhisper:
             start = min(last_ms, max(after_ms, offset_ms + round(1000 * float(piece["start"]))))
             end = min(last_ms, max(start, offset_ms + round(1000 * float(piece["end"]))))
             after_ms = start
-            if words and continues(piece["word"], tokenizer.language_code):
+            if words and continues(piece["word"], words[-1].text, tokenizer.language_code):
                 words[-1] = replace(words[-1], text=words[-1].text + piece["word"].strip(), end_ms=end)
             elif piece["word"].strip():
                 words.append(HeardWord(piece["word"].strip(), start, end, min(1.0, float(piece["probability"]))))
@@ -188,11 +187,16 @@ def _suppressed(tokenizer: Tokenizer) -> list[int]:
     return sorted({*tokenizer.non_speech_tokens, *(token for token in others if token is not None)})
 
 
-def continues(piece: str, language: str) -> bool:
-    """Whether a piece belongs to the word before it: punctuation, or letters without a space before them."""
+def continues(piece: str, before: str, language: str) -> bool:
+    """Whether a piece belongs to the word before it: punctuation, or letters without a space before them.
+
+    Where no spaces are written only Latin letters and digits do: "i" and "Phone" are one word among Chinese ones.
+    """
     if not any(letter.isalnum() for letter in piece):
         return True
-    return language not in UNSPACED and not piece.startswith(" ")
+    if language in UNSPACED:
+        return is_latin(before[-1:]) and is_latin(piece[:1])
+    return not piece.startswith(" ")
 
 
 def spread(words: Sequence[str], span: Span, confidence: float) -> list[HeardWord]:

@@ -1,11 +1,17 @@
 """What changes in a room while it broadcasts: its shelf, and its end. Control events, passed on by every stage."""
 
+import re
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from schemas.event import StreamEvent, Value
 from schemas.ids import EventId, ProductId, ended_id, room_id
+
+
+def _primary(language: object) -> object:
+    """``zh-CN`` and ``ZH_Hans`` → ``zh``; an empty one is none."""
+    return (re.split("[-_]", language.strip().lower())[0] or None) if isinstance(language, str) else language
 
 
 class Room(Value):
@@ -13,8 +19,8 @@ class Room(Value):
 
     revision: Annotated[int, Field(ge=0)] = 0
     title: str = ""
-    language: str | None = None
-    """ISO 639-1; None: detected once from the speech."""
+    language: Annotated[str | None, BeforeValidator(_primary)] = None
+    """ISO 639; of ``zh-CN`` the ``zh`` counts. None, or one that the recogniser does not know: told by the speech."""
     shelf: dict[int, ProductId] = Field(default_factory=dict)
     """Link number as the host says it ("link number three") → product."""
     shelf_titles: dict[int, str] = Field(default_factory=dict)

@@ -1,5 +1,6 @@
 """segment → transcript: the words that were heard, with their times on the stream's clock."""
 
+from collections.abc import Iterable
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -7,6 +8,9 @@ from pydantic import Field
 from schemas.event import StreamEvent, Value
 from schemas.ids import EventId, StreamMs, event_id
 from schemas.reasons import Reason
+
+UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
+"""Languages written without spaces, by faster-whisper's list: a word is what the recogniser can tell apart."""
 
 
 class Word(Value):
@@ -42,7 +46,7 @@ class Transcript(StreamEvent):
     @property
     def text(self) -> str:
         """The words as one line."""
-        return " ".join(word.text for word in self.words)
+        return joined((word.text for word in self.words), self.language)
 
 
 class ClosingTranscript(StreamEvent):
@@ -56,3 +60,18 @@ class ClosingTranscript(StreamEvent):
     @property
     def id(self) -> EventId:
         return EventId(f"{self.stream_id}/closing")
+
+
+def joined(words: Iterable[str], language: str | None) -> str:
+    """Words as one line, as the language is written. Latin words and numbers among Chinese keep their spaces."""
+    if language not in UNSPACED:
+        return " ".join(words)
+    line = ""
+    for word in words:
+        line += f" {word}" if is_latin(line[-1:]) and is_latin(word[:1]) else word
+    return line
+
+
+def is_latin(letter: str) -> bool:
+    """Whether it is a letter or digit of ASCII; the empty text is none."""
+    return letter.isascii() and letter.isalnum()

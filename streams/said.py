@@ -8,13 +8,12 @@ as one long segment: its last seconds, from where the host last turned to anothe
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agents.cues import joiner_of
 from agents.summarizer import Summarize, Summarizer, WindowPolicy
 from agents.summary_form import parse, supported
 from encoders.engines import Domain, Heard
 from schemas.ids import StreamId, StreamMs
 from schemas.observation import Said, Summary
-from schemas.transcript import Transcript, Word
+from schemas.transcript import Transcript, Word, joined
 
 MOST_WORDS = WindowPolicy().max_words
 """Of any media: as many as a live window has."""
@@ -31,7 +30,7 @@ class Question:
 
 def spoken(heard: Heard) -> str:
     """All that was heard, as one line."""
-    return joiner_of(heard.language).join(word.text for word in heard.words)
+    return joined((word.text for word in heard.words), heard.language)
 
 
 def question(heard: Heard, domain: Domain) -> Question | None:
@@ -40,7 +39,7 @@ def question(heard: Heard, domain: Domain) -> Question | None:
         return None
     if domain is Domain.LIVE:
         return _of_clip(heard)
-    window = joiner_of(heard.language).join(word.text for word in heard.words[:MOST_WORDS])
+    window = joined((word.text for word in heard.words[:MOST_WORDS]), heard.language)
     return Question(window, lambda answer: supported(parse(answer) or Said(), window))
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.cues import joiner_of, last_turn, links_said
+from agents.cues import last_turn, links_said
 from agents.phonetics import repaired
 from agents.summary_form import first_said, parse, supported, terms
 from encoders.families import Marks
@@ -15,7 +15,7 @@ from encoders.tokens import read_tokenizer, token_ids
 from schemas.ids import StreamMs
 from schemas.observation import Said
 from schemas.room import Room, RoomChanged
-from schemas.transcript import Word
+from schemas.transcript import Word, joined
 from tests.agents.playing import STREAM
 from tests.agents.test_summarizer import Listener, transcript
 
@@ -112,10 +112,25 @@ def test_a_name_is_found_where_it_begins_though_no_word_holds_it() -> None:
 
 
 def test_link_numbers_and_turns_are_heard() -> None:
-    assert joiner_of("zh") == ""
     assert links_said(words("三号链接还有十二号"), "zh", {3, 12}) == (3, 12)
+    assert links_said(words("二十三号链接还有链接三十"), "zh", range(1, 50)) == (23, 30)
     turn = last_turn(words("谢谢大家接下来看这款"), 0, None, "zh", ())
     assert turn.at == 4
+
+
+def test_latin_words_keep_their_spaces_and_no_others_get_any() -> None:
+    heard = ["我们", "来看", "iPhone", "15", "Pro", "手机", "壳"]
+    assert joined(heard, "zh") == "我们来看iPhone 15 Pro手机壳"
+    said = supported(Said(product_name="iphone 15 pro 手机壳"), joined(heard, "zh"))
+    assert said.product_name == "iphone 15 pro 手机壳"
+    assert joined(["a", "kettle", "水"], "en") == "a kettle 水"
+
+
+@pytest.mark.parametrize(
+    ("told", "counts"), [("zh-CN", "zh"), ("ZH_Hans", "zh"), (" en ", "en"), ("", None), (None, None)]
+)
+def test_of_a_rooms_language_the_primary_part_counts(told: str | None, counts: str | None) -> None:
+    assert Room(language=told).language == counts
 
 
 def test_a_name_that_stands_on_the_shelf_needs_no_repair_and_gets_none() -> None:

@@ -108,6 +108,16 @@ def test_a_late_transcript_is_a_gap_and_its_words_are_not_read() -> None:
     assert listener.asked[-1] == "here is the red mug so nice"
 
 
+def test_a_clock_that_goes_back_begins_the_window_anew() -> None:
+    listener = Listener(MUG)
+    listener.hear(transcript(900, "here is the red mug"))
+    restarted = transcript(0, "so nice").model_copy(update={"sequence": 901})
+    assert listener.hear(restarted, "empty").said == Said()
+    assert listener.asked[-1] == "so nice"
+    silent = listener.hear(transcript(1).model_copy(update={"sequence": 902}))
+    assert (silent.said, silent.age_ms, silent.made_at) == (Said(), SEGMENT_MS, 901)
+
+
 def test_an_answer_without_the_form_is_empty_and_counted() -> None:
     outcome = Listener("It is a mug.").outcome(transcript(0, "here is the red mug"))
     assert outcome.reason is Reason.UNPARSEABLE

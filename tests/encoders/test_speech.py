@@ -45,10 +45,20 @@ def test_words_are_spread_by_their_letters_over_the_piece() -> None:
 
 
 @pytest.mark.parametrize(
-    ("piece", "language", "joins"),
-    [(" kettle", "en", False), (".", "en", True), ("-wall", "en", True), ("水", "zh", False), ("，", "zh", True)],
+    ("piece", "before", "language", "joins"),
+    [
+        (" kettle", "a", "en", False),
+        (".", "a", "en", True),
+        ("-wall", "double", "en", True),
+        ("水", "热", "zh", False),
+        ("，", "水", "zh", True),
+        ("Phone", "i", "zh", True),
+        (" 15", "iPhone", "zh", False),
+        ("手", "Pro", "zh", False),
+        ("Pro", "款", "zh", False),
+    ],
 )
 def test_a_piece_joins_the_word_before_it_where_it_is_no_word_of_its_own(
-    piece: str, language: str, joins: bool
+    piece: str, before: str, language: str, joins: bool
 ) -> None:
-    assert continues(piece, language) is joins
+    assert continues(piece, before, language) is joins
