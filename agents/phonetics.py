@@ -45,7 +45,8 @@ def repaired(name: str, titles: Sequence[str]) -> str | None:
     known = {word: fix for word, fix in fixes.items() if fix}
     if not known:
         return None
-    return " ".join(known.get(part.lower(), part) for part in name.split())
+    mended = " ".join(known.get(part.lower(), part) for part in name.split())
+    return mended if mended != name else None
 
 
 def _neighbour(word: str, candidates: set[str]) -> str | None:

@@ -23,7 +23,7 @@ class Doubt(StrEnum):
     """Why the matcher abstained: a closed list."""
 
     NOTHING_CLOSE = "NothingClose"
-    """No product scores above the threshold."""
+    """Nothing on the shelf is close enough, and nothing off it is close enough and clearly closer."""
     TOO_CLOSE = "TooClose"
     """The two best products cannot be told apart."""
     NO_EVIDENCE = "NoEvidence"
@@ -67,7 +67,8 @@ class Match(StreamEvent):
     runners_up: tuple[Candidate, ...]
     doubt: Doubt | None = None
     margin: float | None = None
-    """Best score minus that of the best other product."""
+    """How far the best is before the next of its kind, on the shelf or off it, with what its link number adds; None:
+    there is no other."""
     space: str
     said: Said
     said_age_ms: int

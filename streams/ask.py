@@ -50,6 +50,9 @@ class Objects(Protocol):
         """The bytes, checked against their sha256 and size. Raises `infra.objects.Refused`, `DependencyDown`."""
 
 
+MORE_ROWS = 4
+
+
 @dataclass(frozen=True, slots=True)
 class Near:
     """Ask for the catalogue rows nearest to a vector."""
@@ -153,21 +156,34 @@ class Ask:
         embedding, ours = due.embedding, self.engines.fusion.space
         revision = await self._call("vectors", self.vectors.revision)
         if revision < self.catalogue_from:
+            remedy = "a worker with the stage catalog_encoder must run"
+            if revision < 0:
+                remedy += (
+                    f"; nothing is in the space {ours} yet, so after a change of models also: vitrine catalog load"
+                )
             raise DependencyDown(
                 f"the catalogue is loaded up to {revision}, not yet up to {self.catalogue_from} where it was when this "
                 "worker began",
-                remedy="a worker with the stage catalog_encoder must run",
+                remedy=remedy,
             )
         if not embedding.vector:
             return Found((), (), revision)
         if embedding.space != ours:
             raise Unreadable(Reason.FOREIGN, f"a vector of the space {embedding.space!r}; the catalogue is in {ours!r}")
-        everywhere = self._ask(self._search, Near(embedding.vector, due.rows, None))
+        everywhere = self._nearest(Near(embedding.vector, due.rows, None))
         if not due.shelf:
             return Found((), await everywhere, revision)
-        on_shelf = self._ask(self._search, Near(embedding.vector, due.rows, due.shelf))
+        on_shelf = self._nearest(Near(embedding.vector, due.rows, due.shelf))
         near, rows = await asyncio.gather(on_shelf, everywhere)
         return Found(near, rows, revision)
+
+    async def _nearest(self, near: Near) -> tuple[Row, ...]:
+        """More rows than asked for where all of them are of one product: a match needs to know the next one."""
+        rows = await self._ask(self._search, near)
+        while len(rows) == near.rows and len({row.product_id for row in rows}) == 1:
+            near = replace(near, rows=MORE_ROWS * near.rows)
+            rows = await self._ask(self._search, near)
+        return rows
 
     async def page(self, view: View) -> tuple[float, ...]:
         """The vector of a product page. Raises `Unreadable` for its image."""

@@ -42,6 +42,10 @@ def test_a_name_is_never_repaired_to_a_quality_nor_to_a_word_that_is_hardly_like
     assert repaired("stol bottle", ("Stool bottle, low noise",)) == "stool bottle"
 
 
+def test_a_name_that_no_word_of_it_changes_is_not_repaired() -> None:
+    assert repaired("fake-pro shaver", ["Feike Pro shaver, matte"]) is None
+
+
 def test_a_name_without_a_shelf_stays() -> None:
     assert repaired("fake shaver", ()) is None
 

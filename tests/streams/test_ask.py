@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from agents.frame_encoder import Look
-from agents.matcher import Search
+from agents.matcher import Found, Search
 from agents.product_encoder import Fused, Pair
 from encoders.batcher import BatchPolicy
 from encoders.engines import FRAMES_PER_CLIP, Floats, Unreadable
 from infra.errors import DependencyDown
+from infra.vectors import CatalogueRow
 from schemas.embedding import Embedding
 from schemas.ids import ProductId, StreamId, StreamMs
 from schemas.observation import Said, Summary, Tokens, Visual
@@ -83,11 +84,31 @@ def test_a_search_asks_the_shelf_and_the_whole_catalogue() -> None:
             await Player("catalog_encoder", ask).take(product(look))
         seen = await ask.look(Look(segment(0, fake_media("", "red mug"))))
         fused = await ask.fuse(Pair(visual(seen.tokens), silence()))
-        found = await ask.search(Search(embedding(fused.vector), (ProductId("p-oak-stool"),), 1))
+        found = await ask.search(Search(embedding(fused.vector), (ProductId("p-oak-stool"),), 2))
         await ask.close()
-        return [row.row for row in found.shelf], [row.row for row in found.rows]
+        return [row.row for row in found.shelf], [row.row for row in found.rows][:1]
 
     assert asyncio.run(rows()) == (["p-oak-stool/page"], ["p-red-mug/page"])
+
+
+def test_the_next_product_is_found_behind_any_number_of_rows_of_the_nearest() -> None:
+    async def found() -> Found:
+        ask = real_ask()
+        for look in LOOKS:
+            await Player("catalog_encoder", ask).take(product(look))
+        seen = await ask.look(Look(segment(0, fake_media("", "red mug"))))
+        fused = await ask.fuse(Pair(visual(seen.tokens), silence()))
+        many = [
+            CatalogueRow(f"p-red-mug/video/{number}", "p-red-mug", "video", "", fused.vector) for number in range(30)
+        ]
+        ask.vectors.replace_product("p-red-mug", many)
+        answer = await ask.search(Search(embedding(fused.vector), (ProductId("p-red-mug"),), 20))
+        await ask.close()
+        return answer
+
+    answer = asyncio.run(found())
+    assert len({row.product_id for row in answer.rows}) > 1
+    assert len(answer.shelf) == 30
 
 
 def test_the_frames_of_a_pair_are_the_same_whatever_is_said() -> None:
@@ -168,6 +189,10 @@ def test_nothing_is_matched_with_half_a_catalogue() -> None:
         finally:
             await ask.close()
 
-    with pytest.raises(DependencyDown, match="up to 1, not yet up to 2"):
+    with pytest.raises(DependencyDown, match="up to 1, not yet up to 2") as behind:
         asyncio.run(search(1))
+    assert "catalog load" not in behind.value.remedy
+    with pytest.raises(DependencyDown) as empty:
+        asyncio.run(search(-1))
+    assert "after a change of models also: vitrine catalog load" in empty.value.remedy
     assert asyncio.run(search(2)) == 2
