@@ -2,7 +2,8 @@
 
 Two stages read the segments. This one alone writes letters (for a conflict, or a segment of an ended stream), so that
 each has one; the transcriber drops the same inputs. A late segment is seen like any other: a picture needs no order.
-Of a stream that is behind fewer frames are looked at, or none.
+Of a stream that is behind fewer frames are looked at, or none. Which frames of a segment a clip has, and how large the
+picture of them is that is kept as evidence, `encoders/media.py` says.
 """
 
 from dataclasses import dataclass, field, replace

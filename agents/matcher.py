@@ -33,7 +33,10 @@ from schemas.segment import Segment
 
 @dataclass(frozen=True, slots=True)
 class MatchPolicy:
-    """When a product may be named. Scores are dot products of unit vectors; the numbers belong to a network."""
+    """When a product may be named. Scores are dot products of unit vectors; the numbers belong to a network.
+
+    A worker runs on those of its embedding space (`encoders/thresholds.py`): these are of a space without any.
+    """
 
     min_score: float = 0.35
     """Below it nothing is close."""

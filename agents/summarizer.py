@@ -40,7 +40,8 @@ class WindowPolicy:
     hop_ms: int = 3_500
     """Below the usual 4 s of a segment, which rarely are 4 s exactly, so that each segment with new words asks."""
     max_words: int = 160
-    """The last ones of the span: a fast host says 5 a second."""
+    """The last ones of the span: a fast host says 5 a second. A longer span needs more of them, and a language model
+    that was trained on such windows (`encoders/world/windows.py`)."""
 
 
 @dataclass(frozen=True, slots=True)

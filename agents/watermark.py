@@ -58,13 +58,6 @@ class Watermark:
         while len(self.prints) > FINGERPRINTS_KEPT:
             del self.prints[next(iter(self.prints))]
 
-    def admit(self, sequence: int, fingerprint: str) -> Verdict:
-        """Judge an input and, if it is new, remember it."""
-        verdict = self.judge(sequence, fingerprint)
-        if verdict in (Verdict.FRESH, Verdict.LATE):
-            self.apply(sequence, fingerprint)
-        return verdict
-
     def _range_of(self, sequence: int) -> int | None:
         at = bisect_right(self.missing, sequence, key=lambda pair: pair[0]) - 1
         return at if at >= 0 and sequence <= self.missing[at][1] else None

@@ -7,7 +7,7 @@ adds what only both together tell: so a detail of the text does not have to surv
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import cast
 
 import torch
@@ -59,9 +59,6 @@ class Shape:
     def branch(self, domain: Domain) -> str:
         """The name of the domain's branch."""
         return "all" if self.shared_branch else domain.value
-
-    def to_json(self) -> dict[str, object]:
-        return asdict(self)
 
 
 class VisionNetwork(nn.Module):

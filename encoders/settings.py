@@ -1,4 +1,4 @@
-"""What a profile may say of its models: every number that decides an answer, in one place, as data.
+"""What a profile may say of its models: every number of theirs that decides an answer, in one place, as data.
 
 Defaults are right for public checkpoints on a CPU; a profile's TOML file overrides them by name.
 """

@@ -88,12 +88,6 @@ class MilvusVectors:
             self._unflushed = 0
             self._flush(live)
 
-    def delete_stream(self, stream_id: str) -> None:
-        self._delete_live(f'stream_key == "{key(stream_id)}"')
-
-    def expire_live(self, older_than_s: float) -> None:
-        self._delete_live(f"written_s < {int(self._clock() - older_than_s)}")
-
     def live(self, stream_id: str) -> list[LiveRow]:
         fields = ["segment_id", "stream_id", "sequence", "start_ms", "vector"]
         mine = f'stream_key == "{key(stream_id)}"'
@@ -127,10 +121,6 @@ class MilvusVectors:
         )
         return int(counted[0]["count(*)"])
 
-    def flush(self) -> None:
-        for kind in ("catalogue", "live"):
-            self._flush(self._place.collection(kind))
-
     def revision(self) -> int:
         meta = self._place.collection("meta")
         found = self._call(
@@ -163,10 +153,6 @@ class MilvusVectors:
 
     def _flush(self, name: str) -> None:
         self._call(lambda client: client.flush(name, timeout=self._within_s))
-
-    def _delete_live(self, which: str) -> None:
-        live = self._place.collection("live")
-        self._call(lambda client: client.delete(live, filter=which, timeout=self._within_s))
 
     def _call(self, ask: Callable[[MilvusClient], T]) -> T:
         """Ask the server; a few quick tries hide a restart, then :class:`DependencyDown` says that it is away."""

@@ -44,7 +44,8 @@ SETTINGS: dict[str, str] = {
     "VITRINE_OBJECTS": "where objects are written: a folder or an fsspec URI such as s3://bucket/prefix",
     "VITRINE_DATAREF_ROOTS": "further roots, separated by spaces, that a dataref may be read from",
     "VITRINE_PROBES": "host:port of /live, /ready and /metrics; port 0: a free one",
-    "VITRINE_RETENTION_DAYS": "how long topics keep segments; objects and live rows are kept a day longer",
+    "VITRINE_RETENTION_DAYS": "days that topics keep records, fixed at their creation (default: 7); objects and live "
+    "rows are kept a day longer, dead letters a week",
     "VITRINE_PARTITIONS": "partitions of each topic at its creation",
     "VITRINE_STALLED_AFTER_S": "a worker that is behind and has stood still for so long ends itself",
     "VITRINE_MODE": "replay: every segment is answered in full, however late; live: a stream that is behind is shed",

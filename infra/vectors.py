@@ -55,12 +55,6 @@ class VectorStore(Protocol):
     def put_live(self, rows: Sequence[LiveRow]) -> None:
         """Upsert by segment id."""
 
-    def delete_stream(self, stream_id: str) -> None:
-        """Delete the live rows of a stream."""
-
-    def expire_live(self, older_than_s: float) -> None:
-        """Delete the live rows that were written longer ago than this."""
-
     def live(self, stream_id: str) -> list[LiveRow]:
         """The live rows of a stream, by sequence."""
 
@@ -74,9 +68,6 @@ class VectorStore(Protocol):
 
     def products(self) -> int:
         """How many catalogue rows there are."""
-
-    def flush(self) -> None:
-        """Put everything into the form that is quick to search; after a catalogue load."""
 
     def revision(self) -> int:
         """The catalogue's revision, :data:`NO_REVISION` where none was set."""

@@ -158,9 +158,7 @@ class Ask:
         if revision < self.catalogue_from:
             remedy = "a worker with the stage catalog_encoder must run"
             if revision < 0:
-                remedy += (
-                    f"; nothing is in the space {ours} yet, so after a change of models also: vitrine catalog load"
-                )
+                remedy += f"; the space {ours} is empty: after a change of models, vitrine catalog load FILE"
             raise DependencyDown(
                 f"the catalogue is loaded up to {revision}, not yet up to {self.catalogue_from} where it was when this "
                 "worker began",

@@ -1,8 +1,8 @@
 """How much of the catalogue topic is not yet in the vector store.
 
 The stage acknowledges a product only after its rows are upserted and the catalogue's revision is recorded, so its
-group's committed offset tells what can be searched, in the embedding space that it loads: a new space is empty until the
-catalogue is loaded again.
+group's committed offset tells what can be searched in the embedding space that it loads. A new space is empty until
+the catalogue is loaded again.
 """
 
 from kafka import TopicPartition

@@ -21,7 +21,7 @@ class Keep(Enum):
     """How long a topic keeps its records; the numbers come from the settings."""
 
     WHILE_RETAINED = "delete"
-    """Everything, for `retention_days`."""
+    """Everything, for `retention_days`, dead letters for a week more (`streams/topics.py`)."""
     LATEST_BY_KEY = "compact"
     """The newest value of each key, for ever."""
     LATEST_WHILE_RETAINED = "compact,delete"

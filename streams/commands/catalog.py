@@ -26,7 +26,8 @@ def command() -> None:
 def load(ctx: click.Context, file: Path, keep_going: bool) -> None:
     """Load a JSON Lines FILE: one product a line, pictures by path (from the FILE's folder) or URL.
 
-    Loading the same file again changes nothing. Ends with 1 if a line was refused.
+    Loading the same file again replaces each product by itself. After a change of profile or network that is needed:
+    each embedding space has its own rows. Ends with 1 if a line was refused.
 
     \b
     A line: {"product_id": "p-17", "title": "Feike shaver, black", "images": ["images/p-17.jpg"]}

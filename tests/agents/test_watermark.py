@@ -16,13 +16,21 @@ def expected(seen: dict[int, str], sequence: int, print_: str) -> Verdict:
     return Verdict.FRESH if sequence > max(seen, default=-1) else Verdict.LATE
 
 
+def admitted(watermark: Watermark, sequence: int, print_: str) -> Verdict:
+    """The verdict on an input, which is remembered if it is new, as the steps do."""
+    verdict = watermark.judge(sequence, print_)
+    if verdict in (Verdict.FRESH, Verdict.LATE):
+        watermark.apply(sequence, print_)
+    return verdict
+
+
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from("ab")), max_size=120))
 def test_the_verdicts_are_those_of_a_plain_set(inputs: list[tuple[int, str]]) -> None:
     watermark, seen = Watermark(), dict[int, str]()
     codec = TypeAdapter(Watermark)
     for sequence, print_ in inputs:
-        assert watermark.admit(sequence, print_) is expected(seen, sequence, print_)
+        assert admitted(watermark, sequence, print_) is expected(seen, sequence, print_)
         seen.setdefault(sequence, print_)
         skipped = {number for first, last in watermark.missing for number in range(first, last + 1)}
         assert skipped == set(range(max(seen))) - set(seen)
@@ -39,20 +47,20 @@ def test_judging_changes_nothing(sequences: list[int]) -> None:
         before = codec.dump_json(watermark)
         watermark.judge(sequence, "a")
         assert codec.dump_json(watermark) == before
-        watermark.admit(sequence, "a")
+        admitted(watermark, sequence, "a")
 
 
 def test_fingerprints_of_the_last_inputs_are_kept_and_older_inputs_stay_duplicates() -> None:
     watermark = Watermark()
     for sequence in range(FINGERPRINTS_KEPT + 10):
-        watermark.admit(sequence, "a")
+        admitted(watermark, sequence, "a")
     assert len(watermark.prints) == FINGERPRINTS_KEPT
-    assert watermark.admit(5, "b") is Verdict.DUPLICATE
-    assert watermark.admit(20, "b") is Verdict.CONFLICT
+    assert admitted(watermark, 5, "b") is Verdict.DUPLICATE
+    assert admitted(watermark, 20, "b") is Verdict.CONFLICT
 
 
 def test_an_input_cannot_be_applied_twice() -> None:
     watermark = Watermark()
-    watermark.admit(3, "a")
+    admitted(watermark, 3, "a")
     with pytest.raises(ValueError, match="applied before"):
         watermark.apply(3, "a")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +16,7 @@ class MemoryVectors:
     def __init__(self) -> None:
         self.away = False
         self._rows: dict[str, CatalogueRow] = {}
-        self._live: dict[str, tuple[LiveRow, float]] = {}
+        self._live: dict[str, LiveRow] = {}
         self._revision = NO_REVISION
 
     def replace_product(self, product_id: str, rows: Sequence[CatalogueRow]) -> None:
@@ -27,20 +26,11 @@ class MemoryVectors:
 
     def put_live(self, rows: Sequence[LiveRow]) -> None:
         self._answer()
-        self._live.update({row.segment_id: (_rounded_live(row), time.time()) for row in rows})
-
-    def delete_stream(self, stream_id: str) -> None:
-        self._answer()
-        self._live = {name: kept for name, kept in self._live.items() if kept[0].stream_id != stream_id}
-
-    def expire_live(self, older_than_s: float) -> None:
-        self._answer()
-        now = int(time.time())
-        self._live = {name: kept for name, kept in self._live.items() if int(kept[1]) >= int(now - older_than_s)}
+        self._live.update({row.segment_id: _rounded_live(row) for row in rows})
 
     def live(self, stream_id: str) -> list[LiveRow]:
         self._answer()
-        mine = [row for row, _ in self._live.values() if row.stream_id == stream_id]
+        mine = [row for row in self._live.values() if row.stream_id == stream_id]
         return sorted(mine, key=lambda row: row.sequence)
 
     def search(
@@ -56,9 +46,6 @@ class MemoryVectors:
     def products(self) -> int:
         self._answer()
         return len(self._rows)
-
-    def flush(self) -> None:
-        self._answer()
 
     def revision(self) -> int:
         self._answer()

@@ -194,5 +194,5 @@ def test_nothing_is_matched_with_half_a_catalogue() -> None:
     assert "catalog load" not in behind.value.remedy
     with pytest.raises(DependencyDown) as empty:
         asyncio.run(search(-1))
-    assert "after a change of models also: vitrine catalog load" in empty.value.remedy
+    assert "after a change of models, vitrine catalog load" in empty.value.remedy
     assert asyncio.run(search(2)) == 2
