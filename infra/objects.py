@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,14 @@ RENEWED_AFTER_S = 24 * 3600.0
 """An object that is put again when it is older is written anew, so that it expires by its last use."""
 MAX_BYTES = 512 * 1024 * 1024
 """Of one object; a segment of 60 s at 50 Mbit/s has 375 MB."""
+BACKENDS = {
+    "aiohttp": ("ClientError",),
+    "azure.core.exceptions": ("AzureError",),
+    "botocore.exceptions": ("BotoCoreError", "ClientError"),
+    "gcsfs.retry": ("HttpError",),
+    "google.auth.exceptions": ("GoogleAuthError",),
+}
+"""What the libraries below fsspec's file systems raise that is no OSError: over HTTP, of Azure, of S3 and of Google."""
 
 
 class Refused(ObjectRefused):
@@ -74,6 +83,12 @@ def place(uri: str) -> Place:
     return Place(parts.scheme, parts.netloc, path)
 
 
+def failures() -> tuple[type[Exception], ...]:
+    """What is raised when a store cannot be used: by the system, and by those of the `BACKENDS` that are loaded."""
+    loaded = ((sys.modules[name], kinds) for name, kinds in BACKENDS.items() if name in sys.modules)
+    return (OSError, ImportError, *(getattr(module, kind) for module, kinds in loaded for kind in kinds))
+
+
 @dataclass(frozen=True, slots=True)
 class Swept:
     """What was removed, or would be."""
@@ -102,7 +117,7 @@ class ObjectStore:
             there = files.info(path) if files.exists(path) else {}
             if there.get("size") != len(data) or _written_s(there) < self._clock() - RENEWED_AFTER_S:
                 self._write(target, data)
-        except (OSError, ImportError) as failure:
+        except failures() as failure:
             raise DependencyDown(
                 f"an object cannot be written to {self._root.uri}: {failure}",
                 remedy="look at VITRINE_OBJECTS, its rights and the space left",
@@ -149,7 +164,7 @@ class ObjectStore:
                     count, size = count + 1, size + int(entry["size"] or 0)
                     if not dry_run:
                         files.rm_file(entry["name"])
-        except (OSError, ImportError) as failure:
+        except failures() as failure:
             raise DependencyDown(
                 f"objects in {self._root.uri} cannot be removed: {failure}", remedy="look at VITRINE_OBJECTS"
             ) from failure
@@ -180,16 +195,27 @@ class ObjectStore:
 
     def _read(self, found: Place, limit: int) -> bytes:
         try:
-            with fsspec.open(found.uri, "rb") as stream:
+            files, path = fsspec.core.url_to_fs(found.uri)
+            with files.open(path, "rb") as stream:
                 return cast(BinaryIO, stream).read(limit)
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as absent:
+            if found.scheme in ("http", "https") and _is_outage(absent.__cause__):
+                raise _unread(found, absent.__cause__) from absent
             raise Refused(Reason.MISSING, f"there is no object at {_shown(found.uri)}") from absent
         except PermissionError as closed:
             raise Refused(Reason.FORBIDDEN, f"{_shown(found.uri)} may not be read by this process") from closed
-        except (OSError, ImportError) as failure:
-            raise DependencyDown(
-                f"{_shown(found.uri)} cannot be read: {failure}", remedy="it is tried again"
-            ) from failure
+        except failures() as failure:
+            raise _unread(found, failure) from failure
+
+
+def _unread(found: Place, failure: BaseException | None) -> DependencyDown:
+    return DependencyDown(f"{_shown(found.uri)} cannot be read: {failure}", remedy="it is tried again")
+
+
+def _is_outage(cause: BaseException | None) -> bool:
+    """Whether a server of files does not answer: of every failure fsspec says that no file is there, for a cause."""
+    status = getattr(cause, "status", 503)
+    return isinstance(cause, failures()) and (status in (408, 429) or status >= 500)
 
 
 def _kept(files: fsspec.AbstractFileSystem, root: str) -> Iterator[dict[str, Any]]:

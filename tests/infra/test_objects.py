@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import ClassVar
 
+import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -168,3 +174,91 @@ def test_no_text_behind_a_root_leads_out_of_it(tail: str) -> None:
         return
     assert found.is_inside(root) == str(found.path).startswith("/srv/vitrine/objects")
     assert ".." not in found.path.parts
+
+
+class Broken(MemoryFileSystem):  # type: ignore[misc]  # fsspec ships no types
+    """Does nothing that it is asked, for a reason."""
+
+    protocol = "broken"
+    reason: ClassVar[Exception]
+
+    def _open(self, path: str, mode: str = "rb", **_: object) -> object:
+        raise self.reason
+
+    def exists(self, path: str, **_: object) -> bool:
+        raise self.reason
+
+
+def broken(reason: Exception) -> ObjectStore:
+    """A store in such a file system."""
+    Broken.reason = reason
+    fsspec.register_implementation("broken", Broken, clobber=True)
+    return ObjectStore("broken://bucket/objects")
+
+
+def test_what_the_library_of_a_file_system_raises_means_that_the_store_is_down() -> None:
+    store = broken(pytest.importorskip("aiohttp").ClientError("the server hangs up"))
+    with pytest.raises(DependencyDown, match=r"cannot be written.*hangs up"):
+        store.put(b"other")
+    with pytest.raises(DependencyDown, match=r"cannot be read.*hangs up"):
+        store.get(reference("broken://bucket/objects/a.ts"))
+    with pytest.raises(DependencyDown, match=r"cannot be removed.*hangs up"):
+        store.expire(-3600)
+
+
+def test_a_bug_in_a_file_system_is_no_outage() -> None:
+    with pytest.raises(ZeroDivisionError):
+        broken(ZeroDivisionError()).put(b"other")
+
+
+def test_s3_that_does_not_answer_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("s3fs")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, "any")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    store = ObjectStore("s3://bucket/objects")
+    with pytest.raises(DependencyDown, match="cannot be written"):
+        store.put(MEDIA)
+    with pytest.raises(DependencyDown, match="cannot be read"):
+        store.get(reference("s3://bucket/objects/a.ts"))
+
+
+class Shop(BaseHTTPRequestHandler):
+    """A server of files: the path says how it answers."""
+
+    def do_HEAD(self) -> None:
+        self._begin()
+
+    def do_GET(self) -> None:
+        self._begin()
+        if "whole" in self.path:
+            self.wfile.write(MEDIA)
+
+    def _begin(self) -> None:
+        at = {"/media/gone": 404, "/media/ill": 503}
+        self.send_response(at.get(self.path, 200))
+        self.send_header("Content-Length", str(len(MEDIA)))
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def shop() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Shop) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_file_that_a_server_does_not_have_is_missing_and_a_server_that_does_not_give_it_is_down(
+    shop: str, tmp_path: Path
+) -> None:
+    away = "http://127.0.0.1:9"
+    store = ObjectStore(str(tmp_path), [f"{shop}/media", f"{away}/media"])
+    assert store.get(reference(f"{shop}/media/whole")) == MEDIA
+    assert refusal(store, reference(f"{shop}/media/gone")) is Reason.MISSING
+    for uri in (f"{shop}/media/ill", f"{shop}/media/half", f"{away}/media/whole"):
+        with pytest.raises(DependencyDown, match="cannot be read"):
+            store.get(reference(uri))
