@@ -7,6 +7,7 @@ its sha256 and its size are those promised.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -38,6 +39,10 @@ BACKENDS = {
     "google.auth.exceptions": ("GoogleAuthError",),
 }
 """What the libraries below fsspec's file systems raise that is no OSError: over HTTP, of Azure, of S3 and of Google."""
+UNNAMEABLE = (errno.ENAMETOOLONG, errno.ELOOP)
+"""Nothing can lie under such a name."""
+MAX_KEY_BYTES = 1024
+"""Of S3. It says of a longer one, asked whether it is there, no more than that the request is bad."""
 
 
 class Refused(ObjectRefused):
@@ -69,14 +74,25 @@ class Place:
 
 def place(uri: str) -> Place:
     """Resolve a path or a URI. Raises :class:`Refused` (``Forbidden``) for one that cannot be resolved safely."""
+    try:
+        found = _resolved(uri)
+    except ValueError as wrong:
+        raise Refused(Reason.FORBIDDEN, f"a dataref must be a path or a URI: {_shown(uri)}") from wrong
+    if "\x00" in found.uri or "::" in found.uri:
+        raise Refused(Reason.FORBIDDEN, f"a dataref may have neither a null byte nor '::': {_shown(uri)}")
+    return found
+
+
+def _resolved(uri: str) -> Place:
     parts = urlsplit(uri)
-    if "\x00" in uri or parts.query or parts.fragment or "@" in parts.netloc:
+    if parts.query or parts.fragment or "@" in parts.netloc:
         raise Refused(Reason.FORBIDDEN, f"a dataref may have neither a query nor credentials: {_shown(uri)}")
     if parts.scheme in LOCAL:
         if parts.netloc not in ("", "localhost"):
             raise Refused(Reason.FORBIDDEN, f"a file on another machine: {_shown(uri)}")
         text = unquote(parts.path) if parts.scheme else uri
-        return Place("file", "", PurePosixPath(Path(text).resolve()))
+        # unlike Path.resolve, it leaves a loop of links as it is: whoever opens that is told
+        return Place("file", "", PurePosixPath(os.path.realpath(text)))
     path = PurePosixPath("/", unquote(parts.path).lstrip("/"))
     if ".." in path.parts:
         raise Refused(Reason.FORBIDDEN, f"a dataref may not climb with '..': {_shown(uri)}")
@@ -205,6 +221,8 @@ class ObjectStore:
         except PermissionError as closed:
             raise Refused(Reason.FORBIDDEN, f"{_shown(found.uri)} may not be read by this process") from closed
         except failures() as failure:
+            if _is_for_its_name(found, failure):
+                raise Refused(Reason.MISSING, f"nothing can lie at {_shown(found.uri)}") from failure
             raise _unread(found, failure) from failure
 
 
@@ -216,6 +234,13 @@ def _is_outage(cause: BaseException | None) -> bool:
     """Whether a server of files does not answer: of every failure fsspec says that no file is there, for a cause."""
     status = getattr(cause, "status", 503)
     return isinstance(cause, failures()) and (status in (408, 429) or status >= 500)
+
+
+def _is_for_its_name(found: Place, failure: Exception) -> bool:
+    """Whether an object cannot be read because there can be none of this name."""
+    number = failure.errno if isinstance(failure, OSError) else None
+    is_long = len(str(found.path).encode()) - 1 > MAX_KEY_BYTES
+    return number in UNNAMEABLE or (is_long and found.scheme != "file" and number == errno.EINVAL)
 
 
 def _kept(files: fsspec.AbstractFileSystem, root: str) -> Iterator[dict[str, Any]]:

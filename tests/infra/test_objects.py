@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from hashlib import sha256
@@ -79,10 +80,23 @@ def test_nothing_outside_the_roots_is_read_however_it_is_written(store: ObjectSt
     [
         "http://127.0.0.1:9/x", "s3://bucket/x", "memory://x", "file://elsewhere/etc/passwd", "/etc/passwd",
         "file:///etc/passwd?x", "file:///a\x00b", "simplecache::file:///etc/passwd", "zip://x::file:///etc/passwd", "",
+        "s3://[x/y", "http://[", "file://[/x",
     ],
 )  # fmt: skip
 def test_other_schemes_hosts_and_chains_are_forbidden(store: ObjectStore, uri: str) -> None:
     assert refusal(store, reference(uri)) is Reason.FORBIDDEN
+
+
+@pytest.mark.parametrize("name", ["a%00b", "a\x00b", "a::b", "a%3A%3Ab", "memory::x"])
+def test_what_no_file_system_can_be_asked_for_is_forbidden(store: ObjectStore, tmp_path: Path, name: str) -> None:
+    assert refusal(store, reference(f"file://{tmp_path}/objects/{name}")) is Reason.FORBIDDEN
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a/" * 3000, "loop", "loop/a.ts"])
+def test_where_no_file_can_lie_there_is_none(store: ObjectStore, tmp_path: Path, name: str) -> None:
+    (tmp_path / "objects").mkdir()
+    (tmp_path / "objects" / "loop").symlink_to(tmp_path / "objects" / "loop")
+    assert refusal(store, reference(f"file://{tmp_path}/objects/{name}")) is Reason.MISSING
 
 
 def test_a_root_that_was_allowed_is_read_and_its_neighbour_with_the_same_prefix_is_not(tmp_path: Path) -> None:
@@ -209,6 +223,13 @@ def test_what_the_library_of_a_file_system_raises_means_that_the_store_is_down()
 def test_a_bug_in_a_file_system_is_no_outage() -> None:
     with pytest.raises(ZeroDivisionError):
         broken(ZeroDivisionError()).put(b"other")
+
+
+def test_a_key_that_s3_cannot_have_is_missing_and_any_other_bad_request_an_outage() -> None:
+    store = broken(OSError(errno.EINVAL, "Bad Request"))
+    assert refusal(store, reference("broken://bucket/objects/" + "ä" * 510)) is Reason.MISSING
+    with pytest.raises(DependencyDown, match="Bad Request"):
+        store.get(reference("broken://bucket/objects/a.ts"))
 
 
 def test_s3_that_does_not_answer_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
