@@ -3,8 +3,8 @@
 What one would get wrong: a name's ending says nothing (shops serve WebP as ``.jpg``), and an error page is no picture.
 """
 
+from http.client import HTTPException, InvalidURL
 from pathlib import Path
-from urllib.error import URLError
 from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
 
@@ -55,7 +55,10 @@ def _video_type(data: bytes) -> str | None:
 
 
 def _read(place: str, folder: Path) -> bytes:
-    url = urlsplit(place)
+    try:
+        url = urlsplit(place)
+    except ValueError as error:
+        raise NoPicture(f"{place} is no URL: {error}") from error
     if url.scheme in ("http", "https"):
         return _fetch(place)
     if url.scheme == "file":
@@ -79,7 +82,9 @@ def _fetch(url: str) -> bytes:
     try:
         with urlopen(Request(url, headers={"User-Agent": "vitrine"}), timeout=FETCH_WITHIN_S) as answer:
             data: bytes = answer.read(MAX_BYTES + 1)
-    except (URLError, OSError, ValueError) as error:
+    except (InvalidURL, UnicodeEncodeError) as error:
+        raise NoPicture(f"{url} is no URL: {error}; a blank is written as %20, what is not ASCII alike") from error
+    except (OSError, ValueError, HTTPException) as error:
         raise NoPicture(f"{url} cannot be fetched: {error}") from error
     return _bounded(data, url)
 

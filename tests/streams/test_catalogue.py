@@ -91,6 +91,10 @@ def test_a_picture_may_be_a_path_or_a_file_url(folder: Path, place: str) -> None
         (GOOD | {"images": ["a\0b.png"]}, "images[0]", "cannot be read"),
         (GOOD | {"images": ["ftp://host/a.png"]}, "images[0]", "ftp: is not read here"),
         (GOOD | {"images": ["http://127.0.0.1:1/a.png"]}, "images[0]", "cannot be fetched"),
+        (GOOD | {"images": ["http://127.0.0.1:1/my image.jpg"]}, "images[0]", "a blank is written as %20"),
+        (GOOD | {"images": ["http://127.0.0.1:1/ü.jpg"]}, "images[0]", "what is not ASCII alike"),
+        (GOOD | {"images": ["http://127.0.0.1:port/a.jpg"]}, "images[0]", "nonnumeric port"),
+        (GOOD | {"images": ["http://[x/a.jpg"]}, "images[0]", "http://[x/a.jpg is no URL"),
         (GOOD | {"videos": ["images/p-1.jpg"]}, "videos[0]", "is not an MP4"),
     ],
 )
