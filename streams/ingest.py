@@ -7,13 +7,12 @@ the last packet before to the end of the first segment after, less that segment'
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from encoders.live import Heard, Source, Stretch
 from encoders.remux import SourceAway, SourceUnreadable
 from streams.marks import Mark, refuse_other
 from streams.plain import plain
-from streams.push import Clock, GaveUp, NothingToPush, Placed
+from streams.push import Clock, GaveUp, NothingToPush, Placed, address
 from streams.watch import clock as media_clock
 
 AT_LEAST_MS = 500
@@ -120,8 +119,8 @@ class Ingest:
 
 
 def shown(url: str) -> str:
-    """The address without user, password and query: these may be secrets."""
-    parts = urlsplit(url)
+    """The address without user, password and query: these may be secrets. Raises `NothingToPush` where it is none."""
+    parts = address(url)
     return plain(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl())
 
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from itertools import chain
 from pathlib import PurePosixPath
 from typing import Literal, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from infra.errors import InfraError
 from schemas.event import StreamEvent
@@ -214,9 +214,23 @@ class Pusher:
         )
 
 
+def address(source: str) -> SplitResult:
+    """A URL taken apart. Raises `NothingToPush` for one that is none."""
+    try:
+        return urlsplit(source)
+    except ValueError:
+        raise NothingToPush(
+            "the URL of the source cannot be taken apart: there is a bracket or another sign too many before its path",
+            remedy="in a user name or password write [ as %5B, ] as %5D, / as %2F and @ as %40",
+        ) from None  # what urlsplit says may quote the password
+
+
 def new_stream_id(source: str, now: datetime) -> StreamId:
-    """``<name>-<UTC start>``, the name being the source's without its ending; a stream id names one broadcast."""
-    url = urlsplit(source)
+    """``<name>-<UTC start>``, the name being the source's without its ending; a stream id names one broadcast.
+
+    Raises `NothingToPush` for a URL that is none.
+    """
+    url = address(source)
     parts = [part for part in PurePosixPath(unquote(url.path) if url.netloc else source).parts if part.strip("/.")]
     stem = PurePosixPath(parts[-1]).stem if parts else url.netloc
     if url.netloc and stem in ("index", "master", "playlist", "chunklist"):

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
-from urllib.parse import urlsplit
 
 from encoders.hls import Follower
 from encoders.live import HlsSource, LibavSource, Listening, Source
 from infra.errors import InfraError
 from streams.fetching import Web
+from streams.push import address
 
 SCHEMES = ("http", "https", "rtmp", "rtmps", "rtsp", "rtsps", "srt", "udp")
 PLAYLISTS = (".m3u8", ".m3u")
@@ -32,8 +32,8 @@ def is_url(source: str) -> bool:
 
 @contextmanager
 def opened(url: str, listening: Listening, sleep: Callable[[float], None]) -> Iterator[Source]:
-    """The source at a URL; nothing is asked of it yet."""
-    parts = urlsplit(url)
+    """The source at a URL; nothing is asked of it yet. Raises `NothingToPush` for a URL that is none."""
+    parts = address(url)
     if parts.scheme.lower() in ("http", "https") and PurePosixPath(parts.path).suffix.lower() in PLAYLISTS:
         with Web(listening.stall_s) as web:
             yield HlsSource(Follower(url, web, listening.now, sleep, listening.stall_s, listening.say), listening)

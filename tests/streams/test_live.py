@@ -1,18 +1,21 @@
 """A live source's time never stands still and its numbers never begin again, however often it is away."""
 
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from encoders.cutter import CutSegment
-from encoders.live import Heard, Stretch
+from encoders.live import Heard, Listening, Stretch
 from encoders.remux import SourceAway
+from streams import sources
 from streams.ingest import Ingest, Patience, shown
 from streams.marks import CannotGoOn, KafkaMarks, Mark, refuse_ended, rest
-from streams.push import Broadcast, GaveUp, NothingToPush, Placed, Pusher
+from streams.push import Broadcast, GaveUp, NothingToPush, Placed, Pusher, new_stream_id
 from tests.fakes.stores import FakeObjects
 from tests.streams.outbox import HandClock, Outbox
 from tests.streams.test_push import ROOM, nobody, pieces
@@ -160,3 +163,24 @@ def test_a_stream_that_was_begun_and_never_came_back_is_ended() -> None:
 
 def test_an_address_is_shown_without_its_secrets() -> None:
     assert shown("rtsp://me:secret@cam.example:554/a?token=secret#x") == "rtsp://cam.example:554/a"
+
+
+LISTENING = Listening(4.0, 15.0, lambda: 0.0, lambda _: None)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda url: new_stream_id(url, datetime(2026, 11, 23, tzinfo=UTC)),
+        lambda url: sources.opened(url, LISTENING, lambda _: None).__enter__(),
+        shown,
+    ],
+    ids=["stream id", "source", "shown"],
+)
+@pytest.mark.parametrize("user", ["me:secr[et", "me:[secret]", "m℀:secret"])
+def test_an_address_that_is_none_is_told_without_its_secrets(read: Callable[[str], object], user: str) -> None:
+    with pytest.raises(NothingToPush, match="cannot be taken apart") as told:
+        read(f"rtsp://{user}@cam.example/a")
+    assert "%5B" in told.value.remedy
+    assert "secr" not in "".join(traceback.format_exception_only(told.value))
+    assert told.value.__suppress_context__
