@@ -47,6 +47,7 @@ def told(settings: Settings) -> dict[str, str]:
         "VITRINE_DATA": str(settings.data),
         "VITRINE_CACHE": str(settings.cache),
         "VITRINE_OBJECTS": settings.objects,
+        "VITRINE_DATAREF_ROOTS": " ".join(_word(root) for root in settings.dataref_roots if root != settings.objects),
         "VITRINE_KAFKA": settings.kafka,
         "VITRINE_MILVUS": settings.milvus,
         "VITRINE_PROFILE": settings.profile,
@@ -66,3 +67,8 @@ def told(settings: Settings) -> dict[str, str]:
     }
     inherited = {name: os.environ.get(name, "") for name in FILES}
     return said | {name: str(Path(file).absolute()) for name, file in inherited.items() if file}
+
+
+def _word(root: str) -> str:
+    """A root without blanks, which stand between roots: a relative one brings those of the folder it was given in."""
+    return root if root.split() == [root] else Path(root).as_uri()

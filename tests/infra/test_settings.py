@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra.errors import BadSetting
+from infra.objects import place
 from infra.settings import SETTINGS, KafkaSecurity, Mode, read_settings
 from infra.workers import told
 
@@ -24,6 +25,19 @@ def test_an_empty_environment_means_embedded_services_in_the_current_folder() ->
 @pytest.mark.parametrize(("given", "meant"), [("en", "en"), ("mine/own.toml", str(Path.cwd() / "mine" / "own.toml"))])
 def test_a_child_in_a_folder_of_its_own_finds_the_same_profile(given: str, meant: str) -> None:
     assert told(read_settings({"VITRINE_PROFILE": given}))["VITRINE_PROFILE"] == meant
+
+
+@pytest.mark.parametrize("folder", ["shop", "our shop"])
+def test_a_child_in_a_folder_of_its_own_reads_from_the_same_roots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    (tmp_path / folder / "child").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / folder)
+    settings = read_settings({"VITRINE_DATAREF_ROOTS": "uploads s3://other/media"})
+    monkeypatch.chdir(tmp_path / folder / "child")
+    child = read_settings(told(settings))
+    assert [place(root) for root in child.dataref_roots] == [place(root) for root in settings.dataref_roots]
+    assert place(child.dataref_roots[1]) == place(str(tmp_path / folder / "uploads"))
 
 
 @pytest.mark.parametrize(
