@@ -1,7 +1,8 @@
 """pieces of a broadcast → ``live.segments``: the room, then every segment as its end is reached, then the end.
 
 What one would get wrong: the end is an event too. Whatever stops a push, Ctrl-C or a source that breaks off, the stream
-is ended, or every stage would hold its last words for ever.
+is ended, or every stage would hold its last words for ever. A store that is away stops nothing: it is waited for, as
+Kafka is.
 """
 
 import time
@@ -14,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import Literal, Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from infra.errors import InfraError
+from infra.errors import DependencyDown, InfraError
 from schemas.event import StreamEvent
 from schemas.ids import StreamId, StreamMs
 from schemas.reference import Reference
@@ -22,10 +23,12 @@ from schemas.room import Room, RoomChanged, StreamEnded
 from schemas.segment import MAX_INLINE_BYTES, Segment
 from streams.catalogue import Store
 from streams.envelope import MAX_ID_CHARS, Envelope
-from streams.producer import Publisher
+from streams.producer import Publisher, Say
 from streams.topology import SEGMENTS
 
 SOURCE = "vitrine/push"
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 5.0
+"""Before the object store is tried again; the wait doubles."""
 
 Reason = Literal["finished", "interrupted"]
 """Why a push ends its stream."""
@@ -143,6 +146,8 @@ class Pusher:
     clock: Clock
     marks: Marks | None = None
     """None: a push that is killed begins at its beginning again."""
+    say: Say = lambda _line: None
+    """Told when the store is away, and when it is back."""
 
     def push(self, pieces: Iterable[Piece], broadcast: Broadcast, told: Callable[[Progress], None]) -> Progress:
         """Push a whole broadcast, each segment acknowledged before the next; `told` hears of each.
@@ -159,7 +164,7 @@ class Pusher:
         found = self._begun(pieces, broadcast)
         try:
             if broadcast.room:
-                self._publish(RoomChanged(stream_id=broadcast.stream_id, room=broadcast.room))
+                self._publish(RoomChanged(stream_id=broadcast.stream_id, room=broadcast.room), self.clock.time())
             origin_s = None
             for placed in found:
                 origin_s = begun_s - placed.start_ms / 1000 if origin_s is None else origin_s
@@ -184,24 +189,26 @@ class Pusher:
             raise
 
     def _send(self, placed: Placed, broadcast: Broadcast) -> None:
+        closed_s = self.clock.time()
         if self.marks:
-            self.marks.reach(broadcast.stream_id, placed, self.clock.time())
-        self._publish(self._segment(placed, broadcast))
+            self.marks.reach(broadcast.stream_id, placed, closed_s)
+        self._publish(self._segment(placed, broadcast), closed_s)
 
     def _end(self, stream_id: StreamId, reason: Reason) -> None:
-        self._publish(StreamEnded(stream_id=stream_id, reason=reason))
+        self._publish(StreamEnded(stream_id=stream_id, reason=reason), self.clock.time())
         if self.marks:
             self.marks.end(stream_id, reason)
 
-    def _publish(self, event: StreamEvent) -> None:
-        self.to.send(Envelope(event, SOURCE, datetime.fromtimestamp(self.clock.time(), UTC)), SEGMENTS.name)
+    def _publish(self, event: StreamEvent, at_s: float) -> None:
+        """`at_s`: when it happened; latency is measured from there, also where the store was waited for since."""
+        self.to.send(Envelope(event, SOURCE, datetime.fromtimestamp(at_s, UTC)), SEGMENTS.name)
         self.to.settle()
 
     def _segment(self, placed: Placed, broadcast: Broadcast) -> Segment:
         piece = placed.piece
         reference: Reference | None = None
         if broadcast.by_reference or len(piece.media) > MAX_INLINE_BYTES:
-            reference = self.store.put(piece.media)
+            reference = self._kept(piece.media)
         return Segment(
             stream_id=broadcast.stream_id,
             sequence=placed.sequence,
@@ -212,6 +219,22 @@ class Pusher:
             media=b"" if reference else piece.media,
             reference=reference,
         )
+
+    def _kept(self, media: bytes) -> Reference:
+        """Where the store keeps it, however long the store is away."""
+        wait_s = FIRST_WAIT_S
+        while True:
+            try:
+                reference = self.store.put(media)
+            except DependencyDown as down:
+                if wait_s == FIRST_WAIT_S:
+                    self.say(f"{down.what}; waiting for it, nothing is lost (Ctrl-C gives up): {down.remedy}")
+                self.clock.sleep(wait_s)
+                wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+            else:
+                if wait_s > FIRST_WAIT_S:
+                    self.say("the object store takes objects again")
+                return reference
 
 
 def address(source: str) -> SplitResult:

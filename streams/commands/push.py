@@ -116,7 +116,7 @@ def _goes_on(mark: marks.Mark | None) -> str:
 
 def _pusher(settings: Settings, to_kafka: Producer, keeps: bool) -> push.Pusher:
     kept = marks.KafkaMarks(to_kafka) if keeps else None
-    return push.Pusher(to_kafka, ObjectStore(settings.objects), push.SystemClock(), kept)
+    return push.Pusher(to_kafka, ObjectStore(settings.objects), push.SystemClock(), kept, say)
 
 
 def _pieces(options: Options, mark: marks.Mark | None, stack: ExitStack) -> Iterator[push.Placed]:

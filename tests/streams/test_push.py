@@ -1,12 +1,14 @@
 """A push sends the room first, every segment in order and the end in any case; large media go by reference."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
 
+from infra.errors import DependencyDown
 from schemas.ids import StreamId
+from schemas.reference import Reference
 from schemas.room import Room, RoomChanged, StreamEnded
 from schemas.segment import MAX_INLINE_BYTES, Segment
 from streams.envelope import MAX_ID_CHARS, check_id
@@ -117,6 +119,49 @@ def test_by_reference_small_media_goes_there_too() -> None:
     outbox = Outbox()
     pusher(outbox).push(pieces(2), Broadcast(ROOM, by_reference=True), nobody)
     assert [(one.media, bool(one.reference)) for one in outbox.segments] == [(b"", True)] * 2
+
+
+@dataclass
+class AwayObjects:
+    """A store whose second object cannot be written so often; the last failure comes with Ctrl-C, where that is so."""
+
+    failures: int
+    interrupted: bool = False
+    store: FakeObjects = field(default_factory=FakeObjects)
+
+    def put(self, data: bytes) -> Reference:
+        if data == b"media 1" and self.failures:
+            self.failures -= 1
+            if self.interrupted and not self.failures:
+                raise KeyboardInterrupt
+            raise DependencyDown("an object cannot be written: no space left", remedy="look at VITRINE_OBJECTS")
+        return self.store.put(data)
+
+
+def test_a_store_that_is_away_is_waited_for_and_told_once() -> None:
+    outbox, clock, said = Outbox(), HandClock(), list[str]()
+    begun_s = clock.now_s
+    pusher = Pusher(outbox, AwayObjects(6), clock, say=said.append)
+    pusher.push(pieces(3), Broadcast(ROOM, by_reference=True), nobody)
+    assert [one.sequence for one in outbox.segments] == [0, 1, 2]
+    assert outbox.events[-1] == StreamEnded(stream_id=ROOM, reason="finished")
+    assert clock.slept_s == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
+    away, back = said
+    assert "no space left; waiting" in away
+    assert "VITRINE_OBJECTS" in away
+    assert back == "the object store takes objects again"
+    closed = [envelope.time.timestamp() - begun_s for _, envelope in outbox.sent]
+    assert closed == [0.0, 0.0, 17.5, 17.5]
+
+
+def test_ctrl_c_while_the_store_is_away_ends_the_stream_as_interrupted() -> None:
+    outbox = Outbox()
+    with pytest.raises(KeyboardInterrupt):
+        Pusher(outbox, AwayObjects(3, interrupted=True), HandClock()).push(
+            pieces(3), Broadcast(ROOM, by_reference=True), nobody
+        )
+    assert [one.sequence for one in outbox.segments] == [0]
+    assert outbox.events[-1] == StreamEnded(stream_id=ROOM, reason="interrupted")
 
 
 @pytest.mark.parametrize(
