@@ -15,7 +15,7 @@ from agents.broadcast import Broadcast
 from agents.catalog_encoder import CatalogEncoder, Kind, Replace, View
 from agents.frame_encoder import FrameEncoder
 from agents.matcher import Matcher
-from agents.outcome import Outcome
+from agents.outcome import Outcome, letter
 from agents.product_encoder import Asked, Branch, Fetch, Fuse, Park, ProductEncoder, Store
 from agents.shedding import Rung
 from agents.summarizer import Summarizer
@@ -26,6 +26,7 @@ from schemas.event import Event
 from schemas.ids import ProductId, StreamId
 from schemas.observation import Summary, Visual
 from schemas.product import Product, ProductDeleted
+from schemas.reasons import Reason
 from schemas.room import RoomChanged, StreamEnded
 from schemas.segment import Segment
 from schemas.transcript import ClosingTranscript, Transcript
@@ -131,7 +132,11 @@ async def encode_frames(step: FrameEncoder, incoming: Incoming, ask: Ask) -> Out
 async def encode_product(step: ProductEncoder, incoming: Incoming, ask: Ask) -> Outcome:
     event = incoming.event
     assert isinstance(event, Visual | Summary | RoomChanged | StreamEnded)
-    due = step.admit(event, BRANCHES[PurePosixPath(incoming.source).name])
+    branch = BRANCHES.get(PurePosixPath(incoming.source).name)
+    if branch is None:
+        said = f"ce_source {incoming.source!r} does not belong on this topic; {' and '.join(BRANCHES)} write to it"
+        return letter(Reason.MALFORMED, said)
+    due = step.admit(event, branch)
     while isinstance(due, Fetch | Fuse):
         due = await (_fused(step, due, ask) if isinstance(due, Fuse) else _fetched(step, due, ask))
     if isinstance(due, Park):

@@ -19,14 +19,17 @@ from schemas.ids import StreamId, StreamMs
 from schemas.match import Match
 from schemas.reasons import Reason
 from schemas.reference import Reference
-from schemas.room import StreamEnded
+from schemas.room import Room, RoomChanged, StreamEnded
 from schemas.segment import Segment
+from streams.topology import DEADLETTERS, MATCHES, OBSERVATIONS, SEGMENTS
 from tests.agents.playing import Flow, InlineAsk, flow
 from tests.encoders.samples import Recipe, make_media
 from tests.fakes.engines import SIDE, fake_engines, fake_media
 from tests.fakes.reader import READER
 from tests.fakes.stores import FakeObjects
 from tests.fakes.vectors import MemoryVectors
+from tests.streams.memory_flow import MemoryFlow
+from tests.streams.test_replay import broadcast, message
 
 pytestmark = pytest.mark.hermetic
 STREAM = StreamId("room-1/monday")
@@ -189,3 +192,22 @@ def test_a_reference_to_nothing_is_a_letter(tmp_path: Path) -> None:
 def test_a_reference_inside_the_allowed_places_is_read(tmp_path: Path) -> None:
     inside = reference(tmp_path / "objects" / "a.ts", GOOD)
     assert len(matches(played(tmp_path, segment(reference=inside)))) == 1
+
+
+def test_what_a_platform_says_on_the_topic_of_the_two_halves_is_a_letter_and_changes_no_answer() -> None:
+    values = list[list[bytes | None]]()
+    for misdirected in (False, True):
+        flow = MemoryFlow()
+        if misdirected:
+            room = RoomChanged(stream_id=STREAM, room=Room(revision=9, title="elsewhere"))
+            record = flow.push(OBSERVATIONS.name, message(room))
+        for event in broadcast():
+            flow.push(SEGMENTS.name, message(event))
+        flow.run()
+        values.append([each.value for each in flow.topic(MATCHES.name).records])
+    (found,) = flow.topic(DEADLETTERS.name).records
+    assert (found.key, found.value) == (record.key, record.value)
+    assert found.headers["__streams.errors.exception"] == b"Malformed"
+    assert found.headers["__streams.errors.id"] == record.position.encode()
+    assert b"platform/test" in b" ".join(found.headers.values())
+    assert values[0] == values[1]
