@@ -14,7 +14,12 @@ class Value(BaseModel):
     """A frozen part of an event; unknown fields are refused, so a typing error is seen at once."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="strings"
+        frozen=True,
+        extra="forbid",
+        ser_json_bytes="base64",
+        val_json_bytes="base64",
+        ser_json_inf_nan="strings",
+        use_attribute_docstrings=True,
     )
 
 
