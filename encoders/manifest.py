@@ -99,10 +99,11 @@ def _line(view: View) -> str:
 
 
 def _lines(path: Path) -> Iterator[View]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if line.strip():
-            with _explained(f"{path}:{number}", "each line is one view as JSON"):
-                yield View.model_validate_json(line)
+    with path.open(encoding="utf-8", newline="\n") as lines:  # str.splitlines also ends a line at a text's own U+2028
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                with _explained(f"{path}:{number}", "each line is one view as JSON"):
+                    yield View.model_validate_json(line)
 
 
 def _rows(path: Path) -> Iterator[View]:

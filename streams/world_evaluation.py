@@ -95,8 +95,9 @@ def prepared(manifest: Path, out: Path, jobs: int) -> tuple[View, ...]:
 
 def committed_texts(path: Path) -> dict[str, Spoken]:
     """The committed texts by view."""
-    lines = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
-    return {line["view_id"]: Spoken(line["spoken"], line["text"]) for line in lines}
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        told = [json.loads(line) for line in lines]
+    return {one["view_id"]: Spoken(one["spoken"], one["text"]) for one in told}
 
 
 def commit_texts(views: Iterable[View], path: Path) -> None:

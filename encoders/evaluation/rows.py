@@ -149,10 +149,11 @@ def read_rows(folder: Path) -> dict[str, MethodSpec]:
 def read_lines(path: Path, kind: type[Line]) -> dict[str, Line]:
     """A file of a line of JSON for each view, by view_id. Raises `RowsError`."""
     found: dict[str, Line] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            each = kind.model_validate(json.loads(line))
-        except (json.JSONDecodeError, ValidationError) as error:
-            raise RowsError(f"{path}:{number}: not a line of {', '.join(kind.model_fields)} as JSON") from error
-        found[each.view_id] = each
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                each = kind.model_validate(json.loads(line))
+            except (json.JSONDecodeError, ValidationError) as error:
+                raise RowsError(f"{path}:{number}: not a line of {', '.join(kind.model_fields)} as JSON") from error
+            found[each.view_id] = each
     return found

@@ -59,9 +59,9 @@ def main() -> None:
     told = parser.parse_args()
     profile = load_profile(told.profile, read_settings().models)
     model = load_language(path_of(profile, "language"), settings=profile.language.settings)
-    lines = told.out.read_text(encoding="utf-8").splitlines() if told.out.exists() else []
-    made = {json.loads(line)["view_id"] for line in lines}
-    with told.out.open("a", encoding="utf-8") as out:
+    with told.out.open("a+", encoding="utf-8", newline="\n") as out:
+        out.seek(0)
+        made = {json.loads(line)["view_id"] for line in out}
         for view_id, spoken in track(list(views(told.families, SEED)), "summaries"):
             if view_id not in made:
                 line = {"view_id": view_id, "text": text_of(view_id, spoken, model)}

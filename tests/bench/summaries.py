@@ -99,8 +99,8 @@ def hosts(which: Set) -> list[Heard]:
 
 
 def _read(path: Path) -> list[Heard]:
-    found = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
-    return [_heard(one) for one in found]
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        return [_heard(json.loads(line)) for line in lines]
 
 
 def _heard(one: dict[str, Any]) -> Heard:

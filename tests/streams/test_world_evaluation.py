@@ -67,6 +67,11 @@ def test_committed_texts_written_again_are_the_same_file(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == [TEXTS]
 
 
+def test_a_text_with_a_line_separator_is_read_as_it_was_committed(tmp_path: Path) -> None:
+    commit_texts([view("a", spoken="the red\u2028mug", text="red\x85mug")], tmp_path / TEXTS)
+    assert committed_texts(tmp_path / TEXTS) == {"a": Spoken("the red\u2028mug", "red\x85mug")}
+
+
 def test_views_that_cannot_be_prepared_are_told(tmp_path: Path) -> None:
     with pytest.raises(WorldNotMade, match="could not be prepared"):
         prepared(tmp_path / "gone.jsonl", tmp_path / "out", 1)

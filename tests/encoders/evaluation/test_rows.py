@@ -47,8 +47,8 @@ def test_a_row_that_cannot_be_used_is_named(tmp_path: Path, told: str, says: str
 
 def test_texts_and_facts_are_read_by_view(tmp_path: Path) -> None:
     path = tmp_path / "lines.jsonl"
-    path.write_text('{"view_id": "a", "text": "mug"}\n')
-    assert read_lines(path, ViewText)["a"].text == "mug"
+    path.write_text('{"view_id": "a", "text": "red\u2028mug"}\n', encoding="utf-8")
+    assert read_lines(path, ViewText)["a"].text == "red\u2028mug"
     path.write_text('{"view_id": "a", "look": "7", "brand": "feike"}\n')
     assert read_lines(path, ViewFacts)["a"].facts() == {"look": "7", "brand": "feike"}
 
