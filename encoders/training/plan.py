@@ -56,6 +56,13 @@ class Stage(Settings):
     pixels: bool = False
     """Through the vision tower, from the media; else from the visual tokens that `vitrine prepare` made."""
 
+    @model_validator(mode="after")
+    def _some_part_is_trained(self) -> Stage:
+        if self.rates.text or self.rates.heads or (self.rates.vision and self.pixels):
+            return self
+        tower_alone = "the vision tower is trained only with pixels = true, and the other rates are 0"
+        raise ValueError(f"nothing would be trained: {tower_alone if self.rates.vision else 'all rates are 0'}")
+
 
 class Margin(Settings):
     """The classifier of products with a margin (CosFace); AMPere's numbers."""

@@ -141,8 +141,6 @@ class Trainer:
         if not stage.pixels and any(before.pixels for before in self._plan.stages[: self.standing.stage]):
             self._tokens = tokens_of(self.trainee.vision, self._pixels, self._views, self._plan.batch)
         groups = self.trainee.groups(stage)
-        if not groups:
-            raise PlanError(f"stages.{self.standing.stage}.rates: all are 0, so nothing would be trained")
         self.trainee.zero_grad(set_to_none=True)  # what the stage before left would count when gradients are clipped
         self.trainee.train()
         optimiser = torch.optim.AdamW(groups, weight_decay=self._plan.decay)

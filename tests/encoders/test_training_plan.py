@@ -59,6 +59,14 @@ def test_a_relative_start_is_beside_the_file(file: Path) -> None:
         (f"untrained = ['ears']\n{LEAST}", "untrained.0: Input should be 'vision', 'text' or 'fusion'"),
         (f"terms = 0\n{LEAST}", "terms = 0 leaves nothing to train; add [classifier] or set terms to 3, 6 or 12"),
         (f"terms = 3\n{LEAST}objective = 'align'\n", "needs terms = 6 or 12"),
+        (
+            f"{LEAST}[[stages]]\nsteps = 1\nrates = {{ vision = 1e-5, text = 0, heads = 0 }}\n",
+            "stages.1: nothing would be trained: the vision tower is trained only with pixels = true, and the other",
+        ),
+        (
+            f"{LEAST}pixels = true\nrates = {{ vision = 0, text = 0, heads = 0 }}\n",
+            "stages.0: nothing would be trained: all rates are 0",
+        ),
         (f"untrained = []\n{LEAST}[sizes]\ndim = 8\n", "sizes can only be set where 'fusion' is untrained"),
     ],
 )
