@@ -114,9 +114,12 @@ def write_config(config: NetworkConfig, folder: Path) -> None:
 
 
 def write_weights(network: Network, folder: Path) -> None:
-    """Write both halves in half precision; whole numbers stay whole."""
+    """Write both halves in half precision; whole numbers stay whole. Raises OSError where they cannot be written."""
     for module, name in ((network.vision, VISION), (network.fusion, FUSION)):
-        save_file({key: _stored(value) for key, value in module.state_dict().items()}, folder / name)
+        try:
+            save_file({key: _stored(value) for key, value in module.state_dict().items()}, folder / name)
+        except SafetensorError as failure:
+            raise OSError(f"{folder / name}: {failure}") from failure
 
 
 def _stored(value: torch.Tensor) -> torch.Tensor:

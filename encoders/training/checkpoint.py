@@ -36,7 +36,7 @@ class Kept:
 
 
 def save(path: Path, kept: Kept, identity: Mapping[str, object]) -> None:
-    """Write a checkpoint in place of the one before."""
+    """Write a checkpoint in place of the one before, which stays where this one cannot be written. Raises OSError."""
     told = {
         "stage": kept.standing.stage,
         "step": kept.standing.step,
@@ -45,7 +45,7 @@ def save(path: Path, kept: Kept, identity: Mapping[str, object]) -> None:
         "identity": dict(identity),
     }
     part = path.with_suffix(".part")
-    torch.save(told, part)
+    _write(told, part)
     part.replace(path)
 
 
@@ -95,3 +95,15 @@ def _before(line: str, standing: Standing) -> bool:
     except json.JSONDecodeError:
         return False
     return (told["stage"], told["step"]) < (standing.stage, standing.step)
+
+
+def _write(told: Mapping[str, object], path: Path) -> None:
+    """Raises OSError with the path, also where torch has made of it a RuntimeError that says nothing of a full disk."""
+    try:
+        with path.open("wb") as file:
+            torch.save(told, file)
+    except (OSError, RuntimeError) as failure:
+        refused = failure if isinstance(failure, OSError) else failure.__context__
+        if not isinstance(refused, OSError):
+            raise
+        raise OSError(refused.errno, refused.strerror, str(path)) from failure

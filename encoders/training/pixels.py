@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from encoders.engines import FRAMES_PER_CLIP, Domain, Frames
+from encoders.engines import FRAMES_PER_CLIP, Domain, Frames, Unreadable
 from encoders.manifest import View
 from encoders.media import PyAvDecoder, central, clip_of
 from encoders.network import VisionNetwork
@@ -24,7 +24,10 @@ from encoders.vision import shrunk
 
 
 class PixelSource:
-    """Pixels and token ids of drawn views, from their media. Raises `Unreadable` for media that changed."""
+    """Pixels and token ids of drawn views, from their media.
+
+    Media that changed since they were prepared raise `Unreadable`, with the view's name; those that are gone, OSError.
+    """
 
     def __init__(self, views: Sequence[View], folder: Path, pixels: Pixels, loaders: int) -> None:
         """Media paths are relative to ``folder``; ``loaders`` threads decode at the same time."""
@@ -52,7 +55,10 @@ class PixelSource:
     def _of(self, row: int) -> Tensor:
         if row == ABSENT or not self._views[row].seen:
             return torch.zeros(FRAMES_PER_CLIP, 3, self._wanted.side_px, self._wanted.side_px)
-        clip = self._frames(self._views[row])
+        try:
+            clip = self._frames(self._views[row])
+        except Unreadable as wrong:
+            raise Unreadable(wrong.reason, f"view {self._views[row].view_id!r}: {wrong.detail}") from wrong
         spread = np.arange(FRAMES_PER_CLIP) * len(clip) // FRAMES_PER_CLIP
         frames = shrunk(torch.from_numpy(np.ascontiguousarray(clip)), self._wanted)
         return ((frames / 255 - self._mean) / self._deviation)[spread]

@@ -101,7 +101,10 @@ class Trainer:
         return bool(self._accelerator.is_main_process)
 
     def steps(self) -> Iterator[Told]:
-        """Train to the end and write the network; each step is told when it is done, and then `save` may be called."""
+        """Train to the end and write the network; each step is told when it is done, and then `save` may be called.
+
+        Raises `Unreadable`, OSError where media or the folder fail it meanwhile; the last checkpoint is then taken up.
+        """
         if self._kept:
             self.trainee.load_state_dict(self._kept.trainee)
         log = LossLog(self._out / RUN / LOSSES, self.standing) if self.first else None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class NoTraining(InfraError):
-    """The run cannot be begun: its configuration, its data or its folder is at fault."""
+    """The run cannot be begun, or cannot go on: its configuration, its data or its folder is at fault."""
 
 
 class Interrupt:
@@ -68,7 +68,7 @@ def command(manifest: Path, config: Path, out: Path, settings: tuple[str, ...]) 
     """
     trainer = _begun(manifest, config, out, settings)
     with _minded() as interrupt:
-        finished = _watched(trainer, interrupt)
+        finished = _trained(trainer, interrupt)
     if not finished:
         say(f"stopped at step {trainer.standing.step} of stage {trainer.standing.stage}; the same command goes on")
         raise KeyboardInterrupt
@@ -101,6 +101,22 @@ def _begun(manifest: Path, config: Path, out: Path, settings: tuple[str, ...]) -
         raise NoTraining(str(wrong), remedy=remedy) from wrong
     except OtherRun as other:
         raise NoTraining(str(other), remedy="give another --out, or remove that folder") from other
+
+
+def _trained(trainer: Trainer, interrupt: Interrupt) -> bool:
+    """Whether it came to the end. Raises `NoTraining` where it cannot go on."""
+    from encoders.engines import Unreadable
+
+    try:
+        return _watched(trainer, interrupt)
+    except BrokenPipeError:  # of our own output, which is no fault of the run's
+        raise
+    except (Unreadable, OSError) as failure:
+        raise NoTraining(
+            f"the training cannot go on: {failure}",
+            remedy="put that right; the same command goes on from the last checkpoint, which is kept every save_every "
+            "steps and after each stage",
+        ) from failure
 
 
 def _watched(trainer: Trainer, interrupt: Interrupt) -> bool:

@@ -58,6 +58,15 @@ def counter(number: int, width: int = 160, height: int = 90) -> NDArray[np.uint8
     return np.ascontiguousarray(np.broadcast_to(row[None, :, None], (height, width, 3)))
 
 
+def make_png(number: int) -> bytes:
+    """A picture of 32 x 24 that shows the number."""
+    encoder = av.VideoCodecContext.create("png", "w")
+    frame = av.VideoFrame.from_ndarray(counter(number, 32, 24), format="rgb24")
+    encoder.width, encoder.height, encoder.pix_fmt = 32, 24, "rgb24"
+    encoder.time_base = Fraction(1)
+    return b"".join(bytes(packet) for packet in (*encoder.encode(frame), *encoder.encode(None)))
+
+
 def read_counter(pixels: NDArray[np.uint8]) -> int:
     """The number in a decoded frame (height, width, 3)."""
     width = pixels.shape[1]

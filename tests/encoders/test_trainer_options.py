@@ -1,11 +1,9 @@
 """Trainings from the shipped network: what each option of a plan changes, and what it leaves as it was."""
 
 from collections.abc import Sequence
-from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 import torch
@@ -18,7 +16,7 @@ from encoders.prepared import Prepared
 from encoders.profiles import SHIPPED
 from encoders.training.plan import TrainPlan
 from encoders.training.trainer import Told, Trainer
-from tests.encoders.samples import counter
+from tests.encoders.samples import make_png
 from tests.encoders.tiny import tiny_prepared, tiny_views
 
 pytestmark = pytest.mark.model
@@ -113,7 +111,7 @@ def test_the_tower_is_trained_from_pixels_and_its_tokens_are_made_anew(tmp_path:
     media, views = tmp_path / "media", tiny_views(16, media=True)
     media.mkdir()
     for number in range(16):
-        write_png(media / f"{number}.png", number)
+        (media / f"{number}.png").write_bytes(make_png(number * 61))
     seen = [v if v.domain is Domain.PAGE else v.model_copy(update={"frames": (v.media,), "media": None}) for v in views]
     prepared = Prepared(tuple(seen), np.zeros((len(seen), 9, 1), np.float16), "another tower")
     used = plan({"objective": "align", "pixels": True, "steps": 2}, {"steps": 3}, batch=4)
@@ -126,14 +124,6 @@ def test_the_tower_is_trained_from_pixels_and_its_tokens_are_made_anew(tmp_path:
         again.save()
         rest = list(Trainer(used, prepared, media, tmp_path / str(stopped_after), cpu=True).steps())
         assert losses([*first, *rest]) == pytest.approx(losses(told), abs=1e-6)
-
-
-def write_png(path: Path, number: int) -> None:
-    encoder = av.VideoCodecContext.create("png", "w")
-    frame = av.VideoFrame.from_ndarray(counter(number * 61, 32, 24), format="rgb24")
-    encoder.width, encoder.height, encoder.pix_fmt = 32, 24, "rgb24"
-    encoder.time_base = Fraction(1)
-    path.write_bytes(b"".join(bytes(packet) for packet in (*encoder.encode(frame), *encoder.encode(None))))
 
 
 def test_views_without_short_videos_train_too(tmp_path: Path) -> None:
