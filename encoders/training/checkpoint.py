@@ -50,12 +50,19 @@ def save(path: Path, kept: Kept, identity: Mapping[str, object]) -> None:
 
 
 def read(path: Path, identity: Mapping[str, object]) -> Kept | None:
-    """The checkpoint, or None where there is none yet. Raises `OtherRun`."""
+    """The checkpoint, or None where there is none yet. Raises `OtherRun`.
+
+    Of the identity's ``stages`` those that have begun have to be the same; what comes after may be decided anew, until
+    the last has ended: from then on the name of the space is that of one network.
+    """
     if not path.exists():
         return None
     told = torch.load(path, map_location="cpu", weights_only=True)
-    refuse_other(path, told["identity"], identity)
-    return Kept(Standing(told["stage"], told["step"]), told["trainee"], told["optimiser"])
+    standing = Standing(told["stage"], told["step"])
+    ended = standing.stage == len(told["identity"]["stages"])
+    begun = None if ended else standing.stage + (standing.step > 0)
+    refuse_other(path, _so_far(told["identity"], begun), _so_far(identity, begun))
+    return Kept(standing, told["trainee"], told["optimiser"])
 
 
 def refuse_other(path: Path, before: Mapping[str, object], identity: Mapping[str, object]) -> None:
@@ -86,6 +93,12 @@ class LossLog:
         """The last line; empty where there is none."""
         lines = self._path.read_text(encoding="utf-8").splitlines()
         return dict(json.loads(lines[-1])) if lines else {}
+
+
+def _so_far(identity: Mapping[str, Any], begun: int | None) -> dict[str, object]:
+    """An identity with each of the first stages as one of its parts, and without the others; None: with all."""
+    rest = {name: value for name, value in identity.items() if name != "stages"}
+    return rest | {f"stages.{number}": stage for number, stage in enumerate(identity["stages"][:begun])}
 
 
 def _before(line: str, standing: Standing) -> bool:

@@ -51,9 +51,9 @@ def command(manifest: Path, config: Path, out: Path, settings: tuple[str, ...]) 
 
     It begins from the shipped network, or from the folder that start names in the configuration: one of vitrine models
     assemble, or one that was trained before. A run that was stopped or killed goes on from its checkpoint with the
-    same command. Losses are in OUT/run/losses.jsonl and, for TensorBoard, in OUT/run/logs. With several GPUs:
-    accelerate launch -m streams.cli train …. The network in OUT loads like any other; its thresholds are those of the
-    network it began from until they are measured.
+    same command; the stages that have not begun may be others by then. Losses are in OUT/run/losses.jsonl and, for
+    TensorBoard, in OUT/run/logs. With several GPUs: accelerate launch -m streams.cli train …. The network in OUT loads
+    like any other; its thresholds are those of the network it began from until they are measured.
 
     \b
     The least that a configuration says:

@@ -84,6 +84,39 @@ def test_a_run_taken_up_again_has_the_same_next_losses(start: Path, tmp_path: Pa
         trainer(used.model_copy(update={"batch": 6, "save_every": 1}), tmp_path / "whole", tiny_prepared(40))
 
 
+def test_stages_that_have_not_begun_may_be_others_when_a_run_is_taken_up_again(start: Path, tmp_path: Path) -> None:
+    first: dict[str, object] = {"objective": "align", "steps": 2}
+    wanted: dict[str, object] = {"steps": 3, "warm_up": 1}
+    whole = list(trainer(plan(start, first, wanted), tmp_path / "whole").steps())
+    regretted = list(islice(trainer(plan(start, first, {}), tmp_path / "changed").steps(), 3))
+    changed = trainer(plan(start, first, wanted), tmp_path / "changed")
+    assert changed.standing == Standing(1), "the checkpoint is that of the first stage's end"
+    assert losses([*regretted[:2], *changed.steps()]) == pytest.approx(losses(whole), abs=1e-6)
+    assert (tmp_path / "changed" / FUSION).read_bytes() == (tmp_path / "whole" / FUSION).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("stopped_after", "change", "told"),
+    [
+        (2, {"stages": [{"steps": 3}, {"steps": 2}]}, "stages.0"),
+        (3, {"stages": [{"steps": 2}, {"steps": 3}]}, "stages.1"),
+        (3, {"stages": [{"steps": 2}]}, "stages.1"),
+        (4, {"stages": [{"steps": 2}, {"steps": 2}, {"steps": 2}]}, "stages.2"),
+    ],
+)
+def test_stages_that_have_begun_and_a_run_that_has_ended_stay(
+    stopped_after: int, change: dict[str, object], told: str, start: Path, tmp_path: Path
+) -> None:
+    used = plan(start).model_dump() | {"stages": [{"steps": 2}, {"steps": 2}]}
+    stopped = trainer(TrainPlan.model_validate(used), tmp_path)
+    steps = stopped.steps()
+    list(islice(steps, stopped_after))
+    stopped.save()
+    assert stopped_after < 4 or not list(steps), "it has ended"
+    with pytest.raises(OtherRun, match=f"these differ: {told}. Set"):
+        trainer(TrainPlan.model_validate(used | change), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
