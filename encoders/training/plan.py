@@ -106,7 +106,7 @@ class TrainPlan(Settings):
     cosine: else a page finds other pages before the clip of its own product where one gallery holds all domains. 0.2 is
     what the shipped network was trained with; 0.1 and 0 cost it R@1 between the domains."""
     batch: Annotated[int, Field(ge=2)] = 64
-    """Products in one batch: each is told apart from the others of its batch."""
+    """Products in one batch of a process: each is told apart from the others of its batch, in all processes."""
     accumulation: Positive = 1
     """So many batches make one step of the optimiser."""
     together: Literal["families", "products"] = "families"

@@ -1,8 +1,9 @@
 """A prepared manifest → batches: one product a row, with one random page, one random short video, one random live view.
 
 A batch follows from the seed and its number alone, so a run that is taken up again needs to know nothing but where it
-was. Every product comes once an epoch; products that cannot be told across domains, since all their views are in one,
-take no part.
+was. Several processes draw the same batch, and each takes its share of it: no product stands twice in what is compared.
+None comes twice an epoch either; the last of an epoch's order, too few for a batch, are left out of it, other ones each
+time. Products that cannot be told across domains, since all their views are in one, take no part.
 """
 
 from __future__ import annotations
@@ -36,6 +37,13 @@ class Drawn:
     rows: dict[Domain, Rows]  # (batch,) each: places in the manifest, or `ABSENT`
     has: dict[Domain, NDArray[np.bool_]]  # (batch, 2) each: whether picture and text are given
 
+    def share(self, process: int, processes: int) -> Drawn:
+        """What is one process's of a batch that all have drawn; the shares are of one size."""
+        size = len(self.products) // processes
+        own = slice(process * size, (process + 1) * size)
+        rows = {domain: rows[own] for domain, rows in self.rows.items()}
+        return Drawn(self.products[own], rows, {domain: has[own] for domain, has in self.has.items()})
+
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
@@ -51,11 +59,18 @@ class Habits:
     """How batches are drawn."""
 
     batch: int
+    """Of each process."""
     together: bool
     """Families in one piece."""
     blind: float = 0.0
     mute: float = 0.0
     seed: int = 0
+    processes: int = 1
+
+    @property
+    def whole(self) -> int:
+        """Products in the batch of all processes."""
+        return self.batch * self.processes
 
 
 class TooFew(ValueError):
@@ -73,10 +88,11 @@ class Sampler:
             if view.split == split:
                 found.setdefault(view.product_id, {}).setdefault(view.domain, []).append(row)
         self.products = [name for name, domains in found.items() if len(domains) > 1]
-        if len(self.products) < habits.batch:
+        if len(self.products) < habits.whole:
+            each = f" in each of {habits.processes} processes" if habits.processes > 1 else ""
             raise TooFew(
                 f"{len(self.products)} products of the split {split!r} have views in two domains or more, "
-                f"and a batch takes {habits.batch}"
+                f"and a batch takes {habits.batch}{each}"
             )
         self._rows = [found[name] for name in self.products]
         self._can = np.array([(view.seen, bool(view.text)) for view in views])
@@ -89,12 +105,12 @@ class Sampler:
     @property
     def per_epoch(self) -> int:
         """How many batches there are until products repeat."""
-        return len(self.products) // self._habits.batch
+        return len(self.products) // self._habits.whole
 
     def draw(self, number: int) -> Drawn:
-        """The batch with this number, counted from 0 over all epochs."""
+        """The batch of all processes with this number, counted from 0 over all epochs."""
         epoch, place = divmod(number, self.per_epoch)
-        size, rng = self._habits.batch, np.random.default_rng([self._habits.seed, 1, number])
+        size, rng = self._habits.whole, np.random.default_rng([self._habits.seed, 1, number])
         products = self._order(epoch)[place * size : (place + 1) * size]
         rows = {domain: self._views(products, domain, rng) for domain in DOMAINS}
         return Drawn(products, rows, {domain: self._has(rows[domain], rng) for domain in DOMAINS})

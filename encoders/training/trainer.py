@@ -2,7 +2,7 @@
 
 Everything random follows from the seed, the stage and the step (and the process, where there are several), so a
 checkpoint needs no generator's state: the weights, the optimiser and the place are enough for the same next losses.
-Several GPUs share the work through `accelerate`: each has products of its own, and all are told apart from all.
+Several GPUs share the work through `accelerate`: each has its share of one batch, and all are told apart from all.
 """
 
 from __future__ import annotations
@@ -14,11 +14,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
-from numpy.typing import NDArray
 from tensorboardX import SummaryWriter
 from torch import Tensor
 
@@ -66,7 +64,10 @@ class Trainer:
         self._plan, self._views, self._tokens, self._out = plan, prepared.views, prepared.tokens, out
         self._begun = begin(plan)
         _refuse_foreign(plan, prepared, self._begun.config.tower, self._begun.config.shape.vision_dim)
-        self._samplers = [Sampler(prepared.views, "train", _habits(plan, number)) for number in range(len(plan.stages))]
+        self._cpu = cpu
+        self._accelerator = _accelerator(cpu)
+        habits = [_habits(plan, number, self._accelerator.num_processes) for number in range(len(plan.stages))]
+        self._samplers = [Sampler(prepared.views, "train", each) for each in habits]
         try:
             self._valid: Sampler | None = Sampler(prepared.views, "valid", Habits(2, together=False))
         except TooFew:
@@ -75,8 +76,6 @@ class Trainer:
         (out / RUN).mkdir(parents=True, exist_ok=True)
         self._kept = checkpoint.read(out / RUN / CHECKPOINT, self._identity)
         self.standing = self._kept.standing if self._kept else Standing()
-        self._cpu = cpu
-        self._accelerator = _accelerator(cpu)
         self._words = words_of([view.text or "" for view in prepared.views], self._begun)
         self._pixels = PixelSource(prepared.views, media, self._begun.config.pixels, plan.loaders)
         self.trainee = Trainee(self._begun.network, self.products if plan.classifier else 0)
@@ -164,10 +163,9 @@ class Trainer:
         for group in self._optimiser.param_groups:
             group["lr"] = group["peak"] * share
         self._optimiser.zero_grad(set_to_none=True)
-        total, parts, processes = 0.0, self._plan.accumulation, self._accelerator.num_processes
+        total, parts = 0.0, self._plan.accumulation
         for part in range(parts):
-            number = (step * parts + part) * processes + self._accelerator.process_index
-            drawn = self._samplers[self.standing.stage].draw(number)
+            drawn = self._samplers[self.standing.stage].draw(step * parts + part)
             last = part + 1 == parts
             with nullcontext() if last else self._accelerator.no_sync(self._model):
                 loss = self._loss(stage, drawn) / parts
@@ -178,27 +176,22 @@ class Trainer:
         return total
 
     def _loss(self, stage: Stage, drawn: Drawn) -> Tensor:
-        """The loss of a batch, in float32 whatever the forward pass computes in."""
+        """The loss of a batch of all processes, in float32 whatever the forward pass computes in."""
+        share = drawn.share(self._accelerator.process_index, self._accelerator.num_processes)
         with torch.autocast(self._accelerator.device.type, torch.bfloat16, self._plan.precision == "bfloat16"):
-            own = self._model(self._inputs(stage, drawn), stage.objective == "fuse")
+            own = self._model(self._inputs(stage, share), stage.objective == "fuse")
         found = gathered(self._accelerator, {name: _exact(value) for name, value in own.items()})
-        products = self._everyones(drawn)
         sides = {domain: side_of(found, domain) for domain in Domain}
-        alike = self._samplers[self.standing.stage].alike(products).to(self._accelerator.device)
+        alike = self._samplers[self.standing.stage].alike(drawn.products).to(self._accelerator.device)
         terms = list(terms_of(sides, alike, self._weighing).values())
         margin = self._plan.classifier
         if margin is not None and stage.objective == "fuse":
-            target = torch.from_numpy(products).to(self._accelerator.device)
+            target = torch.from_numpy(drawn.products).to(self._accelerator.device)
             for domain, side in sides.items():
                 cosines = found[f"{domain}/cosines"][side.there]
                 apart = margin_loss(cosines, target[side.there], margin.scale, margin.margin)
                 terms.append(margin.weight / len(sides) * apart)
         return torch.stack(terms).sum()
-
-    def _everyones(self, drawn: Drawn) -> NDArray[np.int64]:
-        """The products of all processes, in the order of the gathered rows."""
-        own = {"products": torch.from_numpy(drawn.products).to(self._accelerator.device)}
-        return np.asarray(gathered(self._accelerator, own)["products"].cpu().numpy())
 
     def _inputs(self, stage: Stage, drawn: Drawn) -> dict[Domain, Inputs]:
         if stage.pixels:
@@ -257,9 +250,9 @@ def _exact(value: Tensor) -> Tensor:
     return value.float() if value.is_floating_point() else value
 
 
-def _habits(plan: TrainPlan, stage: int) -> Habits:
+def _habits(plan: TrainPlan, stage: int, processes: int) -> Habits:
     seed = _seed(plan.seed, stage)
-    return Habits(plan.batch, plan.together == "families", plan.blind, plan.mute, seed)
+    return Habits(plan.batch, plan.together == "families", plan.blind, plan.mute, seed, processes)
 
 
 def _seed(*parts: int) -> int:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from encoders.engines import Domain
+from encoders.manifest import View
 from encoders.training.samples import ABSENT, Habits, Sampler, TokenSource, TooFew, Words
 from tests.encoders.tiny import DIM, tiny_prepared, tiny_views
 
@@ -85,6 +86,41 @@ def test_a_product_may_lack_a_domain_but_not_two() -> None:
     assert not drawn.has[Domain.VIDEO][row].any()
     with pytest.raises(TooFew, match="23 products of the split 'train' have views in two domains or more, and a batch"):
         Sampler(views, "train", replace(HABITS, batch=24))
+    with pytest.raises(TooFew, match=r"23 products .* and a batch takes 12 in each of 2 processes"):
+        Sampler(views, "train", replace(HABITS, batch=12, processes=2))
+
+
+@given(st.integers(1, 6), st.integers(1, 4), st.integers(0, 30), st.booleans(), st.integers(0, 9))
+def test_no_product_stands_twice_in_the_batch_of_all_processes(
+    batch: int, processes: int, more: int, together: bool, seed: int
+) -> None:
+    shop = range(batch * processes + more)
+    views = [
+        View(
+            view_id=f"{at}/{domain}",
+            product_id=f"p-{at}",
+            domain=domain,
+            text="mug",
+            split="train",
+            family=f"{at // 4}",
+        )
+        for at in shop
+        for domain in Domain
+    ]
+    sampler = Sampler(views, "train", Habits(batch, together, seed=seed, processes=processes))
+    one = Sampler(views, "train", Habits(batch * processes, together, seed=seed))
+    assert sampler.per_epoch == len(shop) // (batch * processes)
+    for epoch in range(3):
+        drawn = [sampler.draw(epoch * sampler.per_epoch + place) for place in range(sampler.per_epoch)]
+        products = np.concatenate([each.products for each in drawn])
+        assert len(set(products)) == len(products), "none comes twice an epoch"
+        shares = [drawn[0].share(process, processes) for process in range(processes)]
+        assert [len(share.products) for share in shares] == [batch] * processes
+        alone = one.draw(epoch * one.per_epoch)
+        assert np.array_equal(np.concatenate([share.products for share in shares]), alone.products)
+        for domain in Domain:
+            assert np.array_equal(np.concatenate([share.rows[domain] for share in shares]), alone.rows[domain])
+            assert np.array_equal(np.concatenate([share.has[domain] for share in shares]), alone.has[domain])
 
 
 def test_inputs_are_the_views_own_tokens_and_ids() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from encoders.prepared import Prepared, read_prepared, write_prepared
+from encoders.prepared import read_prepared, write_prepared
 from encoders.training.checkpoint import LOSSES
 from encoders.training.plan import read_plan
 from encoders.training.trainer import RUN, Trainer
@@ -105,24 +105,20 @@ def test_ctrl_c_keeps_the_step_it_is_at_and_ends_with_130(folder: Path) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_two_processes_are_told_apart_from_each_others_products_as_in_one_batch(folder: Path) -> None:
+def test_two_processes_train_on_what_one_would_with_the_batches_of_both(folder: Path) -> None:
     tiny_network(folder / "start", dropout=0.0)
-    prepared = tiny_prepared()
-    rows = [row for row, view in enumerate(prepared.views) if view.view_id.endswith("0")]
-    one_view_each = Prepared(tuple(prepared.views[row] for row in rows), prepared.tokens[rows], prepared.tower)
-    write_prepared(one_view_each, folder / "prepared")
-    words = ["blind=0.0", "mute=0.0", "together=products", "stages.0.steps=2", "stages.0.warm_up=0"]
+    words = ["stages.0.steps=3", "stages.0.warm_up=0", "accumulation=2"]
     settings = [part for word in words for part in ("--set", word)]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     both = [
-        begin(folder, "two", "--set", "batch=4", *settings, RANK=rank, LOCAL_RANK=rank, WORLD_SIZE="2",
+        begin(folder, "two", "--set", "batch=5", *settings, RANK=rank, LOCAL_RANK=rank, WORLD_SIZE="2",
               MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
         for rank in ("0", "1")
     ]  # fmt: skip
     assert [(process.communicate()[1], process.returncode)[1] for process in both] == [0, 0]
     torch.set_num_threads(1)
-    plan = read_plan(folder / "run.toml", [*words, "batch=8"])
-    one = [each.loss for each in Trainer(plan, one_view_each, folder, folder / "one", cpu=True).steps()]
+    plan, prepared = read_plan(folder / "run.toml", [*words, "batch=10"]), read_prepared(folder / "prepared")
+    one = [each.loss for each in Trainer(plan, prepared, folder, folder / "one", cpu=True).steps()]
     assert told(folder, "two") == pytest.approx(one, abs=1e-3)
