@@ -28,7 +28,6 @@ from schemas.ids import EventId, ProductId, StreamId, event_id, fingerprint, seg
 from schemas.match import Candidate, Decision, Doubt, Match
 from schemas.reasons import Reason
 from schemas.room import Control, Room
-from schemas.segment import Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +133,7 @@ class Matcher:
     def unreadable(self, due: Search, reason: Reason, detail: str) -> Outcome:
         """The search itself is impossible: the segment ends as a dead letter."""
         self.seen.apply(due.embedding.sequence, fingerprint(due.embedding.value()))
-        return letter(reason, detail, _segment(due.embedding))
+        return letter(reason, detail, due.embedding.segment)
 
     def close(self) -> Outcome:
         """Nothing is held, so there is nothing to say."""
@@ -291,13 +290,3 @@ def _lineage(embedding: Embedding) -> tuple[EventId, ...]:
     if embedding.said_at is not None:
         kinds.append(event_id(stream, embedding.said_at, "transcript"))
     return (*kinds, EventId(segment_id(stream, sequence)))
-
-
-def _segment(embedding: Embedding) -> Segment:
-    """The segment itself, as a dead letter names it."""
-    return Segment(
-        stream_id=embedding.stream_id,
-        sequence=embedding.sequence,
-        start_ms=embedding.start_ms,
-        duration_ms=embedding.end_ms - embedding.start_ms,
-    )

@@ -7,6 +7,7 @@ from schemas.ids import EventId, StreamMs, event_id
 from schemas.observation import Said, Tokens
 from schemas.reasons import Reason
 from schemas.reference import Reference
+from schemas.segment import Segment
 from schemas.shedding import ShedRules
 
 
@@ -38,6 +39,16 @@ class Embedding(StreamEvent):
     @property
     def id(self) -> EventId:
         return event_id(self.stream_id, self.sequence, "embedding")
+
+    @property
+    def segment(self) -> Segment:
+        """The segment itself, as a dead letter names it."""
+        return Segment(
+            stream_id=self.stream_id,
+            sequence=self.sequence,
+            start_ms=self.start_ms,
+            duration_ms=self.end_ms - self.start_ms,
+        )
 
     @property
     def order(self) -> int:

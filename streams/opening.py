@@ -20,7 +20,7 @@ from infra.settings import Settings
 from infra.workers import bare_environment
 from schemas.ids import StreamId
 from streams.ask import Ask
-from streams.stages import STAGES, Stage
+from streams.stages import STEPS, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +61,4 @@ def decoder_apart(settings: Settings, metrics: Metrics) -> DecoderApart:
 def stages_for(profile: Profile, kept: Path | None = None) -> Mapping[str, Stage[Any]]:
     """The stages with the thresholds that belong to the profile's network, or were calibrated for its space."""
     policy = MatchPolicy(**asdict(load_thresholds(profile, kept)))
-    return STAGES | {"matcher": replace(STAGES["matcher"], begin=lambda key: Matcher(StreamId(key), policy))}
+    return STEPS | {"matcher": replace(STEPS["matcher"], begin=lambda key: Matcher(StreamId(key), policy))}

@@ -31,6 +31,7 @@ from schemas.room import RoomChanged, StreamEnded
 from schemas.segment import Segment
 from schemas.transcript import ClosingTranscript, Transcript
 from streams.ask import Ask
+from streams.topology import row_of
 
 log = logging.getLogger(__name__)
 S = TypeVar("S")
@@ -81,12 +82,7 @@ def know_the_room(fresh: Any, of: Any) -> None:
 
 def segment_of(event: Event) -> Event | None:
     """The segment that an embedding is of, as a dead letter names it."""
-    if not isinstance(event, Embedding):
-        return None
-    return Segment(
-        stream_id=event.stream_id, sequence=event.sequence, start_ms=event.start_ms,
-        duration_ms=event.end_ms - event.start_ms,
-    )  # fmt: skip
+    return event.segment if isinstance(event, Embedding) else None
 
 
 async def transcribe(step: Transcriber, incoming: Incoming, ask: Ask) -> Outcome:
@@ -205,33 +201,37 @@ def tell(event: Event, unreadable: Unreadable) -> None:
         })  # fmt: skip
 
 
-_CONTROL = (RoomChanged, StreamEnded)
+def _read_by(name: str) -> tuple[type[Event], ...]:
+    """What the stage's topic holds; on the catalogue's a tombstone too."""
+    events = row_of(name).reads.events
+    return (*events, ProductDeleted) if Product in events else events
 
-STAGES: dict[str, Stage[Any]] = {
+
+STEPS: dict[str, Stage[Any]] = {
     stage.name: stage
     for stage in (
-        Stage("transcriber", (Segment, *_CONTROL), lambda key: Transcriber(StreamId(key)), transcribe, know_the_room),
         Stage(
-            "summarizer",
-            (Transcript, ClosingTranscript, *_CONTROL),
-            lambda key: Summarizer(StreamId(key)),
-            summarize,
+            "transcriber", _read_by("transcriber"), lambda key: Transcriber(StreamId(key)), transcribe, know_the_room
+        ),
+        Stage("summarizer", _read_by("summarizer"), lambda key: Summarizer(StreamId(key)), summarize, know_the_room),
+        Stage(
+            "frame_encoder",
+            _read_by("frame_encoder"),
+            lambda key: FrameEncoder(StreamId(key)),
+            encode_frames,
             know_the_room,
         ),
         Stage(
-            "frame_encoder", (Segment, *_CONTROL), lambda key: FrameEncoder(StreamId(key)), encode_frames, know_the_room
-        ),
-        Stage(
-            "product_encoder", (Visual, Summary, *_CONTROL), lambda key: ProductEncoder(StreamId(key)), encode_product
+            "product_encoder", _read_by("product_encoder"), lambda key: ProductEncoder(StreamId(key)), encode_product
         ),
         Stage(
             "catalog_encoder",
-            (Product, ProductDeleted),
+            _read_by("catalog_encoder"),
             lambda key: CatalogEncoder(ProductId(key)),
             encode_catalog,
             refused=lambda ask, offset: ask.record_revision(offset),
         ),
-        Stage("matcher", (Embedding, *_CONTROL), lambda key: Matcher(StreamId(key)), match, know_the_room, segment_of),
+        Stage("matcher", _read_by("matcher"), lambda key: Matcher(StreamId(key)), match, know_the_room, segment_of),
     )
 }
 """By name, in the order of the flow."""

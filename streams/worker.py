@@ -21,7 +21,7 @@ from streams.ask import Ask
 from streams.delivery import Delivery, Watcher, Wiring
 from streams.flight import Flight, Recorder, Unrecorded
 from streams.pulse import Pulse
-from streams.stages import STAGES, Stage
+from streams.stages import STEPS, Stage
 from streams.topics import DAY_MS, catalogue_end, make_topics, topic_ids
 from streams.topology import row_of, source_topic
 from streams.watching import StageWatch
@@ -38,7 +38,7 @@ class Plan:
     broker: Broker
     watch: Mapping[str, Watcher]
     make_delivery: Callable[..., Delivery[Any]] = Delivery
-    table: Mapping[str, Stage[Any]] = field(default_factory=lambda: STAGES)
+    table: Mapping[str, Stage[Any]] = field(default_factory=lambda: STEPS)
     recorded: str = ""
     """The run whose recorded input is read; empty: production's."""
     recorder: Recorder = field(default_factory=Unrecorded)

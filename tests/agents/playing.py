@@ -17,7 +17,7 @@ from schemas.observation import Summary, Visual
 from schemas.product import Picture, Product
 from schemas.segment import Segment
 from streams.ask import Ask
-from streams.stages import STAGES, Incoming
+from streams.stages import STEPS, Incoming
 from tests.fakes.engines import fake_engines, fake_picture
 from tests.fakes.stores import FakeObjects
 from tests.fakes.vectors import MemoryVectors
@@ -87,7 +87,7 @@ class Player:
 
     async def take(self, event: Event, source: str = "platform") -> Outcome:
         """The outcome of the next event."""
-        stage = STAGES[self.stage]
+        stage = STEPS[self.stage]
         assert isinstance(event, stage.accepts)
         state = self.states.setdefault(event.key, stage.begin(event.key))
         incoming = Incoming(event, "topic", 0, self.taken, f"vitrine/{source}", self.rung)
@@ -104,7 +104,7 @@ class Player:
             if isinstance(self.ask, FlakyAsk):
                 self.ask.attempt, self.ask.calls = attempts, 0
             try:
-                return await STAGES[self.stage].apply(state, incoming, self.ask)
+                return await STEPS[self.stage].apply(state, incoming, self.ask)
             except DependencyDown:
                 attempts += 1
 

@@ -26,7 +26,7 @@ from streams.ask import Ask
 from streams.delivery import Delivery, Wiring
 from streams.flight import Flight
 from streams.pulse import Pulse
-from streams.stages import STAGES as STEPS
+from streams.stages import STEPS
 from streams.state import PartitionStates
 from streams.topics import catalogue_end
 from streams.topology import STAGES

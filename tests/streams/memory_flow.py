@@ -12,7 +12,7 @@ from streams.ask import Ask
 from streams.delivery import Delivery, Wiring
 from streams.envelope import Envelope, Record
 from streams.flight import Recorder, Unrecorded
-from streams.stages import STAGES
+from streams.stages import STEPS
 from streams.state import PartitionStates, Source
 from streams.topology import FLOW, StageRow, source_topic
 from tests.agents.playing import fake_ask
@@ -107,7 +107,7 @@ class MemoryFlow:
 
     def _begin(self, row: StageRow) -> Delivery[Any]:
         self.boots += 1
-        stage = STAGES[row.stage]
+        stage = STEPS[row.stage]
         source = Source(source_topic(row), "id", 0)
         states = PartitionStates(stage.begin, source, self.snapshots[row.stage], f"boot-{self.boots}", self.kept_ms)
         asyncio.run(states.load())

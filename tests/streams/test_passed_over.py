@@ -18,7 +18,7 @@ from streams.ask import Ask
 from streams.delivery import Revoked, Wiring
 from streams.envelope import Record
 from streams.passed_over import Continuity, read_again
-from streams.stages import STAGES
+from streams.stages import STEPS
 from streams.topics import make_topics
 from streams.topology import row_of
 from streams.watching import StageWatch
@@ -59,7 +59,7 @@ def test_a_generation_that_ends_while_its_state_is_read_back_asks_for_nothing_ag
 ) -> None:
     async def deliver() -> None:
         watch = StageWatch(StageMetrics(Metrics(), "frame_encoder"))
-        wiring = Wiring(row_of("frame_encoder"), STAGES["frame_encoder"], Ask.__new__(Ask), FakeOutbox(), watch)
+        wiring = Wiring(row_of("frame_encoder"), STEPS["frame_encoder"], Ask.__new__(Ask), FakeOutbox(), watch)
         stage = StageApp(wiring, Broker(broker, tmp_path))
         await stage.app.on_partitions_assigned.send(set())
         stage.app.on_rebalance_start()
