@@ -124,7 +124,7 @@ class Follower:
     def _chunk(self, segment: Any, interrupted: bool) -> Chunk | None:
         """The next segment; None where it is not served. `_next` stands where it was if the server is away."""
         number, duration_ms = int(segment.media_sequence), round(1000 * float(segment.duration or 0))
-        media = b"" if segment.gap_tag else self._segment(number, segment.absolute_uri)
+        media = b"" if segment.gap_tag else self._segment(number, segment)
         init = self._init_of(segment) if media else self._init
         self._next = number + 1
         if not media:
@@ -152,11 +152,11 @@ class Follower:
         if self._missing_ms is not None:
             self._missing_ms += duration_ms
 
-    def _segment(self, number: int, address: str) -> bytes:
+    def _segment(self, number: int, segment: Any) -> bytes:
         """Its bytes; none where the server does not give them. Raises `SourceAway` where it is away."""
         for attempt in range(TRIES):
             try:
-                return self.fetch(address)
+                return self.fetch(_address(segment))
             except NotServed as refused:
                 if attempt == TRIES - 1:
                     self.say(f"segment {number} of the playlist is missing: {refused}")
@@ -176,8 +176,16 @@ class Follower:
             return "", b""
         if section.byterange:
             raise TooMuchForUs("the playlist cuts its init section from a file (EXT-X-MAP with BYTERANGE)")
-        address = str(section.absolute_uri)
+        address = _address(section)
         return self._init if address == self._init[0] else (address, self.fetch(address))
+
+
+def _address(part: Any) -> str:
+    """Where a part of the playlist is. Raises `NotServed` for what is no address."""
+    try:
+        return str(part.absolute_uri)
+    except ValueError as wrong:
+        raise NotServed(f"the playlist names {part.uri!r}, which is no address: {wrong}") from wrong
 
 
 def parsed(text: bytes, url: str) -> Any:
@@ -198,7 +206,7 @@ def _variant(playlist: Any) -> str:
     first = playlist.playlists[0]
     if any(media.type == "AUDIO" and media.uri for media in first.media):
         raise TooMuchForUs("the sound is in a playlist of its own")
-    return str(first.absolute_uri)
+    return _address(first)
 
 
 def _refuse_locked(playlist: Any) -> None:

@@ -18,6 +18,9 @@ from encoders.engines import EMBEDDING_DIM, FRAMES_PER_CLIP, Domain
 from encoders.families import STORED, TOWER_SETTINGS, Marks, text_tower, vision_family, vision_tower, words_in
 
 DOMAINS = tuple(Domain)
+FIRST_WEIGHTS = (0.3, 1.0, 0.7)
+"""How much the fusion, the picture and the text count in a vector before any training: what is seen tells a product's
+kind at once, what only both together tell has to be learnt."""
 
 
 class BadSizes(ValueError):
@@ -62,7 +65,8 @@ class Shape:
 
 
 class VisionNetwork(nn.Module):
-    """Frames → visual tokens: the clip's, which is its frames' mean unless the family has its own, and then theirs."""
+    """Frames → visual tokens: first one of the whole clip (the frames' mean, unless the family computes one), then one
+    of each frame."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -126,7 +130,7 @@ class FusionModule(nn.Module):
         self.head = nn.Linear(shape.dim, shape.out_dim)
         self.visual_head = nn.Sequential(nn.LayerNorm(shape.vision_dim), nn.Linear(shape.vision_dim, half))
         self.text_head = nn.Sequential(nn.LayerNorm(shape.text_dim), nn.Linear(shape.text_dim, half))
-        self.weights = nn.Parameter(torch.tensor([[0.3, 1.0, 0.7]]).repeat(len(DOMAINS), 1))
+        self.weights = nn.Parameter(torch.tensor([FIRST_WEIGHTS]).repeat(len(DOMAINS), 1))
         self.trust = nn.Linear(shape.text_dim, 1)
         nn.init.zeros_(self.trust.weight)
         nn.init.zeros_(self.trust.bias)
@@ -169,10 +173,10 @@ class FusionModule(nn.Module):
     def fuse(self, domain: Domain, visual: Tensor, words: Tensor, has: Tensor, seen: Tensor) -> Tensor:
         """As ``forward``, from the text tower's tokens and which of them count."""
         together = self.together(domain, visual, words, has, seen)
-        weight = self.weights[DOMAINS.index(domain)]
-        said = weight[2] * self.trusted(words) * self.text_unit(words)
-        alone = [weight[1] * self.visual_unit(visual) * has[:, :1], said * has[:, 1:]]
-        return F.normalize(weight[0] * together + torch.cat(alone, -1), dim=-1)
+        fused, seen_alone, said_alone = self.weights[DOMAINS.index(domain)]
+        said = said_alone * self.trusted(words) * self.text_unit(words)
+        alone = [seen_alone * self.visual_unit(visual) * has[:, :1], said * has[:, 1:]]
+        return F.normalize(fused * together + torch.cat(alone, -1), dim=-1)
 
     def together(self, domain: Domain, visual: Tensor, words: Tensor, has: Tensor, seen: Tensor) -> Tensor:
         """What only picture and text together tell, (batch, out_dim) of unit length."""

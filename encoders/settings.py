@@ -91,7 +91,7 @@ class NetworkSettings(Settings):
 
     fusion: Literal["trained", "late"] = "trained"
     """A network that was trained here, or the two halves of a public CLIP-like model side by side, untrained."""
-    text_weight: Annotated[float, Field(ge=0)] = 0.3
+    text_weight: Annotated[float, Field(gt=0)] = 0.3
     """Late fusion: how much the likeness of the texts counts beside that of the pictures."""
     precision: Literal["float32", "bfloat16"] | None = None
     """Of the vision tower; None: float32 on a CPU, bfloat16 on a GPU."""

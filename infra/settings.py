@@ -238,7 +238,14 @@ def _existing_file(text: str) -> str:
 
 def _root(text: str) -> str:
     """An fsspec URI without a trailing slash; a plain path becomes a ``file:`` URI's path, absolute."""
-    return text.rstrip("/") if "://" in text else str(_folder(text))
+    scheme, apart, _ = text.partition("://")
+    if not apart:
+        return str(_folder(text))
+    import fsspec  # half a second, which only those who ask for it pay
+
+    if scheme not in fsspec.available_protocols():
+        raise ValueError(f"fsspec knows no {scheme}://; s3, gs, az and file are some that it knows")
+    return text.rstrip("/")
 
 
 def _roots(text: str) -> tuple[str, ...]:

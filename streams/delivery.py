@@ -124,11 +124,10 @@ class Delivery(Generic[S]):
         """
         self.wiring.watcher.at("received", record)
         try:
-            envelope: Envelope | None = decode(record)
+            envelope = decode(record)
         except UnreadableEnvelope as error:
             await self._refuse(record, str(error), acknowledge)
             return
-        assert envelope is not None
         name = _state_of(envelope)
         slot = self.states.slot(name)
         if record.offset <= slot.applied:

@@ -60,6 +60,11 @@ def test_what_left_the_playlist_unread_and_what_is_not_served_is_missing() -> No
     assert found == [(0, False, 0), (1, True, 0), (2, True, 0), (5, False, 8000), (6, True, 0), (8, False, 4000)]
 
 
+def test_a_segment_whose_address_is_none_is_missing() -> None:
+    served = Served([playlist(0, 3, end=True).replace("1.ts", "http://[h/1.ts")])
+    assert told(list(served.follower().chunks())) == [(0, False, 0), (2, False, 4000)]
+
+
 def test_after_the_server_was_away_it_goes_on_with_the_next_number() -> None:
     served = Served([playlist(0, 3), "away", playlist(1, 4, end=True)])
     follower = served.follower()

@@ -51,6 +51,8 @@ def test_a_child_in_a_folder_of_its_own_reads_from_the_same_roots(
         ("VITRINE_MILVUS", "localhost"),
         ("VITRINE_MILVUS_PORT", "-1"),
         ("VITRINE_MODELS", "/no/such/folder"),
+        ("VITRINE_OBJECTS", "s4://bucket"),
+        ("VITRINE_DATAREF_ROOTS", "media htp://h"),
         ("VITRINE_DEVICE", "tpu"),
         ("VITRINE_DECODER", "outside"),
         ("VITRINE_DECODE_MB", "64"),
