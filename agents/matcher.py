@@ -86,7 +86,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdicts:
+class Answer:
     """The decision and what it rests on."""
 
     decision: Decision
@@ -111,9 +111,9 @@ class Matcher:
         """Decide: what is to be searched, or what became of the event."""
         if not isinstance(event, Embedding):
             return self.broadcast.admit(event)
-        verdict = self.seen.judge(event.sequence, fingerprint(event.value()))
-        if verdict in (Verdict.DUPLICATE, Verdict.CONFLICT):
-            return dropped(Reason.DUPLICATE if verdict is Verdict.DUPLICATE else Reason.CONFLICT)
+        judged = self.seen.judge(event.sequence, fingerprint(event.value()))
+        if judged in (Verdict.DUPLICATE, Verdict.CONFLICT):
+            return dropped(Reason.DUPLICATE if judged is Verdict.DUPLICATE else Reason.CONFLICT)
         if self.broadcast.ended:
             return dropped(Reason.ENDED)
         return Search(event, tuple(sorted(links_of(self.broadcast.room))), self.policy.rows)
@@ -122,7 +122,7 @@ class Matcher:
         """Settle: the match."""
         links = links_of(self.broadcast.room)
         candidates = rank(due.embedding, (*found.shelf, *found.rows), links)
-        decided = verdict(due.embedding, candidates, self.broadcast.room, self.policy)
+        decided = answer_of(due.embedding, candidates, self.broadcast.room, self.policy)
         self.seen.apply(due.embedding.sequence, fingerprint(due.embedding.value()))
         outcome = used(self._match(due.embedding, decided, found.revision))
         if unknown := _unknown(due, found):
@@ -139,7 +139,7 @@ class Matcher:
         """Nothing is held, so there is nothing to say."""
         return used()
 
-    def _match(self, embedding: Embedding, decided: Verdicts, revision: int) -> Match:
+    def _match(self, embedding: Embedding, decided: Answer, revision: int) -> Match:
         shown = decided.ranked[:1] if decided.decision is not Decision.ABSTAINED else ()
         return Match(
             stream_id=self.stream_id,
@@ -220,13 +220,13 @@ def _dot(vector: tuple[float, ...], row: Row) -> float:
     return fsum(a * b for a, b in zip(vector, row.vector, strict=True))
 
 
-def verdict(
+def answer_of(
     embedding: Embedding, candidates: tuple[Candidate, ...], room: Room | None, policy: MatchPolicy
-) -> Verdicts:
+) -> Answer:
     """The answer for an embedding in a room, whose catalogue holds these ranked candidates."""
     if not embedding.vector:
         skipped = Reason.SKIPPED in (embedding.visual_gap, embedding.speech_gap)
-        return Verdicts(Decision.ABSTAINED, (), None, Doubt.SKIPPED if skipped else Doubt.NO_EVIDENCE)
+        return Answer(Decision.ABSTAINED, (), None, Doubt.SKIPPED if skipped else Doubt.NO_EVIDENCE)
     said = embedding.said
     named = room.shelf.get(said.links[-1]) if room and said.links else None
     return decide(candidates, policy, shelved=bool(room and room.shelf), silent=said.empty, named=named)
@@ -234,7 +234,7 @@ def verdict(
 
 def decide(
     candidates: tuple[Candidate, ...], policy: MatchPolicy, *, shelved: bool, silent: bool, named: ProductId | None
-) -> Verdicts:
+) -> Answer:
     """The answer for ranked candidates. `shelved`: the room has a shelf; `silent`: nothing was said of a product;
     `named`: the product whose link number was said last."""
 
@@ -244,15 +244,15 @@ def decide(
     def lead(of: list[Candidate]) -> float | None:
         return weight(of[0]) - weight(of[1]) if len(of) > 1 else None
 
-    def answer(decision: Decision, of: list[Candidate]) -> Verdicts:
+    def answer(decision: Decision, of: list[Candidate]) -> Answer:
         margin = lead(of)
         if doubt := _doubt(of[0], margin, policy):
-            return Verdicts(Decision.ABSTAINED, tuple(ranked), margin, doubt)
-        return Verdicts(decision, (of[0], *(c for c in ranked if c is not of[0])), margin)
+            return Answer(Decision.ABSTAINED, tuple(ranked), margin, doubt)
+        return Answer(decision, (of[0], *(c for c in ranked if c is not of[0])), margin)
 
     ranked = sorted(candidates, key=lambda c: (-weight(c), c.product_id))
     if not ranked:
-        return Verdicts(Decision.ABSTAINED, (), None, Doubt.EMPTY_CATALOGUE)
+        return Answer(Decision.ABSTAINED, (), None, Doubt.EMPTY_CATALOGUE)
     on = [c for c in ranked if c.link is not None or not shelved]
     off = [c for c in ranked if c.link is None and shelved]
     close_enough = policy.silent_min_score if silent else policy.min_score
@@ -264,7 +264,7 @@ def decide(
         return answer(Decision.OFF_SHELF, off)
     if on and on[0].score >= close_enough:
         return answer(Decision.MATCHED, on)
-    return Verdicts(Decision.ABSTAINED, tuple(ranked), lead(ranked), Doubt.NOTHING_CLOSE)
+    return Answer(Decision.ABSTAINED, tuple(ranked), lead(ranked), Doubt.NOTHING_CLOSE)
 
 
 def _doubt(best: Candidate, margin: float | None, policy: MatchPolicy) -> Doubt | None:

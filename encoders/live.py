@@ -41,7 +41,7 @@ _ADVICE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Arrived:
     """A segment, its time counted from the beginning of its stretch."""
 
     cut: CutSegment
@@ -53,7 +53,7 @@ class Heard:
 class Stretch:
     """Segments that go on without a gap."""
 
-    pieces: Iterator[Heard]
+    pieces: Iterator[Arrived]
     missing_ms: int | None
     """Time before it that the source did not give; None: the source cannot tell."""
     recorded: bool = False
@@ -80,27 +80,27 @@ class Listening:
     now: Callable[[], float]
     """Wall time, in seconds."""
     say: Callable[[str], None]
-    heard_s: float = 0.0
+    arrived_s: float = 0.0
     _silent_since_s: float = 0.0
     _after_silence: int = 0
 
     def cut(self, container: InputContainer, live: bool) -> Remuxing:
         """The container on its way to segments."""
-        return Remuxing(container, self.segment_s, self.say, live, self._hear)
+        return Remuxing(container, self.segment_s, self.say, live, self._arrive)
 
-    def pieces(self, remuxing: Remuxing) -> Iterator[Heard]:
+    def pieces(self, remuxing: Remuxing) -> Iterator[Arrived]:
         """Its segments, each with the time of the last packet."""
-        self._hear()
+        self._arrive()
         for piece in remuxing.run():
             held_back = remuxing.over and self._after_silence <= HELD_BACK
-            yield Heard(piece, self._silent_since_s if held_back else self.heard_s)
+            yield Arrived(piece, self._silent_since_s if held_back else self.arrived_s)
 
-    def _hear(self) -> None:
+    def _arrive(self) -> None:
         now_s = self.now()
-        if now_s - self.heard_s >= SILENCE_S:
-            self._silent_since_s, self._after_silence = self.heard_s or now_s, 0
+        if now_s - self.arrived_s >= SILENCE_S:
+            self._silent_since_s, self._after_silence = self.arrived_s or now_s, 0
         self._after_silence += 1
-        self.heard_s = now_s
+        self.arrived_s = now_s
 
 
 @dataclass(slots=True)

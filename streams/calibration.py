@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 
-from agents.matcher import MatchPolicy, verdict
+from agents.matcher import MatchPolicy, answer_of
 from encoders.network_store import Thresholds
 from infra.errors import InfraError
 from schemas.embedding import Embedding
@@ -132,7 +132,7 @@ def worth(samples: Iterable[Sample], thresholds: Thresholds) -> Worth:
     policy = MatchPolicy(**asdict(thresholds))
     shown = shown_rightly = empty = abstained = abstained_rightly = 0
     for sample in samples:
-        decided = verdict(sample.embedding, sample.candidates, sample.room, policy)
+        decided = answer_of(sample.embedding, sample.candidates, sample.room, policy)
         named = _named(decided.decision, decided.ranked)
         shown, empty = shown + sample.shows, empty + (not sample.shows)
         shown_rightly += named is not None and named == sample.truth

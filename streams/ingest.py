@@ -8,7 +8,7 @@ the last packet before to the end of the first segment after, less that segment'
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from encoders.live import Heard, Source, Stretch
+from encoders.live import Arrived, Source, Stretch
 from encoders.remux import SourceAway, SourceUnreadable
 from streams.marks import Mark, refuse_other
 from streams.plain import plain
@@ -43,7 +43,7 @@ class Ingest:
     """Where an earlier push of the same stream was."""
     _next: int = 0
     _end_ms: int = 0
-    _heard_s: float | None = None
+    _arrived_s: float | None = None
     """Wall time of the last packet of what was given; None: nothing was."""
     _away_since_s: float | None = None
     _wait_s: float = 0.0
@@ -55,7 +55,7 @@ class Ingest:
         """
         if self.mark:
             self._next, self._end_ms = self.mark.sequence + 1, self.mark.end_ms
-            self._heard_s = self.mark.closed_ms / 1000
+            self._arrived_s = self.mark.closed_ms / 1000
         while True:
             try:
                 for stretch in self.source.stretches():
@@ -66,34 +66,34 @@ class Ingest:
 
     def _live(self, stretch: Stretch) -> Iterator[Placed]:
         shift_ms: int | None = None
-        for heard in stretch.pieces:
-            missing_ms = self._missing_ms(stretch, heard) if shift_ms is None else 0
+        for arrived in stretch.pieces:
+            missing_ms = self._missing_ms(stretch, arrived) if shift_ms is None else 0
             if shift_ms is None:
-                shift_ms = self._end_ms + missing_ms - heard.cut.start_ms
-            yield self._given(heard, Placed(heard.cut, self._next, heard.cut.start_ms + shift_ms, missing_ms))
+                shift_ms = self._end_ms + missing_ms - arrived.cut.start_ms
+            yield self._given(arrived, Placed(arrived.cut, self._next, arrived.cut.start_ms + shift_ms, missing_ms))
 
     def _recorded(self, stretch: Stretch) -> Iterator[Placed]:
         """From its beginning, so without what was given; the segment of the mark comes again."""
         if self.mark and self._next == self.mark.sequence + 1:
             self._next = self.mark.sequence
-        for number, heard in enumerate(stretch.pieces):
+        for number, arrived in enumerate(stretch.pieces):
             if self.mark and number == self.mark.sequence:
-                refuse_other(heard.cut, self.mark)
+                refuse_other(arrived.cut, self.mark)
             if number == self._next:
-                yield self._given(heard, Placed(heard.cut, number, heard.cut.start_ms))
+                yield self._given(arrived, Placed(arrived.cut, number, arrived.cut.start_ms))
 
-    def _given(self, heard: Heard, placed: Placed) -> Placed:
+    def _given(self, arrived: Arrived, placed: Placed) -> Placed:
         self._tell_back(placed)
-        self._next, self._end_ms, self._heard_s = placed.sequence + 1, placed.end_ms, heard.at_s
+        self._next, self._end_ms, self._arrived_s = placed.sequence + 1, placed.end_ms, arrived.at_s
         return placed
 
-    def _missing_ms(self, stretch: Stretch, heard: Heard) -> int:
-        if self._heard_s is None:
+    def _missing_ms(self, stretch: Stretch, arrived: Arrived) -> int:
+        if self._arrived_s is None:
             return 0
         resumed = self.mark is not None and self._next == self.mark.sequence + 1
         if stretch.missing_ms is not None and not resumed:
             return stretch.missing_ms
-        by_wall_ms = round((heard.at_s - self._heard_s) * 1000) - heard.cut.duration_ms
+        by_wall_ms = round((arrived.at_s - self._arrived_s) * 1000) - arrived.cut.duration_ms
         return by_wall_ms if by_wall_ms >= AT_LEAST_MS else 0
 
     def _tell_back(self, placed: Placed) -> None:
@@ -106,7 +106,7 @@ class Ingest:
 
     def _be_patient(self, why: SourceAway | SourceUnreadable) -> None:
         """Wait a moment, longer each time. Raises `NothingToPush` or `GaveUp`."""
-        if self._heard_s is None:
+        if self._arrived_s is None:
             raise NothingToPush(f"{shown(self.url)}: {plain(str(why))}", remedy=_advice(why)) from why
         if self._away_since_s is None:
             self._away_since_s = self.clock.time()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from encoders.cutter import CutSegment
-from encoders.live import Heard, Stretch
+from encoders.live import Arrived, Stretch
 from infra.objects import ObjectStore
 from infra.settings import Settings
 from schemas.ids import StreamId
@@ -126,10 +126,10 @@ class Studio:
     def stretches(self) -> Iterator[Stretch]:
         yield Stretch(self._pieces(), None, recorded=False)
 
-    def _pieces(self) -> Iterator[Heard]:
+    def _pieces(self) -> Iterator[Arrived]:
         for cut in self.on_air:
             self.clock.now_s += cut.duration_ms / 1000
-            yield Heard(replace(cut, start_ms=cut.start_ms - self.on_air[0].start_ms), self.clock.now_s)
+            yield Arrived(replace(cut, start_ms=cut.start_ms - self.on_air[0].start_ms), self.clock.now_s)
 
 
 def serve(orders: Pushing, log: Path, told: Connection) -> None:

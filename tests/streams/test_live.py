@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from encoders.cutter import CutSegment
-from encoders.live import Heard, Listening, Stretch
+from encoders.live import Arrived, Listening, Stretch
 from encoders.remux import SourceAway
 from streams import sources
 from streams.ingest import Ingest, Patience, shown
@@ -52,10 +52,10 @@ class Scripted:
         if self.script:
             raise SourceAway("it drops")
 
-    def _pieces(self, opened: Opened) -> Iterator[Heard]:
+    def _pieces(self, opened: Opened) -> Iterator[Arrived]:
         for number in range(opened.segments):
             self.clock.now_s += 2.0
-            yield Heard(CutSegment(b"%d" % number, 2000 * number, 2000), self.clock.now_s)
+            yield Arrived(CutSegment(b"%d" % number, 2000 * number, 2000), self.clock.now_s)
 
 
 def taken(*script: Opened, mark: Mark | None = None, give_up_after_s: float | None = None) -> list[Placed]:
