@@ -13,6 +13,8 @@ from schemas.reference import Reference
 
 MAX_INLINE_BYTES = 8 * 1024 * 1024
 """Above this the bytes go to the object store and the event carries their reference."""
+MAX_STREAM_MS = 10**12
+"""Thirty years: a time beyond it is no time of a stream, and Milvus has no room for one beyond 64 bits."""
 
 
 class Segment(StreamEvent):
@@ -21,9 +23,9 @@ class Segment(StreamEvent):
     ce_type: ClassVar[str] = "vitrine.segment.v1"
 
     sequence: Annotated[int, Field(ge=0, le=10**9)]
-    start_ms: Annotated[StreamMs, Field(ge=0)]
+    start_ms: Annotated[StreamMs, Field(ge=0, le=MAX_STREAM_MS)]
     duration_ms: Annotated[int, Field(gt=0, le=600_000)]
-    missing_ms: Annotated[int, Field(ge=0)] = 0
+    missing_ms: Annotated[int, Field(ge=0, le=MAX_STREAM_MS)] = 0
     """Media time just before it that the source did not give: it was away, or left something out."""
     content_type: str = "video/mp2t"
     media: bytes = b""

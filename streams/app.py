@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 import faust
 import faust.streams
 import mode.utils.queues
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 from faust.exceptions import ProducerSendError
 
 from infra.errors import DependencyDown
@@ -37,6 +37,9 @@ A = TypeVar("A")
 METADATA_MAX_AGE_MS = 10_000
 """A broker that has just come back may not know a topic yet. A group that shares out its partitions at that moment
 gives nobody any, and does so again only when the topic is looked for anew (by default after 5 minutes)."""
+
+TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+"""Waiting does not make a message smaller."""
 
 EXIT_BUG = 70
 """BSD's EX_SOFTWARE: the process ended because of a bug, with the message unread."""
@@ -237,11 +240,13 @@ class StageApp(Generic[S]):
     async def send(
         self, topic: str, partition: int | None, key: bytes | None, value: bytes | None, headers: dict[str, bytes]
     ) -> None:
-        """Return when every in-sync replica has it. Raises `DependencyDown`."""
+        """Return when every in-sync replica has it. Raises `DependencyDown`; a message that is too large is a bug."""
         try:
             stored = await self.app.producer.send(topic, key, value, partition, None, headers)
             await stored
         except (KafkaError, ProducerSendError) as error:
+            if isinstance(error, TOO_LARGE) or isinstance(error.__cause__, TOO_LARGE):
+                raise
             raise DependencyDown(f"Kafka does not take messages for {topic}: {error!r}", remedy="vitrine up") from error
 
     def consumer_options(self) -> dict[str, object]:

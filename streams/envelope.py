@@ -33,6 +33,9 @@ JSON_EVENTS: tuple[type[Event], ...] = (
 )  # fmt: skip
 _BY_TYPE = {event.ce_type: event for event in JSON_EVENTS}
 
+MAY_BE_EMPTY = {Segment.ce_type.encode(), StreamEnded.ce_type.encode()}
+"""Types whose value may be empty, which many clients write as null."""
+
 PASSED_ON = ("traceparent", "origin", "replay")
 """Attributes that travel beside an event."""
 REPLAY = "replay"
@@ -153,12 +156,12 @@ def encode(envelope: Envelope) -> tuple[bytes, bytes | None, dict[str, bytes]]:
 
 
 def decode(record: Record) -> Envelope:
-    """The event in a record.
+    """The event in a record. Without a value it is a tombstone, unless its type may have an empty one.
 
     Raises:
         UnreadableEnvelope: a header is missing or contradicts another one, or the value does not fit the type.
     """
-    if record.value is None:
+    if record.value is None and record.headers.get("ce_type") not in MAY_BE_EMPTY:
         return _tombstone(record)
     attributes, data = _attributes(record)
     event = _event(attributes, data)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from schemas.event import Event
 from schemas.ids import ProductId, StreamId, StreamMs
 from schemas.product import ProductDeleted
+from schemas.reference import Reference
 from schemas.room import Room, RoomChanged, StreamEnded
 from schemas.segment import Segment
 from streams.envelope import MAX_ID_CHARS, Envelope, Record, UnreadableEnvelope, check_id, decode, encode, headers_of
@@ -98,6 +99,8 @@ def test_a_reference_without_checksum_or_size_is_told_which_is_missing(header: s
         ("ce_sequence", b"-1", "sequence: .*greater than or equal to 0"),
         ("ce_durationms", b"0", "duration_ms: .*greater than 0"),
         ("ce_startms", b"1.5", "whole numbers"),
+        ("ce_startms", b"18446744073709550616", "start_ms: .*less than or equal to 1000000000000"),
+        ("ce_missingms", b"1" + b"0" * 400, "missing_ms: .*less than or equal to 1000000000000"),
         ("ce_type", b"vitrine.segment.v9", "'vitrine.segment.v9' is unknown; expected one of"),
         ("ce_specversion", b"9.9", "not a CloudEvent"),
         ("ce_time", b"yesterday", "header ce_time is no time of RFC 3339"),
@@ -130,9 +133,14 @@ def test_a_value_that_is_not_the_event_says_which_field() -> None:
         decode(replace(changed, value=b'{"stream_id": "room-7"}'))
 
 
-def test_the_end_of_a_stream_may_have_an_empty_value() -> None:
+@pytest.mark.parametrize("nothing", [b"", None])
+def test_the_end_of_a_stream_and_a_segment_elsewhere_may_have_an_empty_value(nothing: bytes | None) -> None:
     ended = record_of(StreamEnded(stream_id=StreamId("room-7")))
-    assert decode(replace(ended, value=b"")).event == StreamEnded(stream_id=StreamId("room-7"))
+    assert decode(replace(ended, value=nothing)).event == StreamEnded(stream_id=StreamId("room-7"))
+    elsewhere = SEGMENT.model_copy(
+        update={"media": b"", "reference": Reference(dataref="s3://b/o", sha256="0" * 64, size_bytes=3)}
+    )
+    assert decode(replace(record_of(elsewhere), value=nothing)).event == elsewhere
 
 
 def test_without_a_time_the_records_own_timestamp_counts() -> None:

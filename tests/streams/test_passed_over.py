@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import MessageSizeTooLargeError
+from faust.exceptions import ProducerSendError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +22,7 @@ from streams.envelope import Record
 from streams.passed_over import Continuity, read_again
 from streams.stages import STEPS
 from streams.topics import make_topics
-from streams.topology import row_of
+from streams.topology import MAX_MESSAGE_BYTES, row_of
 from streams.watching import StageWatch
 from tests.fakes.log import FakeOutbox
 
@@ -75,6 +77,22 @@ def test_a_generation_that_ends_while_its_state_is_read_back_asks_for_nothing_ag
 
     make_topics(service_settings, broker)
     asyncio.run(deliver())
+
+
+def test_a_message_that_is_too_large_is_not_waited_for(broker: str, tmp_path: Path) -> None:
+    async def send() -> None:
+        watch = StageWatch(StageMetrics(Metrics(), "frame_encoder"))
+        wiring = Wiring(row_of("frame_encoder"), STEPS["frame_encoder"], Ask.__new__(Ask), FakeOutbox(), watch)
+        stage = StageApp(wiring, Broker(broker, tmp_path))
+        await stage.app.producer.start()
+        try:
+            for size in (MAX_MESSAGE_BYTES + 1, 2 * MAX_MESSAGE_BYTES + 1):
+                with pytest.raises((MessageSizeTooLargeError, ProducerSendError)):
+                    await stage.send("live.matches", 0, b"k", bytes(size), {})
+        finally:
+            await stage.app.producer.stop()
+
+    asyncio.run(send())
 
 
 async def write(broker: str) -> None:
