@@ -112,7 +112,11 @@ class Transcriber:
     seen: Watermark = field(default_factory=Watermark)
     broadcast: Broadcast = field(default_factory=Broadcast)
     detected: str | None = None
-    """The language of the first words, where the room names none."""
+    """The language of the first words, where the room names none or one that the recogniser does not know."""
+    unknown: str | None = None
+    """The room's language that the recogniser heard another one for."""
+    alone: bool = False
+    """No segment follows: all that is heard of one is final."""
     tail: bytes = b""
     """Sound that was not committed yet."""
     tail_start_ms: int = 0
@@ -122,9 +126,9 @@ class Transcriber:
 
     @property
     def language(self) -> str | None:
-        """The room's, else the one of the first words."""
-        room = self.broadcast.room
-        return (room.language if room else None) or self.detected
+        """The room's, if the recogniser knows it; else the one of the first words."""
+        told = self.broadcast.room.language if self.broadcast.room else None
+        return self.detected if told in (None, self.unknown) else told
 
     def admit(self, event: Segment | Control, rung: Rung = Rung.FULL) -> Asked | Outcome:
         """Decide: what has to be asked for this event, or what became of it. A segment that is skipped is not heard."""
@@ -150,7 +154,7 @@ class Transcriber:
         segment = due.segment
         own = Sound(pcm, segment.start_ms)
         if not self.tail:
-            return Hear(segment, own, self.language, final=False)
+            return Hear(segment, own, self.language, final=self.alone)
         if not self._follows(segment):
             return Hear(segment, self._tail(), self.language, final=True, then=own)
         tail_ms = len(self.tail) // PCM_BYTES_PER_MS
@@ -163,11 +167,13 @@ class Transcriber:
         if due.sound.length_ms - cut_ms > TAIL_CAP_MS:
             return replace(due, final=True)
         words = due.words + tuple(_word(due.sound, word) for word in heard.words if due.final or word.start_ms < cut_ms)
-        language = due.language or (heard.language if words else None)
+        language = (heard.language if words else None) or due.language
         if due.then is not None:
             return Hear(due.event, due.then, language, final=False, words=words)
         if isinstance(due.event, StreamEnded):
             return self._closed(due.event, words)
+        if due.language != language:
+            self.unknown = due.language
         if self.language is None:
             self.detected = language
         self._keep_tail(due.event, due.sound, cut_ms)

@@ -80,6 +80,12 @@ def know_the_room(fresh: Any, of: Any) -> None:
     fresh.broadcast = Broadcast(of.broadcast.room)
 
 
+def hear_alone(fresh: Transcriber, of: Transcriber) -> None:
+    """The room and the language as they are now; and nothing comes that the last words could be heard with."""
+    know_the_room(fresh, of)
+    fresh.detected, fresh.unknown, fresh.alone = of.detected, of.unknown, True
+
+
 def segment_of(event: Event) -> Event | None:
     """The segment that an embedding is of, as a dead letter names it."""
     return event.segment if isinstance(event, Embedding) else None
@@ -210,9 +216,7 @@ def _read_by(name: str) -> tuple[type[Event], ...]:
 STEPS: dict[str, Stage[Any]] = {
     stage.name: stage
     for stage in (
-        Stage(
-            "transcriber", _read_by("transcriber"), lambda key: Transcriber(StreamId(key)), transcribe, know_the_room
-        ),
+        Stage("transcriber", _read_by("transcriber"), lambda key: Transcriber(StreamId(key)), transcribe, hear_alone),
         Stage("summarizer", _read_by("summarizer"), lambda key: Summarizer(StreamId(key)), summarize, know_the_room),
         Stage(
             "frame_encoder",

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from agents.outcome import Fate, Outcome
 from agents.transcriber import TAIL_CAP_MS, Hear, Listen, Transcriber
+from encoders.engines import Heard, HeardWord
 from schemas.event import Event
 from schemas.reasons import Reason
 from schemas.room import Room, RoomChanged, StreamEnded
 from schemas.segment import Segment
 from schemas.transcript import ClosingTranscript, Transcript
+from streams.stages import STEPS
 from tests.agents.playing import STREAM, Player, segment
 from tests.fakes.engines import FakeDecoder, fake_broadcast, spoken
 
@@ -120,6 +122,34 @@ def test_the_first_language_that_is_heard_is_kept() -> None:
         hear = step.listened(due, FakeDecoder().audio(piece.media))
         step.settle(hear, Said((SaidWord("hallo", 0, 100),), "de" if piece.sequence == 0 else "en", MS))
     assert step.language == "de"
+
+
+def test_a_rooms_language_that_the_recogniser_does_not_know_gives_way_to_the_one_that_it_hears() -> None:
+    transcriber = Transcriber(STREAM)
+    transcriber.admit(RoomChanged(stream_id=STREAM, room=Room(revision=1, language="cmn")))
+    asked = []
+    for at in range(2):
+        due = transcriber.listened(Listen(segment(at, b"x")), b"\0" * 32 * MS)
+        asked.append(due.language)
+        outcome = transcriber.settle(due, Heard((HeardWord("飞科", 0, 400, 1.0),), "zh", MS))
+        assert isinstance(outcome, Outcome)
+        (told,) = outcome.events
+        assert isinstance(told, Transcript) and told.language == "zh"
+    assert asked == ["cmn", "zh"]
+    transcriber.admit(RoomChanged(stream_id=STREAM, room=Room(revision=2, language="en")))
+    assert transcriber.language == "en"
+
+
+def test_of_a_segment_that_is_replayed_all_words_are_heard() -> None:
+    (first, *_) = broadcast(words=(("shaver", 800, 1_200),))
+    live = Transcriber(STREAM)
+    live.detected = "en"
+    fresh = STEPS["transcriber"].begin(STREAM)
+    STEPS["transcriber"].inherit(fresh, live)
+    due = fresh.admit(first)
+    assert isinstance(due, Listen)
+    asked = fresh.listened(due, FakeDecoder().audio(first.media))
+    assert (asked.final, asked.language) == (True, "en")
 
 
 def test_a_tail_over_the_cap_is_heard_as_final_at_once() -> None:
