@@ -2,12 +2,12 @@
 
 Two kinds of cue, one small table for each language: a link number other than the last one ("link number four"), and a
 phrase that introduces the next product ("next up"). A number counts only if the room's shelf has it, where a shelf is
-known. A language without a table has no cues.
+known, and only for the product that it stood for when it was said. A language without a table has no cues.
 """
 
 import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from agents import numerals
 from schemas.transcript import Word
@@ -42,6 +42,20 @@ _SILENT = Cues(" ", re.compile(r"(?!)"), re.compile(r"(?!)"))
 
 
 @dataclass(frozen=True, slots=True)
+class Shelf:
+    """Which link numbers can be meant."""
+
+    numbers: Collection[int] = ()
+    """Empty: no shelf is known, and any number can be."""
+    renumbered: Mapping[int, int] = field(default_factory=dict)
+    """Link number → the stream time in ms until which it stood for another product."""
+
+    def has(self, number: int, said_ms: int) -> bool:
+        """Whether a number means a product of this shelf if its first word ends at `said_ms`."""
+        return (not self.numbers or number in self.numbers) and said_ms > self.renumbered.get(number, -1)
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """Where the words turn to another product, and which link number was said last since then."""
 
@@ -50,15 +64,13 @@ class Turn:
     link: int | None
 
 
-def links_said(words: Sequence[Word], language: str | None, shelf: Collection[int]) -> tuple[int, ...]:
+def links_said(words: Sequence[Word], language: str | None, shelf: Shelf) -> tuple[int, ...]:
     """The link numbers in these words, each once, in the order in which they were said last."""
     found = [link for _, _, link in _links(words, language, shelf)]
     return tuple(dict.fromkeys(reversed(found)))[::-1]
 
 
-def last_turn(
-    words: Sequence[Word], fresh_from: int, link: int | None, language: str | None, shelf: Collection[int]
-) -> Turn:
+def last_turn(words: Sequence[Word], fresh_from: int, link: int | None, language: str | None, shelf: Shelf) -> Turn:
     """The last turn that ends in ``words[fresh_from:]``; those before were looked at already.
 
     The first link number of a product is no turn, since hosts say it after the name: another one than `link` is.
@@ -79,7 +91,7 @@ def _phrases(words: Sequence[Word], language: str | None) -> list[tuple[int, int
     return [(at[match.start()], at[match.end() - 1], None) for match in cues.turn.finditer(text)]
 
 
-def _links(words: Sequence[Word], language: str | None, shelf: Collection[int]) -> list[tuple[int, int, int]]:
+def _links(words: Sequence[Word], language: str | None, shelf: Shelf) -> list[tuple[int, int, int]]:
     """(first word, last word, number) of every link number that can be meant."""
     cues = _TABLES.get(language or "en", _SILENT)
     text, at = _joined(words, cues.joiner)
@@ -87,8 +99,9 @@ def _links(words: Sequence[Word], language: str | None, shelf: Collection[int]) 
     for match in cues.link.finditer(text):
         said = next(group for group in match.groups() if group)
         number = numerals.value_of(said)
-        if number is not None and (not shelf or number in shelf):
-            found.append((at[match.start()], at[match.end() - 1], number))
+        first = at[match.start()]
+        if number is not None and shelf.has(number, words[first].end_ms):
+            found.append((first, at[match.end() - 1], number))
     return found
 
 

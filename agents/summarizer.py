@@ -8,6 +8,9 @@ on what a later stage found. Of an answer only what the window supports is kept 
 A transcript's words may be older than its segment, so the window goes by the words' own times. Where the stream's clock
 goes back (a sender that began anew), the window begins anew too.
 
+A link number belongs to the product that it stood for when it was said: where the shelf gives it to another one, or to
+none, what was said before does not count any more. It is forgotten with the last word of the window.
+
 Of a stream that is behind no request is made: the last answer stands, with its age, for as long as the window holds
 words that it has read and no turn to another product was said.
 """
@@ -16,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from agents.broadcast import Broadcast
-from agents.cues import last_turn, links_said
+from agents.cues import Shelf, last_turn, links_said
 from agents.outcome import Outcome, dropped, used
 from agents.phonetics import repaired
 from agents.shedding import Rung
@@ -83,13 +86,17 @@ class Summarizer:
     said_window: tuple[StreamMs, StreamMs] | None = None
     asked_ms: int | None = None
     """The end of the segment that made the last request."""
+    end_ms: int = 0
+    """The end of the last segment that came in order."""
+    renumbered: dict[int, int] = field(default_factory=dict)
+    """Link number → the stream time until which it stood for another product, while words from before may be held."""
 
     def admit(self, event: Transcript | ClosingTranscript | Control, rung: Rung = Rung.FULL) -> Summarize | Outcome:
         """Decide: what is to be asked, or what became of the event. Closing words change no match."""
         if isinstance(event, ClosingTranscript):
             return used()
         if not isinstance(event, Transcript):
-            return self.broadcast.admit(event)
+            return self._control(event)
         match self.seen.judge(event.sequence, fingerprint(event.value())):
             case Verdict.DUPLICATE:
                 return dropped(Reason.DUPLICATE)
@@ -99,6 +106,7 @@ class Summarizer:
                 return dropped(Reason.ENDED)
             case Verdict.LATE:
                 return self._gap(event, event.gap or Reason.LATE)
+        self.end_ms = event.end_ms
         if event.gap:
             return self._gap(event, event.gap)
         due = self._slide(event)
@@ -130,19 +138,32 @@ class Summarizer:
         """Words that no request has read change no match any more, so there is nothing to say."""
         return used()
 
+    def _control(self, control: Control) -> Outcome:
+        """Take a control event over; link numbers that it takes from their products count no more for them."""
+        before = self.broadcast.room
+        outcome = self.broadcast.admit(control)
+        taken = self.broadcast.room.taken_from(before) if self.broadcast.room and before else frozenset()
+        self.renumbered |= dict.fromkeys(sorted(taken), self.end_ms)
+        self.link = None if self.link in taken else self.link
+        links = tuple(link for link in self.said.links if link not in taken)
+        self.said = self.said.model_copy(update={"links": links})
+        return outcome
+
     def _slide(self, transcript: Transcript) -> Summarize | Outcome:
         """Move the window to the end of this transcript."""
         if max(self.asked_ms or 0, self.words[-1].end_ms if self.words else 0) > transcript.end_ms:
             self.words, self.unread, self.link = (), 0, None
             self._unsay()
         words = (*self.words, *transcript.words)
+        first_ms = words[0].end_ms if words else 0
+        self.renumbered = {link: at for link, at in self.renumbered.items() if first_ms <= at <= transcript.end_ms}
         turn = last_turn(words, len(self.words), self.link, transcript.language, self._shelf())
         held = self._within(words[turn.at or 0 :], transcript.end_ms)
         unread = min(self.unread + len(transcript.words), len(held))
         hopped = self.asked_ms is None or transcript.end_ms - self.asked_ms >= self.policy.hop_ms
         if unread and (hopped or turn.at is not None):
             return Summarize(transcript, held, unread, turn.link, turned=turn.at is not None)
-        self.words, self.unread, self.link = held, unread, turn.link
+        self.words, self.unread, self.link = held, unread, turn.link if held else None
         return self._summary(transcript)
 
     def _unasked(self, due: Summarize) -> Outcome:
@@ -212,9 +233,9 @@ class Summarizer:
         name = repaired(said.product_name, titles)
         return said.model_copy(update={"product_name": name, "heard_as": said.product_name}) if name else said
 
-    def _shelf(self) -> frozenset[int]:
+    def _shelf(self) -> Shelf:
         room = self.broadcast.room
-        return frozenset(room.shelf) | frozenset(room.shelf_titles) if room else frozenset()
+        return Shelf({*room.shelf, *room.shelf_titles} if room else (), self.renumbered)
 
     def _links(self, due: Summarize) -> tuple[int, ...]:
         """The numbers said in the window; where none was, the one said before of the same product."""

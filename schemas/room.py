@@ -28,6 +28,10 @@ class Room(Value):
     pinned: ProductId | None = None
     """The product that the platform shows pinned at the moment; recorded, not used as evidence."""
 
+    def taken_from(self, older: "Room") -> frozenset[int]:
+        """The link numbers that stood for a product in an older revision, and in this one for another or for none."""
+        return frozenset(link for link, product in older.shelf.items() if self.shelf.get(link) != product)
+
 
 class RoomChanged(StreamEvent):
     """The room of a stream has a new revision; it holds for every segment after it in the partition."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.cues import last_turn, links_said
+from agents.cues import Shelf, last_turn, links_said
 from agents.phonetics import repaired
 from agents.summary_form import first_said, parse, supported, terms
 from encoders.families import Marks
@@ -112,9 +112,9 @@ def test_a_name_is_found_where_it_begins_though_no_word_holds_it() -> None:
 
 
 def test_link_numbers_and_turns_are_heard() -> None:
-    assert links_said(words("三号链接还有十二号"), "zh", {3, 12}) == (3, 12)
-    assert links_said(words("二十三号链接还有链接三十"), "zh", range(1, 50)) == (23, 30)
-    turn = last_turn(words("谢谢大家接下来看这款"), 0, None, "zh", ())
+    assert links_said(words("三号链接还有十二号"), "zh", Shelf({3, 12})) == (3, 12)
+    assert links_said(words("二十三号链接还有链接三十"), "zh", Shelf(range(1, 50))) == (23, 30)
+    turn = last_turn(words("谢谢大家接下来看这款"), 0, None, "zh", Shelf())
     assert turn.at == 4
 
 

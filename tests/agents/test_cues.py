@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.cues import Turn, last_turn, links_said
+from agents.cues import Shelf, Turn, last_turn, links_said
 from schemas.ids import StreamMs
 from schemas.transcript import Word
 
@@ -33,7 +33,7 @@ def words(text: str) -> list[Word]:
     ],
 )  # fmt: skip
 def test_english_turns(text: str, link: int | None, turn: Turn) -> None:
-    assert last_turn(words(text), 0, link, "en", ()) == turn
+    assert last_turn(words(text), 0, link, "en", Shelf()) == turn
 
 
 @pytest.mark.parametrize(
@@ -47,24 +47,24 @@ def test_english_turns(text: str, link: int | None, turn: Turn) -> None:
     ],
 )
 def test_chinese_turns(text: str, link: int | None, turn: Turn) -> None:
-    assert last_turn(words(text), 0, link, "zh", ()) == turn
+    assert last_turn(words(text), 0, link, "zh", Shelf()) == turn
 
 
 def test_a_turn_that_was_looked_at_before_is_not_seen_again() -> None:
-    assert last_turn(words("next up the kettle it is steel"), 4, None, "en", ()) == Turn(None, None)
+    assert last_turn(words("next up the kettle it is steel"), 4, None, "en", Shelf()) == Turn(None, None)
 
 
 def test_a_phrase_may_be_cut_by_a_border() -> None:
-    assert last_turn(words("so next up the kettle"), 2, None, "en", ()) == Turn(1, None)
+    assert last_turn(words("so next up the kettle"), 2, None, "en", Shelf()) == Turn(1, None)
 
 
 def test_a_number_that_the_shelf_does_not_have_is_no_link() -> None:
-    assert last_turn(words("it is number one in the market"), 0, 3, "en", (2, 3)) == Turn(None, 3)
+    assert last_turn(words("it is number one in the market"), 0, 3, "en", Shelf((2, 3))) == Turn(None, 3)
 
 
 def test_links_come_in_the_order_in_which_they_were_said_last() -> None:
-    assert links_said(words("link one link two link one"), "en", ()) == (2, 1)
+    assert links_said(words("link one link two link one"), "en", Shelf()) == (2, 1)
 
 
 def test_a_language_without_a_table_has_no_cues() -> None:
-    assert last_turn(words("next up link number three"), 0, 1, "fr", ()) == Turn(None, 1)
+    assert last_turn(words("next up link number three"), 0, 1, "fr", Shelf()) == Turn(None, 1)

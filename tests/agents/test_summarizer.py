@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agents.outcome import Outcome
 from agents.summarizer import Summarize, Summarizer, WindowPolicy
-from schemas.ids import StreamMs
+from schemas.ids import ProductId, StreamMs
 from schemas.observation import Said, Summary
 from schemas.reasons import Reason
 from schemas.room import Room, RoomChanged, StreamEnded
@@ -187,6 +187,99 @@ def test_a_link_number_does_not_outlive_its_product_over_answers_without_a_name(
     assert listener.hear(transcript(10, "a red mug"), MUG).said.links == (2,)
     listener.hear(transcript(19, "so nice"), "empty")
     assert listener.hear(transcript(20, "a stool of oak"), "Product name: oak stool\nFeatures:").said.links == ()
+
+
+def shelved(revision: int, **products: int) -> RoomChanged:
+    """A room whose shelf has these products at these link numbers."""
+    shelf = {link: ProductId(product) for product, link in products.items()}
+    return RoomChanged(stream_id=STREAM, room=Room(revision=revision, shelf=shelf))
+
+
+@pytest.mark.parametrize(
+    ("after", "links"),
+    [
+        (shelved(2, lamp=4, mug=5), ()),
+        (shelved(2, lamp=1), ()),
+        (shelved(2), ()),
+        (shelved(2, mug=4, lamp=5, stool=6), (4,)),
+        (shelved(2, mug=4), (4,)),
+        (shelved(1, lamp=4, mug=5), (4,)),
+    ],
+    ids=["renumbered", "taken off", "emptied", "grown", "another taken off", "refused: no new revision"],
+)
+@pytest.mark.parametrize("talk", ["so nice", ""], ids=["asked again", "repeated"])
+def test_a_link_number_counts_while_the_shelf_gives_it_the_product_that_it_stood_for(
+    after: RoomChanged, links: tuple[int, ...], talk: str
+) -> None:
+    listener = Listener(MUG)
+    listener.step.admit(shelved(1, mug=4, lamp=5))
+    assert listener.hear(transcript(0, "red mug link number four")).said.links == (4,)
+    listener.step.admit(after)
+    assert listener.hear(transcript(1, talk)).said.links == links
+    for sequence in range(2, 12):
+        assert listener.hear(transcript(sequence, "a red mug")).said.links == links
+
+
+def test_a_renumbered_link_counts_again_when_it_is_said_of_the_new_shelf() -> None:
+    listener = Listener(MUG)
+    listener.step.admit(shelved(1, mug=4, lamp=5))
+    listener.hear(transcript(0, "red mug link number four"))
+    listener.step.admit(shelved(2, lamp=4, mug=5))
+    assert listener.hear(transcript(1, "link number five")).said.links == (5,)
+    assert listener.asked[-1] == "red mug link number four link number five"
+    assert listener.hear(transcript(2, "link number four a lamp"), "empty").said.links == (4,)
+    assert listener.asked[-1] == "link number four a lamp"
+
+
+def test_a_number_said_before_the_shelf_changed_is_old_though_it_was_transcribed_later() -> None:
+    listener = Listener(MUG)
+    listener.step.admit(shelved(1, mug=4))
+    listener.hear(transcript(0))
+    listener.step.admit(shelved(2, lamp=4))
+    late = transcript(0, "red mug link number four").words
+    assert listener.hear(transcript(1).model_copy(update={"words": late})).said.links == ()
+
+
+def test_a_number_counts_that_was_said_shortly_before_the_shelf_had_it() -> None:
+    listener = Listener(MUG)
+    listener.step.admit(shelved(1, lamp=5))
+    assert listener.hear(transcript(0, "red mug link number four")).said.links == ()
+    listener.step.admit(shelved(2, lamp=5, mug=4))
+    assert listener.hear(transcript(1, "so nice")).said.links == (4,)
+
+
+def test_where_the_shelf_was_renumbered_is_kept_only_while_the_window_reaches_back_to_it() -> None:
+    listener = Listener(MUG)
+    listener.step.admit(shelved(1, mug=4))
+    listener.hear(transcript(0, "so " * 37 + "link number four"))
+    listener.step.admit(shelved(2, lamp=4))
+    for sequence in range(1, 10):
+        assert listener.hear(transcript(sequence, "red mug")).said.links == ()
+    assert listener.step.renumbered == {}
+
+
+def test_a_link_number_does_not_outlive_silence() -> None:
+    listener = Listener("empty")
+    assert listener.hear(transcript(0, "red mug link number four")).said.links == (4,)
+    for sequence in range(1, 9):
+        listener.hear(transcript(sequence))
+    assert listener.hear(transcript(9, "welcome back")).said.links == ()
+
+
+@given(
+    st.lists(
+        st.sampled_from(["", "red mug", "link number one", "number two a stool", "next up", "so nice"]), max_size=20
+    )
+)
+@settings(deadline=None, max_examples=60)
+def test_a_room_that_only_grows_is_heard_like_one_that_had_its_shelf_from_the_beginning(talk: list[str]) -> None:
+    whole, growing = Listener(MUG), Listener(MUG)
+    whole.step.admit(shelved(1, mug=1, stool=2))
+    growing.step.admit(shelved(1, mug=1, stool=2))
+    for sequence, text in enumerate(talk):
+        growing.step.admit(shelved(2 + sequence, mug=1, stool=2, **{f"p{each}": 10 + each for each in range(sequence)}))
+        assert growing.hear(transcript(sequence, text)) == whole.hear(transcript(sequence, text))
+    assert growing.asked == whole.asked
 
 
 def test_a_window_is_bounded_in_words() -> None:
