@@ -23,9 +23,15 @@ class Cues:
     turn: re.Pattern[str]
 
 
+_OWNED = "".join(
+    rf"(?<!\b{word} )"
+    for word in ("the", "a", "my", "our", "your", "his", "her", "its", "their", "world's", "country's")
+)
+_PRAISE = r"(?:one|1) (?:brand|choice|pick|favou?rite|best|bestseller|top|selling|seller|worldwide|in)\b"
+"""A bare "number one" is a rank more often than a link: after an article or an owner, or before what is ranked."""
 _EN = Cues(
     " ",
-    re.compile(rf"\b(?:link(?: number)?|number|item) (?P<n>{numerals.ENGLISH})"),
+    re.compile(rf"\b(?:link(?: number)?|{_OWNED}number(?! {_PRAISE})|item) (?P<n>{numerals.ENGLISH})"),
     re.compile(
         r"\b(?:next up|up next|the next (?:one|product|item) is|our next (?:one|product|item)|now we have|"
         r"and now this|(?:now )?let(?:'s| us) (?:look at|move on)|we move on|moving on to|i bring you|"

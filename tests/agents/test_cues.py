@@ -62,6 +62,38 @@ def test_a_number_that_the_shelf_does_not_have_is_no_link() -> None:
     assert last_turn(words("it is number one in the market"), 0, 3, "en", Shelf((2, 3))) == Turn(None, 3)
 
 
+@pytest.mark.parametrize(
+    ("text", "links"),
+    [
+        ("it is the number one brand in the country", ()),
+        ("this is our number one", ()),
+        ("the world's number one, really", ()),
+        ("your number four", ()),
+        ("it is number one in the country", ()),
+        ("number 1 best seller", ()),
+        ("a true number one choice", ()),
+        ("Number one.", (1,)),
+        ("this is number one", (1,)),
+        ("this is number four in red", (4,)),
+        ("it's number one, only ten left", (1,)),
+        ("see the data number four", (4,)),
+        ("tap the link number one in the list", (1,)),
+        ("our link number one", (1,)),
+        ("the item one", (1,)),
+        ("your item number two", (2,)),
+        ("link one brand new", (1,)),
+    ],
+)  # fmt: skip
+def test_a_bare_number_that_praises_is_no_link(text: str, links: tuple[int, ...]) -> None:
+    assert links_said(words(text), "en", Shelf()) == links
+    assert last_turn(words(text), 0, 9, "en", Shelf()).link == (links[-1] if links else 9)
+
+
+@pytest.mark.parametrize(("text", "links"), [("全网 第一 的 品牌", ()), ("销量 第一", ()), ("这 是 一 号", (1,))])
+def test_a_chinese_rank_is_no_link(text: str, links: tuple[int, ...]) -> None:
+    assert links_said(words(text), "zh", Shelf()) == links
+
+
 def test_links_come_in_the_order_in_which_they_were_said_last() -> None:
     assert links_said(words("link one link two link one"), "en", Shelf()) == (2, 1)
 
