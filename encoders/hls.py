@@ -3,7 +3,9 @@
 What one would get wrong: a reader that opens a live playlist anew begins near its end, and so takes some seconds twice
 or not at all. This one keeps the number of the segment that comes next, also while the server is away. A segment that
 is not served is counted as missing time. One that does not go on where the segment before it ended (a discontinuity,
-another init section, something missing before it) says so: whoever reads it begins a new container there.
+another init section, something missing before it) says so: whoever reads it begins a new container there. A playlist
+that ends before the next number is an older copy, as the edges of a CDN serve it, where it lists the same names under
+the same numbers; else it is another broadcast.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import m3u8
 
@@ -22,6 +25,8 @@ Fetch = Callable[[str], bytes]
 
 BEHIND = 3
 """A live playlist is joined so many segments before its end (RFC 8216, 6.3.3)."""
+REMEMBERED = 20
+"""Of so many of the newest segments the names are kept, to know an older copy of the playlist by."""
 TRIES = 3
 """So often a segment that is listed is asked for before it counts as missing."""
 BROKEN_OFF = 5
@@ -64,6 +69,10 @@ class Follower:
     _next: int | None = None
     _fresh: bool = True
     _missing_ms: int | None = 0
+    _names: dict[int, str] = field(default_factory=dict)
+    """Of the newest segments that the playlist listed, by number."""
+    _older_end: int | None = None
+    """Where the oldest copy ended since the playlist was up to date; None: it is."""
     _ended_at: datetime | None = None
     _init: tuple[str, bytes] = ("", b"")
     _tries: dict[int, int] = field(default_factory=dict)
@@ -110,16 +119,32 @@ class Follower:
         """Where to go on in this playlist, and what has left it unread."""
         first = playlist.media_sequence or 0
         end = first + len(playlist.segments)
-        if self._next is not None and first <= self._next <= end:
+        if self._next is not None and end < self._next and self._is_older(playlist, end):
             return
-        if self._next is None or self._next > end:  # the first look, or numbers that begin again: another broadcast
+        if self._next is None or end < self._next:  # the first look, or another broadcast
             self._missing_ms = 0 if self._next is None else None
             self._next = first if playlist.is_endlist else max(first, end - BEHIND)
-        else:
-            mean_s = sum(float(each.duration or 0) for each in playlist.segments) / max(1, len(playlist.segments))
-            self._miss(round(1000 * (first - self._next) * mean_s))
+            self._fresh, self._names = True, {}
+        elif self._next < first:
+            self._miss(round(1000 * (first - self._next) * _mean_s(playlist)))
             self._next = first
-        self._fresh = True
+        names = self._names | {each.media_sequence: _name(each) for each in playlist.segments}
+        self._names = {number: name for number, name in names.items() if number >= end - REMEMBERED}
+        self._older_end = None
+
+    def _is_older(self, playlist: Any, end: int) -> bool:
+        """Whether this is a copy of what was taken, which was up to date some segments ago.
+
+        An encoder that begins again may reuse its names. An older copy reaches what was taken before long: one that
+        moves on by more than the stall time and does not is another broadcast.
+        """
+        again = [each for each in playlist.segments if each.media_sequence in self._names]
+        if playlist.is_endlist or not again:
+            return False
+        if any(_name(each) != self._names[each.media_sequence] for each in again):
+            return False
+        self._older_end = end if self._older_end is None else min(self._older_end, end)
+        return (end - self._older_end) * _mean_s(playlist) <= self.stall_s
 
     def _chunk(self, segment: Any, interrupted: bool) -> Chunk | None:
         """The next segment; None where it is not served. `_next` stands where it was if the server is away."""
@@ -178,6 +203,18 @@ class Follower:
             raise TooMuchForUs("the playlist cuts its init section from a file (EXT-X-MAP with BYTERANGE)")
         address = _address(section)
         return self._init if address == self._init[0] else (address, self.fetch(address))
+
+
+def _name(segment: Any) -> str:
+    """Its path: copies of a playlist may differ in the host and in tokens in the query."""
+    try:
+        return urlsplit(str(segment.uri)).path
+    except ValueError:  # no address at all
+        return str(segment.uri)
+
+
+def _mean_s(playlist: Any) -> float:
+    return sum(float(each.duration or 0) for each in playlist.segments) / max(1, len(playlist.segments))
 
 
 def _address(part: Any) -> str:

@@ -84,6 +84,35 @@ def test_numbers_that_begin_again_and_discontinuities_do_not_go_on() -> None:
     assert chunks[2].init == b"i.mp4"
 
 
+def test_an_older_copy_of_the_playlist_brings_nothing_twice() -> None:
+    token = [playlist(9, 6).replace(".ts", f".ts?token={number}") for number in range(2)]
+    copies = [playlist(10, 6), *token, playlist(8, 6), playlist(10, 7), playlist(9, 6), playlist(12, 6, end=True)]
+    assert told(list(Served(copies).follower().chunks())) == [(13, False, 0), *((n, True, 0) for n in range(14, 18))]
+
+
+def test_an_older_copy_that_stays_is_a_playlist_that_stands_still() -> None:
+    served = Served([playlist(10, 6), playlist(9, 6)])
+    follower = served.follower()
+    found = follower.chunks()
+    assert [next(found).number for _ in range(3)] == [13, 14, 15]
+    for again in (found, follower.chunks()):
+        with pytest.raises(SourceAway, match="stands still"):
+            next(again)
+    served.playlists = [playlist(11, 6, end=True)]
+    assert told(list(follower.chunks())) == [(16, True, 0)]
+
+
+def test_numbers_that_begin_again_with_other_names_or_move_on_without_reaching_the_old_ones_are_another_broadcast() -> (
+    None
+):
+    other = Served([playlist(0, 6), playlist(0, 4).replace(".ts", "b.ts"), playlist(0, 5, end=True)])
+    assert told(list(other.follower().chunks()))[3:] == [(1, False, None), (2, True, 0), (3, True, 0), (4, True, 0)]
+    same = Served([playlist(0, 12), *(playlist(0, count) for count in range(1, 6)), playlist(0, 6, end=True)])
+    assert told(list(same.follower().chunks()))[3:] == [(1, False, None), *((n, True, 0) for n in range(2, 6))]
+    over = Served([playlist(0, 6), playlist(0, 2, end=True)])
+    assert told(list(over.follower().chunks()))[3:] == [(0, False, None), (1, True, 0)]
+
+
 def test_dates_in_the_playlist_tell_what_is_missing_exactly() -> None:
     at = "#EXT-X-PROGRAM-DATE-TIME:2026-11-24T10:00:{:02d}Z"
     tags = {0: at.format(0), 1: "#EXT-X-DISCONTINUITY\n" + at.format(30)}
