@@ -6,17 +6,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 from rich.console import Console
 
 from infra import locks, scratch, services
 from infra.settings import Settings, read_settings
 from schemas.ids import ProductId
+from streams.commands import evaluate as evaluate_command
+from streams.commands import evaluate_world
 from streams.demo import Demo
 from streams.demo_follow import Pace
 from streams.demo_show import DemoFailed, Show
 from streams.demo_view import View
-from streams.quality_run import evaluate
+from streams.quality_run import FOLDER, evaluate
 from tests.streams.test_demo_flow import STAND_IN, TITLES, Piece, nothing_runs, pieces, show
 
 pytestmark = pytest.mark.broker
@@ -68,7 +71,7 @@ def test_services_of_ones_own_begin_anew_and_name_no_cluster(settings: Settings)
     own = scratch.own(replace(settings, kafka="production:9092", milvus="http://production:1"), "evaluation")
     (own.data / "kept").mkdir(parents=True)
     again = scratch.own(settings, "evaluation")
-    assert (again.kafka, again.milvus, again.data) == ("", "", settings.data / "evaluation")
+    assert (again.kafka, again.milvus, again.data) == ("", "", settings.data / "scratch" / "evaluation")
     assert again.objects.startswith(str(again.data))
     assert not (own.data / "kept").exists()
     with (
@@ -76,6 +79,21 @@ def test_services_of_ones_own_begin_anew_and_name_no_cluster(settings: Settings)
         pytest.raises(scratch.InUse, match="another process works in"),
     ):
         scratch.own(settings, "evaluation")
+
+
+def test_what_other_evaluations_have_made_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = [Path(out_of(command)) / "evaluation.json" for command in (evaluate_command.encoder, evaluate_world.command)]
+    for file in made:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("{}")
+    scratch.own(read_settings({}), FOLDER)
+    assert all(file.exists() for file in made)
+
+
+def out_of(command: click.Command) -> str:
+    """The folder that a command writes to where none is named."""
+    return next(str(option.default) for option in command.params if option.name == "out")
 
 
 def test_a_comparison_needs_videos() -> None:
