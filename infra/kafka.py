@@ -14,7 +14,7 @@ import subprocess
 import time
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,11 +26,14 @@ from infra import children, jars, ports
 from infra.errors import NotRunning, ServiceFailed
 from infra.settings import KafkaSecurity, Settings
 
+STORAGE = "storage"
 MESSAGE_MAX_BYTES = 9 * 1024 * 1024  # 8 MiB of media inline, and its headers
 READY_WITHIN_S = 180.0  # 5 s on an idle machine; a starved one is slow, not broken
 HEAP = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 # Adapters recorded by another run are refused one by one with a warning each, so they are not used at all.
 AOT = ("-XX:+UnlockDiagnosticVMOptions", "-XX:-AOTAdapterCaching", "-Xlog:aot=off", "-Xlog:cds=off")
+LOCALE = ("LC_ALL", "LC_CTYPE", "LANG")
+"""The first that is set decides how the bytes of a path are read."""
 STAMPS = (
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS",
@@ -83,9 +86,18 @@ def start(settings: Settings, *, attached: bool, say: Callable[[str], None]) -> 
 
 
 def broker_command(folder: Path, java: Runtime, properties: Path) -> children.Command:
-    """The broker as a server child. Its environment is almost empty: no JAVA_TOOL_OPTIONS, no CLASSPATH of others."""
-    environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    return children.Command("kafka", folder, java.command("kafka.Kafka", str(properties)), environment)
+    """The broker as a server child."""
+    return children.Command("kafka", folder, java.command("kafka.Kafka", str(properties)), environment_of(os.environ))
+
+
+def environment_of(ours: Mapping[str, str]) -> dict[str, str]:
+    """What Java finds around it, which is almost nothing: no JAVA_TOOL_OPTIONS, no CLASSPATH of others.
+
+    In the locale C it would read and write each letter beyond ASCII in a path as a question mark.
+    """
+    environment = {name: ours[name] for name in ("PATH", "HOME", "TMPDIR", *LOCALE) if name in ours}
+    decides = next(filter(None, map(environment.get, LOCALE)), "C")
+    return environment | ({"LC_ALL": "C.UTF-8"} if decides in ("C", "POSIX") else {})
 
 
 def ask(bootstrap: str, security: KafkaSecurity, *, within_s: float) -> int:
@@ -131,7 +143,10 @@ def _not_there(bootstrap: str, why: str) -> NotRunning:
 
 
 def write_properties(folder: Path, port: int, control: int) -> Path:
-    """The broker's configuration file: one node that is broker and controller, on the loopback address."""
+    """The broker's configuration file: one node that is broker and controller, on the loopback address.
+
+    It holds for a process that runs in `folder`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     values = {
         "process.roles": "broker,controller",
@@ -141,7 +156,7 @@ def write_properties(folder: Path, port: int, control: int) -> Path:
         "listeners": f"PLAINTEXT://{ports.LOOPBACK}:{port},CONTROLLER://{ports.LOOPBACK}:{control}",
         "advertised.listeners": f"PLAINTEXT://{ports.LOOPBACK}:{port}",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "log.dirs": folder / "storage",
+        "log.dirs": STORAGE,  # relative: this file knows no letter beyond Latin-1, and a comma ends a folder's name
         "message.max.bytes": MESSAGE_MAX_BYTES,
         "auto.create.topics.enable": "false",
         "offsets.topic.replication.factor": 1,
@@ -169,14 +184,16 @@ def cluster_id(draw: Callable[[], uuid.UUID]) -> str:
 
 def format_once(folder: Path, properties: Path, java: Runtime) -> None:
     """Format the storage unless that has been done. Raises :class:`ServiceFailed`."""
-    if (folder / "storage" / "meta.properties").exists():
+    if (folder / STORAGE / "meta.properties").exists():
         return
     words = java.command(
         "kafka.tools.StorageTool", "format", "-t", cluster_id(uuid.uuid4), "-c", str(properties), "--ignore-formatted"
     )
-    log = folder / "format.log"
+    log, around = folder / "format.log", environment_of(os.environ)
     with log.open("wb") as said:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False)
+        done = subprocess.run(
+            words, cwd=folder, env=around, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False
+        )
     if done.returncode != 0:
         raise ServiceFailed(
             f"the broker's storage could not be formatted: {children.last_words(log)}",

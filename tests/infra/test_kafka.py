@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from kafka.admin import NewTopic
 
-from infra import kafka, ports
+from infra import children, kafka, ports
 from infra.errors import NotRunning, PortTaken, ServiceFailed
 from infra.settings import KafkaSecurity, Settings
 
@@ -58,6 +58,44 @@ def test_a_restart_keeps_the_topics_and_the_port(own_settings: Settings) -> None
     again, child = kafka.start(own_settings, attached=True, say=print)
     assert (again, topics_at(again)) == (address, {"kept"})
     child.stop()
+
+
+def test_a_cluster_whose_properties_named_an_absolute_folder_is_found_again(own_settings: Settings) -> None:
+    folder = own_settings.data / "kafka"
+    told = folder / "server.properties"
+    absolute = told.read_text().replace("log.dirs=storage\n", f"log.dirs={folder / 'storage'}\n")
+    assert absolute != told.read_text()
+    told.write_text(absolute)
+    java = kafka.runtime(own_settings, print)
+    child = children.start(kafka.broker_command(folder, java, told), attached=True)
+    address = f"{ports.LOOPBACK}:{read_port(told)}"
+    kafka.ask(address, KafkaSecurity(), within_s=kafka.READY_WITHIN_S)
+    client = kafka.admin(address, KafkaSecurity())
+    client.create_topics([NewTopic("older", num_partitions=1, replication_factor=1)])
+    client.close()
+    child.stop()
+    again, child = kafka.start(own_settings, attached=True, say=print)
+    assert topics_at(again) == {"kept", "older"}
+    child.stop()
+
+
+def read_port(properties: Path) -> int:
+    (line,) = (line for line in properties.read_text().splitlines() if line.startswith("advertised.listeners="))
+    return int(line.rpartition(":")[2])
+
+
+def test_data_lie_where_they_are_told_to_whatever_the_folder_is_called(
+    service_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "C")  # as cron and systemd start a process
+    settings = replace(service_settings, data=tmp_path / "José, a\\b 用户")
+    address, child = kafka.start(settings, attached=True, say=print)
+    client = kafka.admin(address, KafkaSecurity())
+    client.create_topics([NewTopic("here", num_partitions=1, replication_factor=1)])
+    client.close()
+    child.stop()
+    assert (settings.data / "kafka" / "storage" / "here-0").is_dir()
+    assert list(tmp_path.iterdir()) == [settings.data]
 
 
 def test_a_broker_killed_with_sigkill_starts_again_with_its_data(own_settings: Settings) -> None:
