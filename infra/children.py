@@ -12,7 +12,8 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,6 +120,15 @@ def _would_not_start(command: Command, status: int) -> ServiceFailed:
     return ServiceFailed(
         f"{command.name} could not be started: {last_words(command.log)}", log=command.log, remedy="vitrine doctor"
     )
+
+
+@contextmanager
+def stopped_on_failure(child: Child) -> Iterator[None]:
+    """Stop the server when what is done within fails or is broken off: it would be taken for one that works."""
+    with ExitStack() as undo:
+        undo.callback(child.stop)
+        yield
+        undo.pop_all()
 
 
 def not_ready(child: Child, within_s: float) -> ServiceFailed:

@@ -75,10 +75,11 @@ def start(settings: Settings, *, attached: bool, say: Callable[[str], None]) -> 
         properties = write_properties(folder, port, control)
         format_once(folder, properties, java)
         child = children.start(broker_command(folder, java, properties), attached=attached)
-        if ports.wait_for(port, until_s=READY_WITHIN_S, still_going=child.is_alive) and child.is_alive():
-            address = f"{ports.LOOPBACK}:{port}"
-            ask(address, KafkaSecurity(), within_s=READY_WITHIN_S)
-            return address, child
+        with children.stopped_on_failure(child):
+            if ports.wait_for(port, until_s=READY_WITHIN_S, still_going=child.is_alive) and child.is_alive():
+                address = f"{ports.LOOPBACK}:{port}"
+                ask(address, KafkaSecurity(), within_s=READY_WITHIN_S)
+                return address, child
         failure = children.not_ready(child, READY_WITHIN_S)
         if attempt == 3 or settings.kafka_port or ports.is_free(port):
             raise failure

@@ -37,16 +37,18 @@ def start(settings: Settings, *, attached: bool, say: Callable[[str], None]) -> 
     Its data are in ``<data>/milvus`` and outlive it. Raises :class:`ServiceFailed` (with the log) or ``PortTaken``.
     """
     folder = settings.data / "milvus"
+    refuse_damage(folder / "milvus.log")  # said once: the next start finds only what was left
     for log in wal.cut_torn_ends(folder / "storage"):
         say(f"the last, unacknowledged write of a server that was killed has been cut from {log}")
     for attempt in (1, 2, 3):
         (port,) = ports.choose(folder / "ports.json", settings.milvus_port, 1, "VITRINE_MILVUS_PORT")
         child = children.start(server_command(folder, port), attached=attached)
-        if ports.wait_for(port, until_s=READY_WITHIN_S, still_going=child.is_alive) and child.is_alive():
-            uri = f"http://{ports.LOOPBACK}:{port}"
-            _load_all(uri)
-            refuse_damage(child.command.log)
-            return uri, child
+        with children.stopped_on_failure(child):
+            if ports.wait_for(port, until_s=READY_WITHIN_S, still_going=child.is_alive) and child.is_alive():
+                uri = f"http://{ports.LOOPBACK}:{port}"
+                _load_all(uri)
+                refuse_damage(child.command.log)
+                return uri, child
         failure = children.not_ready(child, READY_WITHIN_S)
         if attempt == 3 or settings.milvus_port or ports.is_free(port):
             raise failure
@@ -64,9 +66,9 @@ def server_command(folder: Path, port: int) -> children.Command:
 
 
 def refuse_damage(log: Path) -> None:
-    """Raises :class:`ServiceFailed` when the server has said, since its start, that it lost rows."""
-    said = [line for line in log.read_text(errors="replace").splitlines() if any(words in line for words in DAMAGE)]
-    if said:
+    """Raises :class:`ServiceFailed` when the server has said, since its last start, that it lost rows."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else ()
+    if said := [line for line in lines if any(words in line for words in DAMAGE)]:
         raise ServiceFailed(
             f"Milvus Lite has lost acknowledged rows: {said[0][:300]}",
             log=log,

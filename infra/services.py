@@ -98,10 +98,15 @@ def security(settings: Settings) -> KafkaSecurity:
 
 
 def _ask_those_not_started(settings: Settings, services: Services, started: Container[str]) -> None:
-    """An address given from outside, or found running, is asked too: an answer now beats a riddle later."""
+    """An address given from outside, or found running, is asked too: an answer now beats a riddle later.
+
+    An embedded Milvus that has lost rows is refused whoever started it.
+    """
     if "kafka" not in started:
         kafka.ask(services.kafka, security(settings), within_s=10.0)
     if "milvus" not in started:
+        if not settings.milvus:
+            milvus.refuse_damage(settings.data / "milvus" / "milvus.log")
         milvus.ask(services.milvus, settings.milvus_token, within_s=10.0)
 
 

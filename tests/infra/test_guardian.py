@@ -108,6 +108,18 @@ def test_one_server_is_not_started_twice_in_one_folder(tmp_path: Path) -> None:
     child.stop()
 
 
+@pytest.mark.parametrize("failure", [ServiceFailed("it is damaged"), KeyboardInterrupt()])
+def test_a_server_that_is_refused_after_its_start_is_stopped(tmp_path: Path, failure: BaseException) -> None:
+    child = children.start(napper(tmp_path), attached=False)
+    with children.stopped_on_failure(child):
+        pass
+    assert child.is_alive()
+    with pytest.raises(type(failure)), children.stopped_on_failure(child):
+        raise failure
+    assert group_is_gone(child.pid)
+    assert not locks.is_held(tmp_path / "napper.lock")
+
+
 def test_a_command_that_does_not_exist_names_its_log_and_the_cause(tmp_path: Path) -> None:
     command = children.Command("nobody", tmp_path, ("/no/such/program",), {})
     with pytest.raises(ServiceFailed, match=r"No such file(.|\n)*log: .*nobody\.log"):

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from pymilvus import MilvusException
 
-from infra import milvus
+from infra import locks, milvus, services
 from infra.children import Child
 from infra.errors import DependencyDown, NotRunning, ServiceFailed, ServiceRefused
 from infra.milvus_vectors import CATALOGUE_ROWS_UNTIL_FLUSH, MilvusVectors, Place, _mends_itself
@@ -188,6 +188,22 @@ def test_a_log_that_tells_of_lost_rows_is_a_failure(tmp_path: Path) -> None:
     log.write_text("listening\nWAL recovery stopped at batch boundary 3 in wal_data_000001.arrow: broken\n")
     with pytest.raises(ServiceFailed, match=r"lost acknowledged rows: WAL recovery(.|\n)*log: "):
         milvus.refuse_damage(log)
+
+
+def test_a_damaged_server_is_refused_at_every_start_and_none_is_left_running(own_settings: Settings) -> None:
+    uri, child = milvus.start(own_settings, attached=True, say=print)
+    store = MilvusVectors(Place(uri, "damaged", DIM))
+    store.put_live([segment("stream", sequence) for sequence in range(5)])
+    os.killpg(child.pid, signal.SIGKILL)
+    store.close()
+    child.stop()
+    for log in own_settings.data.rglob("wal/wal_data_*.arrow"):
+        with log.open("ab") as end:
+            end.write(b"\x00garbage" * 20)
+    for _ in range(2):
+        with pytest.raises(ServiceFailed, match="lost acknowledged rows: WAL recovery"):
+            milvus.start(own_settings, attached=False, say=print)
+        assert not locks.is_held(services.lock_of(own_settings.data, "milvus"))
 
 
 def test_a_server_that_is_not_there_is_named() -> None:

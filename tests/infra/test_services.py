@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from infra import kafka, milvus, services
-from infra.errors import NotRunning
+from infra.errors import NotRunning, ServiceFailed
 from infra.settings import KafkaSecurity, Settings
 
 pytestmark = pytest.mark.broker
@@ -71,3 +71,13 @@ def test_an_external_broker_that_is_not_there_leaves_nothing_running(own_setting
     with pytest.raises(NotRunning, match=r"no Kafka broker answers at 127\.0\.0\.1:9"):
         services.up(settings, attached=True)
     assert services.down(own_settings) == ()
+
+
+def test_a_running_milvus_that_has_lost_rows_is_not_taken_over(own_settings: Settings, broker: str) -> None:
+    settings = replace(own_settings, kafka=broker)
+    running = services.up(settings, attached=True)
+    with (settings.data / "milvus" / "milvus.log").open("a") as log:
+        log.write("WAL recovery stopped at batch boundary 3 in wal_data_000001.arrow: broken\n")
+    with pytest.raises(ServiceFailed, match="lost acknowledged rows"):
+        services.up(settings, attached=True)
+    running.stop()
