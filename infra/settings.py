@@ -57,6 +57,9 @@ SETTINGS: dict[str, str] = {
     "VITRINE_FAILURES_WITHIN_MIN": "those of so many minutes count",
 }
 
+SET_UP = "VITRINE_PYTHON"
+"""The Python that ``infra/setup.sh`` makes the environment with; no setting, and no mistake where it is exported."""
+
 STALLED_AFTER_S = 120
 """Longer than any message may take: a model call, and a rebalance of 60 s before it."""
 
@@ -189,7 +192,7 @@ class _Reader:
 
     def refuse_unknown(self) -> None:
         for name in sorted(self.environ):
-            if name.startswith("VITRINE_") and name not in SETTINGS:
+            if name.startswith("VITRINE_") and name not in (*SETTINGS, SET_UP):
                 near = difflib.get_close_matches(name, SETTINGS, n=1)
                 hint = f"did you mean {near[0]}" if near else f"known are {', '.join(SETTINGS)}"
                 raise BadSetting(

@@ -2,6 +2,7 @@
 # The environment .venv, from nothing or from whatever is there. Run again it does nothing, in a tenth of a second.
 #   infra/setup.sh        what running Vitrine needs
 #   infra/setup.sh dev    also what its tests, its training and its world need
+# VITRINE_PYTHON=/path/to/python3.12 names the Python that .venv is made with; nothing else reads it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -77,6 +77,11 @@ def test_a_bad_value_is_named_with_variable_value_and_remedy(variable: str, valu
     assert f"remedy: set it to: {SETTINGS[variable]}" in str(failure.value)
 
 
+def test_the_python_that_set_up_was_told_of_is_no_mistake() -> None:
+    assert read_settings({"VITRINE_PYTHON": "/opt/python3.12/bin/python3"}) == read_settings({})
+    assert "VITRINE_PYTHON=" in (Path(__file__).parents[2] / "infra" / "setup.sh").read_text()
+
+
 def test_a_misspelt_variable_is_refused_with_the_one_that_was_meant() -> None:
     with pytest.raises(BadSetting, match="did you mean VITRINE_KAFKA"):
         read_settings({"VITRINE_KAFKAS": "broker:9092"})
