@@ -95,7 +95,7 @@ def start(command: Command, *, attached: bool) -> Child:
         "grace_s": command.grace_s,
         "follow_parent": attached,
     }
-    record.write_text(json.dumps(spec, indent=1))
+    _write_for_us_alone(record, json.dumps(spec, indent=1))
     with command.log.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", guardian.__file__, str(record)],
@@ -112,6 +112,13 @@ def start(command: Command, *, attached: bool) -> Child:
             process.stdin.close()
         raise _would_not_start(command, process.wait(10.0))
     return Child(command, int(first), process)
+
+
+def _write_for_us_alone(record: Path, text: str) -> None:
+    """A server's environment has passwords, so no other user may ever read the file, nor have open what it was."""
+    record.unlink(missing_ok=True)
+    record.touch(mode=0o600)
+    record.write_text(text)
 
 
 def _would_not_start(command: Command, status: int) -> ServiceFailed:

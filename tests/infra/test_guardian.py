@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -82,6 +83,21 @@ def test_stopping_takes_the_whole_group_and_stopping_twice_is_harmless(tmp_path:
     child.stop()
     child.stop()
     assert group_is_gone(child.pid)
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+def test_what_a_server_is_told_is_read_by_its_user_alone(tmp_path: Path, was_there: bool) -> None:
+    record = tmp_path / "napper.json"
+    if was_there:
+        record.write_text("{}" * 10_000)
+        record.chmod(0o644)
+    before = os.umask(0)
+    try:
+        children.start(napper(tmp_path), attached=True).stop()
+    finally:
+        os.umask(before)
+    assert record.stat().st_mode & 0o777 == 0o600
+    assert json.loads(record.read_text())["environment"]
 
 
 def test_a_server_that_ends_by_itself_is_seen_to_be_gone(tmp_path: Path) -> None:
