@@ -127,7 +127,7 @@ class ObjectStore:
         Raises :class:`infra.errors.DependencyDown` when the store cannot be written.
         """
         digest = hashlib.sha256(data).hexdigest()
-        target = Place(self._root.scheme, self._root.authority, self._root.path / digest[:2] / digest)
+        target = self._target(digest)
         try:
             files, path = fsspec.core.url_to_fs(target.uri)
             there = files.info(path) if files.exists(path) else {}
@@ -138,8 +138,13 @@ class ObjectStore:
                 f"an object cannot be written to {self._root.uri}: {failure}",
                 remedy="look at VITRINE_OBJECTS, its rights and the space left",
             ) from failure
+        return self.named(digest, len(data))
+
+    def named(self, sha256: str, size_bytes: int) -> Reference:
+        """The reference that :meth:`put` gives for the bytes of this sha256 and size, whether or not they are there."""
+        target = self._target(sha256)
         uri = Path(target.path).as_uri() if target.scheme == "file" else target.uri
-        return Reference(dataref=uri, sha256=digest, size_bytes=len(data))
+        return Reference(dataref=uri, sha256=sha256, size_bytes=size_bytes)
 
     def get(self, reference: Reference, max_bytes: int = MAX_BYTES) -> bytes:
         """The bytes, checked. Raises :class:`Refused` (``Forbidden``, ``TooLarge``, ``Missing``, ``Mismatch``) or,
@@ -185,6 +190,9 @@ class ObjectStore:
                 f"objects in {self._root.uri} cannot be removed: {failure}", remedy="look at VITRINE_OBJECTS"
             ) from failure
         return Swept(count, size)
+
+    def _target(self, digest: str) -> Place:
+        return Place(self._root.scheme, self._root.authority, self._root.path / digest[:2] / digest)
 
     def _allowed(self, dataref: str) -> Place:
         found = place(dataref)

@@ -15,9 +15,12 @@ class FakeObjects:
     kept: dict[str, bytes] = field(default_factory=dict)
 
     def put(self, data: bytes) -> Reference:
-        digest = sha256(data).hexdigest()
-        self.kept[f"memory:{digest}"] = data
-        return Reference(dataref=f"memory:{digest}", sha256=digest, size_bytes=len(data))
+        reference = self.named(sha256(data).hexdigest(), len(data))
+        self.kept[reference.dataref] = data
+        return reference
+
+    def named(self, sha256: str, size_bytes: int) -> Reference:
+        return Reference(dataref=f"memory:{sha256}", sha256=sha256, size_bytes=size_bytes)
 
     def get(self, reference: Reference) -> bytes:
         if reference.dataref not in self.kept:

@@ -45,6 +45,7 @@ def refusal(store: ObjectStore, wanted: Reference, max_bytes: int = 10_000) -> R
 def test_what_was_put_is_got_and_the_same_bytes_have_the_same_reference(store: ObjectStore) -> None:
     first = store.put(MEDIA)
     assert first == store.put(MEDIA)
+    assert first == store.named(first.sha256, len(MEDIA))
     assert first.dataref.startswith("file:///")
     assert store.get(first) == MEDIA
 
@@ -171,6 +172,7 @@ def test_objects_are_removed_by_their_name(store: ObjectStore) -> None:
 def test_a_store_in_another_file_system_keeps_the_same_promises() -> None:
     store = ObjectStore("memory://bucket/objects")
     kept = store.put(MEDIA)
+    assert kept == store.named(kept.sha256, len(MEDIA))
     assert store.get(kept) == MEDIA
     assert refusal(store, reference("memory://bucket/objects/../secret")) is Reason.FORBIDDEN
     assert refusal(store, reference("memory://bucket/objects/none")) is Reason.MISSING
