@@ -3,8 +3,8 @@
 Both halves and every control event come from two branches on one topic. A segment is fused when both halves are there;
 a control event acts when both branches have brought it, so it stands between the same segments as at the source.
 
-When speech falls far behind, the pictures that wait would swell every snapshot beyond what a message can hold; so all
-but the first few are put into the object store and fetched back when their words come.
+When one branch falls far behind, the halves of the other would swell every snapshot beyond what a message can hold; so
+all but a few are put into the object store whole, and fetched back when their other halves come.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from agents.broadcast import Broadcast
 from agents.outcome import HELD, Outcome, dropped, letter, used
 from agents.watermark import Verdict, Watermark
 from schemas.embedding import Embedding
-from schemas.ids import StreamId, fingerprint
+from schemas.ids import StreamId, StreamMs, fingerprint
 from schemas.observation import Summary, Tokens, Visual
 from schemas.reasons import Reason
 from schemas.reference import Reference
@@ -32,24 +32,33 @@ class Branch(StrEnum):
 
 
 HELD_INLINE = 32
-"""So many visuals wait in the snapshot itself: about 0.4 MB of the largest tower's tokens."""
+"""So many halves of each branch wait in the snapshot itself: about 0.4 MB of the largest tower's tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """Ask the object store to keep the tokens of this visual."""
+    """Ask the object store to keep this half."""
 
-    visual: Visual
-    tokens: Tokens
+    half: Visual | Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """What is kept of a half that waits outside: how its object is named, and its times, should that be gone."""
+
+    sha256: str
+    size_bytes: int
+    start_ms: StreamMs
+    end_ms: StreamMs
 
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Ask for tokens that were parked, on behalf of an event."""
+    """Ask for a half that was parked, on behalf of an event."""
 
-    event: Summary | StreamEnded
+    event: Visual | Summary | StreamEnded
     sequence: int
-    reference: Reference
+    parked: Parked
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +131,8 @@ class ProductEncoder:
     brought: dict[Branch, Broadcast] = field(default_factory=lambda: {branch: Broadcast() for branch in Branch})
     visuals: dict[int, Visual] = field(default_factory=dict)
     summaries: dict[int, Summary] = field(default_factory=dict)
-    parked: dict[int, Reference] = field(default_factory=dict)
-    """Where the tokens of visuals are that wait outside."""
+    parked: dict[int, Parked] = field(default_factory=dict)
+    """The halves, of either branch, that wait outside."""
 
     def admit(self, event: Visual | Summary | Control, branch: Branch) -> Asked | Outcome:
         """Decide: what is to be embedded for this event, or what became of it."""
@@ -140,16 +149,24 @@ class ProductEncoder:
         return HELD
 
     def put_away(self, due: Park, reference: Reference) -> Outcome:
-        """Settle: the visual waits here, its tokens where the reference says."""
-        self.parked[due.visual.sequence] = reference
-        return self._hold(due.visual, due.visual.model_copy(update={"tokens": None}))
+        """Settle: the half waits where the reference says."""
+        half = due.half
+        self._take(half)
+        self.parked[half.sequence] = Parked(reference.sha256, reference.size_bytes, half.start_ms, half.end_ms)
+        return HELD
 
-    def fetched(self, due: Fetch, tokens: Tokens | None, reason: Reason | None = None) -> Asked | Outcome:
-        """The tokens are back, or cannot be had for a reason; the event goes on. Where they wait decides nothing."""
-        waiting = self.visuals[due.sequence]
-        self.visuals[due.sequence] = waiting.model_copy(update={"tokens": tokens, "gap": reason})
+    def fetched(self, due: Fetch, half: Visual | Summary) -> Asked | Outcome:
+        """The half is back as it was put away, and the event goes on: where a half waits decides nothing."""
         del self.parked[due.sequence]
+        self._keep(half)
         return self.close(due.event) if isinstance(due.event, StreamEnded) else self._half(due.event)
+
+    def gone(self, due: Fetch, reason: Reason) -> Asked | Outcome:
+        """The half cannot be had any more: a gap in its place, and the event goes on."""
+        kind = Visual if self.seen[Branch.PICTURE].has(due.sequence) else Summary
+        start_ms, end_ms = due.parked.start_ms, due.parked.end_ms
+        gap = kind(stream_id=self.stream_id, sequence=due.sequence, start_ms=start_ms, end_ms=end_ms, gap=reason)
+        return self.fetched(due, gap)
 
     def settle(self, due: Fuse, fused: Fused) -> Fuse | Store:
         """Settle: the vector becomes the segment's embedding; at the end of a stream there may be a next one."""
@@ -175,7 +192,8 @@ class ProductEncoder:
     def close(self, ended: StreamEnded) -> Asked | Outcome:
         """Both branches ended: what still waits for its other half goes on alone, in order."""
         if self.parked:
-            return Fetch(ended, *min(self.parked.items()))
+            first = min(self.parked)
+            return Fetch(ended, first, self.parked[first])
         return self._ask(ended, self._leftovers(), ())
 
     def _half(self, event: Visual | Summary) -> Asked | Outcome:
@@ -185,7 +203,7 @@ class ProductEncoder:
             return dropped(Reason.DUPLICATE if verdict is Verdict.DUPLICATE else Reason.CONFLICT)
         if self.brought[branch].ended:
             return dropped(Reason.ENDED)
-        if isinstance(event, Summary) and event.sequence in self.parked:
+        if event.sequence in self.parked:
             return Fetch(event, event.sequence, self.parked[event.sequence])
         pair = self._pair(event)
         if pair is None:
@@ -202,17 +220,18 @@ class ProductEncoder:
         return Pair(visual, summary) if visual and summary else None
 
     def _wait(self, event: Visual | Summary) -> Park | Outcome:
-        if isinstance(event, Visual) and event.tokens and len(self.visuals) >= HELD_INLINE:
-            return Park(event, event.tokens)
-        return self._hold(event, event)
-
-    def _hold(self, event: Visual | Summary, kept: Visual | Summary) -> Outcome:
+        inline = self.visuals if isinstance(event, Visual) else self.summaries
+        if len(inline) >= HELD_INLINE:
+            return Park(event)
         self._take(event)
-        if isinstance(kept, Visual):
-            self.visuals[kept.sequence] = kept
-        else:
-            self.summaries[kept.sequence] = kept
+        self._keep(event)
         return HELD
+
+    def _keep(self, half: Visual | Summary) -> None:
+        if isinstance(half, Visual):
+            self.visuals[half.sequence] = half
+        else:
+            self.summaries[half.sequence] = half
 
     def _take(self, event: Visual | Summary) -> None:
         """Remember the event; its other half is not held any more."""

@@ -40,11 +40,13 @@ class Watermark:
 
     def judge(self, sequence: int, fingerprint: str) -> Verdict:
         """The verdict on an input; changes nothing."""
-        if sequence > self.applied:
-            return Verdict.FRESH
-        if self._range_of(sequence) is not None:
-            return Verdict.LATE
+        if not self.has(sequence):
+            return Verdict.FRESH if sequence > self.applied else Verdict.LATE
         return Verdict.DUPLICATE if self.prints.get(sequence, fingerprint) == fingerprint else Verdict.CONFLICT
+
+    def has(self, sequence: int) -> bool:
+        """Whether this sequence was applied."""
+        return sequence <= self.applied and self._range_of(sequence) is None
 
     def apply(self, sequence: int, fingerprint: str) -> None:
         """Remember an input that was judged `FRESH` or `LATE`."""

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from agents.catalog_encoder import Replace, View, ViewRow
 from agents.frame_encoder import Look, Seen
 from agents.matcher import Found, Row, Search
-from agents.product_encoder import Fused, Pair
+from agents.product_encoder import Fused, Pair, Parked
 from agents.transcriber import Hear
 from encoders.batcher import BatchPolicy, MicroBatcher
 from encoders.engines import Clip, Domain, Floats, Frames, FusionInput, Heard, Unreadable
@@ -27,7 +28,7 @@ from infra.objects import Refused
 from infra.vectors import CatalogueRow, LiveRow, VectorStore
 from schemas.embedding import Embedding
 from schemas.ids import ProductId, segment_id
-from schemas.observation import Said, Tokens
+from schemas.observation import Said, Summary, Tokens, Visual
 from schemas.product import Picture, Product
 from schemas.reasons import Reason
 from schemas.reference import Reference
@@ -35,6 +36,8 @@ from schemas.segment import Segment
 from streams.said import question
 
 STORES = ("vectors", "objects")
+HALF: TypeAdapter[Visual | Summary] = TypeAdapter(Visual | Summary)
+"""Each has fields that the other one refuses."""
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -48,6 +51,9 @@ class Objects(Protocol):
 
     def get(self, reference: Reference) -> bytes:
         """The bytes, checked against their sha256 and size. Raises `infra.objects.Refused`, `DependencyDown`."""
+
+    def named(self, sha256: str, size_bytes: int) -> Reference:
+        """The reference that `put` gave for the bytes of this sha256 and size."""
 
 
 MORE_ROWS = 4
@@ -117,14 +123,15 @@ class Ask:
             return segment.reference
         return await self._call("objects", lambda: self.objects.put(segment.media), len(segment.media))
 
-    async def park(self, tokens: Tokens) -> Reference:
-        """Keep tokens outside of a snapshot."""
-        data = tokens.model_dump_json().encode()
+    async def park(self, half: Visual | Summary) -> Reference:
+        """Keep a half outside of a snapshot."""
+        data = half.value()
         return await self._call("objects", lambda: self.objects.put(data), len(data))
 
-    async def fetch(self, reference: Reference) -> Tokens:
-        """Tokens that were parked. Raises `Unreadable` where they are gone."""
-        return Tokens.model_validate_json(await self.bytes_of(b"", reference))
+    async def fetch(self, parked: Parked) -> Visual | Summary:
+        """A half that was parked. Raises `Unreadable` where it is gone."""
+        reference = self.objects.named(parked.sha256, parked.size_bytes)
+        return HALF.validate_json(await self.bytes_of(b"", reference))
 
     async def fuse(self, pair: Pair) -> Fused:
         """The pair's embedding, and those of its frames, each alone.

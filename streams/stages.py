@@ -142,7 +142,7 @@ async def encode_product(step: ProductEncoder, incoming: Incoming, ask: Ask) -> 
     while isinstance(due, Fetch | Fuse):
         due = await (_fused(step, due, ask) if isinstance(due, Fuse) else _fetched(step, due, ask))
     if isinstance(due, Park):
-        return step.put_away(due, await ask.park(due.tokens))
+        return step.put_away(due, await ask.park(due.half))
     if isinstance(due, Store):
         for embedding in due.embeddings:
             await ask.remember(embedding)
@@ -152,9 +152,9 @@ async def encode_product(step: ProductEncoder, incoming: Incoming, ask: Ask) -> 
 
 async def _fetched(step: ProductEncoder, due: Fetch, ask: Ask) -> Asked | Outcome:
     try:
-        return step.fetched(due, await ask.fetch(due.reference))
+        return step.fetched(due, await ask.fetch(due.parked))
     except Unreadable as unreadable:
-        return step.fetched(due, None, unreadable.reason)
+        return step.gone(due, unreadable.reason)
 
 
 async def _fused(step: ProductEncoder, due: Fuse, ask: Ask) -> Fuse | Store | Outcome:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.outcome import Fate, Outcome
-from agents.product_encoder import HELD_INLINE, Branch, Fetch, Fuse, Fused, Park, ProductEncoder, Store
+from agents.product_encoder import Branch, Fuse, Fused, ProductEncoder, Store
 from schemas.embedding import Embedding
 from schemas.event import Event
 from schemas.ids import StreamMs
@@ -44,14 +44,11 @@ def room(revision: int) -> RoomChanged:
 
 def took(step: ProductEncoder, event: Visual | Summary | RoomChanged | StreamEnded, branch: Branch) -> Outcome:
     due = step.admit(event, branch)
-    while isinstance(due, Fetch | Fuse):
-        if isinstance(due, Fetch):
-            due = step.fetched(due, visual(int(due.reference.dataref)).tokens)
-        else:
-            due = step.settle(due, Fused("space", (float(due.pair.visual.sequence),)))
-    if isinstance(due, Park):
-        return step.put_away(due, Reference(dataref=f"{due.visual.sequence}", sha256="1" * 64, size_bytes=1))
-    return step.stored(due) if isinstance(due, Store) else due
+    while isinstance(due, Fuse):
+        due = step.settle(due, Fused("space", (float(due.pair.visual.sequence),)))
+    due = step.stored(due) if isinstance(due, Store) else due
+    assert isinstance(due, Outcome)
+    return due
 
 
 def played(events: list[Brought]) -> list[Outcome]:
@@ -130,43 +127,6 @@ def test_what_still_waits_when_the_stream_ends_goes_on_alone() -> None:
 def test_ending_twice_says_nothing_twice() -> None:
     events = [*picture(visual(1), END), *speech(END)]
     assert published([*events, *events]) == published(events)
-
-
-FAR_AHEAD = [visual(sequence) for sequence in range(HELD_INLINE + 8)]
-
-
-def test_pictures_far_ahead_of_the_speech_wait_outside_and_come_back_unchanged() -> None:
-    words = [summary(each.sequence) for each in FAR_AHEAD]
-    step = ProductEncoder(STREAM)
-    for each in FAR_AHEAD:
-        assert took(step, each, Branch.PICTURE).fate is Fate.HELD
-    assert len(step.parked) == 8
-    assert sum(each.tokens is not None for each in step.visuals.values()) == HELD_INLINE
-    late = [event for each in words for event in took(step, each, Branch.SPEECH).events]
-    abreast = published(
-        [brought for v, s in zip(FAR_AHEAD, words, strict=True) for brought in (*picture(v), *speech(s))]
-    )
-    assert late == abreast
-    assert not step.parked
-
-
-def test_what_waits_outside_when_the_stream_ends_is_fetched_too() -> None:
-    events = published([*picture(*FAR_AHEAD, END), *speech(END)])
-    assert [event.vector for event in events if isinstance(event, Embedding)] == [
-        (float(sequence),) for sequence in range(len(FAR_AHEAD))
-    ]
-
-
-def test_tokens_that_are_gone_leave_a_gap() -> None:
-    step = ProductEncoder(STREAM)
-    for each in FAR_AHEAD:
-        took(step, each, Branch.PICTURE)
-    last = FAR_AHEAD[-1].sequence
-    due = step.admit(summary(last), Branch.SPEECH)
-    assert isinstance(due, Fetch)
-    again = step.fetched(due, None, Reason.MISSING)
-    assert isinstance(again, Fuse)
-    assert (again.pair.tokens, again.pair.visual.gap, again.pair.text) == (None, Reason.MISSING, "mug")
 
 
 def test_a_half_that_comes_again_with_other_bytes_is_a_conflict() -> None:

@@ -32,6 +32,7 @@ def test_the_verdicts_are_those_of_a_plain_set(inputs: list[tuple[int, str]]) ->
     for sequence, print_ in inputs:
         assert admitted(watermark, sequence, print_) is expected(seen, sequence, print_)
         seen.setdefault(sequence, print_)
+        assert {number for number in range(50) if watermark.has(number)} == set(seen)
         skipped = {number for first, last in watermark.missing for number in range(first, last + 1)}
         assert skipped == set(range(max(seen))) - set(seen)
         assert watermark.missing == sorted(watermark.missing)
