@@ -20,6 +20,9 @@ from encoders.tracks import Track
 _LAG_S = 3.0
 """A cut waits at most this long for sound that does not come."""
 _JUMP_S = 10.0
+_LONGEST_S = 60.0
+"""A segment is cut by its sound where pictures have not come for so long: they have ended, or one stands still. Those
+that go on without a key frame cannot be shown up to the next one, so it is not done sooner."""
 _ROUNDING_S = 0.1
 """Key frames that are meant to be `segment_s` apart may be so much nearer."""
 _FIRST_S = 1.0
@@ -74,6 +77,7 @@ class Clock:
         if raw is None:
             raw = round(((last_s or 0.0) - shift_s) / base)
         jumps = last_s is not None and not -1.0 <= raw * base + shift_s - last_s <= _JUMP_S
+        jumps = jumps and not self._others_went_on(track, raw * base + shift_s, last_s or 0.0)
         if last_s is not None and jumps:
             follows = last_s - raw * base + (packet.duration or 0) * base
             self._shift_s = self._shift_s if abs(self._shift_s - follows) < 1.0 else follows
@@ -82,6 +86,11 @@ class Clock:
         packet.pts = round(shift_s / base) + (packet.pts if packet.pts is not None else raw)
         packet.dts = round(shift_s / base) + raw
         return jumps
+
+    def _others_went_on(self, track: int, time_s: float, last_s: float) -> bool:
+        """Whether a step forward only brings the track to where another is: it stood still, its clock did not jump."""
+        others = (other for each, other in self._last_s.items() if each != track)
+        return time_s > last_s and any(abs(time_s - other) <= _JUMP_S for other in others)
 
 
 @dataclass(slots=True)
@@ -110,6 +119,8 @@ class Cutter:
                 self._key(piece)
         else:
             self._sound_s = max(self._sound_s, time_s)
+            if time_s - max(self._lead_s, self._last_cut_s) >= _LONGEST_S:
+                self._cuts.append(piece)
         self._held.append(piece)
         yield from self._complete()
 
@@ -139,10 +150,13 @@ class Cutter:
             yield self._segment(self._held, max(piece.end_s for piece in self._held))
             self._held = []
 
+    @property
+    def _last_cut_s(self) -> float:
+        return self._cuts[-1].time_s if self._cuts else self._begun_s
+
     def _key(self, piece: _Piece) -> None:
         self._key_s = piece.time_s
-        last_s = self._cuts[-1].time_s if self._cuts else self._begun_s
-        due = self._cut_next or piece.time_s - last_s >= self.segment_s - _ROUNDING_S
+        due = self._cut_next or piece.time_s - self._last_cut_s >= self.segment_s - _ROUNDING_S
         if due and any(held.leads for held in self._held):
             self._cuts.append(piece)
         self._cut_next = False

@@ -7,6 +7,7 @@ trusted: libav may follow what its playlist names.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,7 @@ def segments(
         yield from _folder(Path(source), segment_s)
         return
     try:
-        container = av.open(str(source), "r", metadata_errors="replace", timeout=_TIMEOUTS_S)
+        container = av.open(_opened_as(source), "r", metadata_errors="replace", timeout=_TIMEOUTS_S)
     except LIBAV_ERRORS as failure:
         wanted = "a media file, a folder of segments or an HLS URL is wanted"
         raise SourceUnreadable(f"{source} cannot be opened ({failure}); {wanted}") from failure
@@ -62,6 +63,11 @@ def segments(
         yield from remuxing.run()
         if remuxing.broke:
             say(f"the source breaks off: {remuxing.broke}")
+
+
+def _opened_as(source: str | Path) -> str:
+    """An absolute path: libav takes what stands before a colon for a protocol. A URL stays as it is."""
+    return str(source) if "://" in str(source) else str(Path(source).absolute())
 
 
 @dataclass(slots=True)
@@ -173,10 +179,13 @@ def _leading(container: InputContainer) -> tuple[AnyStream, av.AudioStream | Non
 
 
 def _folder(folder: Path, segment_s: float) -> Iterator[CutSegment]:
-    """The files by name, each a segment as it is; one that cannot be read is said to last `segment_s`."""
+    """The files by name, each a segment as it is; one that cannot be read is said to last `segment_s`.
+
+    Numbers in names count as numbers: FFmpeg's ``index10.ts`` comes after ``index9.ts``.
+    """
     start_ms = 0
-    files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
-    for file in files:
+    files = (file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+    for file in sorted(files, key=_by_numbers):
         if file.suffix.lower() in _NO_SEGMENTS:
             continue
         media = file.read_bytes()
@@ -184,6 +193,11 @@ def _folder(folder: Path, segment_s: float) -> Iterator[CutSegment]:
         content_type = _CONTENT_TYPES.get(file.suffix.lower(), "application/octet-stream")
         yield CutSegment(media, start_ms, duration_ms, content_type)
         start_ms += duration_ms
+
+
+def _by_numbers(file: Path) -> tuple[list[tuple[int, str]], str]:
+    parts = re.split(r"(\d+)", file.name)
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in parts], file.name
 
 
 def _duration_ms(media: bytes) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,9 +86,9 @@ class _Pull:
         if self.source.folder:
             self._copy(self._found(file, profile), there, pinned)
         else:
-            there.unlink(missing_ok=True)
-            hub.fetch(self._wanted, revision, file, self._into)
-            self._refuse_other(there, pinned)
+            with _put_aside(there, keep=pinned is None):
+                hub.fetch(self._wanted, revision, file, self._into)
+                self._refuse_other(there, pinned)
         return pinned or sum_of(there)
 
     def _refuse_other(self, there: Path, pinned: str | None) -> None:
@@ -129,6 +130,22 @@ class _Pull:
         except OSError as failure:
             half.unlink(missing_ok=True)
             raise unwritable(f"{origin}", there.parent, failure) from failure
+
+
+@contextmanager
+def _put_aside(there: Path, *, keep: bool) -> Iterator[None]:
+    """Make room for a file that is fetched. `keep`: nobody can say that the old one is wrong, so it comes back unless
+    a new one has come."""
+    aside = there.with_name(f"{there.name}.before")
+    if keep and there.exists():
+        there.replace(aside)
+    there.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        if aside.exists() and not there.exists():
+            aside.replace(there)
+        aside.unlink(missing_ok=True)
 
 
 def _places(folder: Path, checkpoint: Checkpoint) -> Iterator[Path]:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -221,8 +221,12 @@ class Supervisor:
             name = self.orders.chore[-1]
             words, around = (sys.executable, *self.orders.chore), workers.environment(self.settings)
             command = children.Command(name, self.settings.data / name, words, around)
-            with suppress(ServiceFailed):  # another process does it at this moment
+            try:
                 self._chore = children.start(command, attached=True)
+            except ServiceFailed:  # another process does it at this moment
+                return
+            except OSError as failure:  # a full disk, which the next one may find empty
+                self.say(f"{name} could not be started: {failure}")
 
     @contextmanager
     def _only_one(self) -> Iterator[None]:

@@ -81,7 +81,7 @@ def command(**given: Any) -> None:
         say(f"stream {plain(stream_id)}{_goes_on(mark)}")
         pieces = _pieces(options, mark, stack)
         bar = stack.enter_context(_bar())
-        done = _pusher(settings, to_kafka, keeps).carry(pieces, broadcast, _shown(bar))
+        done = _pusher(settings, to_kafka, keeps, mark).carry(pieces, broadcast, _shown(bar))
     missing = f", {done.missing_ms / 1000:.1f} s missing" if done.missing_ms else ""
     length = f"{done.segments} segments, {done.media_ms / 1000:.1f} s{missing}"
     click.echo(f"{plain(stream_id)}: {length}, {done.sent_bytes} bytes")
@@ -114,8 +114,8 @@ def _goes_on(mark: marks.Mark | None) -> str:
     return f" goes on: {mark.sequence + 1} segments, up to {clock(mark.end_ms)}, were pushed before" if mark else ""
 
 
-def _pusher(settings: Settings, to_kafka: Producer, keeps: bool) -> push.Pusher:
-    kept = marks.KafkaMarks(to_kafka) if keeps else None
+def _pusher(settings: Settings, to_kafka: Producer, keeps: bool, mark: marks.Mark | None) -> push.Pusher:
+    kept = marks.KafkaMarks(to_kafka, mark) if keeps else None
     return push.Pusher(to_kafka, ObjectStore(settings.objects), push.SystemClock(), kept, say)
 
 

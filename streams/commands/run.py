@@ -48,6 +48,8 @@ def command(stages: tuple[str, ...], name: str, profile: str, tidy_every_h: floa
     orders = Orders(words, int(given["workers"] or 1), workers, policy, tidy, 3600 * tidy_every_h)
     supervisor = Supervisor(replace(settings, profile=profile or settings.profile), orders, _say)
     for number in STOPS:
+        if signal.getsignal(number) is signal.SIG_IGN:  # as nohup leaves SIGHUP
+            continue
         signal.signal(number, lambda *_: supervisor.stop.set())
     supervisor.run()
 

@@ -1,7 +1,10 @@
 """Cutting a source loses nothing: every frame and every sound comes out once, and times go on without a gap."""
 
+import contextlib
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -136,6 +139,67 @@ def test_a_folder_of_segments_is_pushed_file_by_file(tmp_path: Path) -> None:
         (b"damaged", 2000, 4000),
         (parts[1], 6000, 3000),
     ]
+
+
+def test_numbers_in_the_names_of_a_folder_count_as_numbers(tmp_path: Path) -> None:
+    for number in range(12):
+        (tmp_path / f"index{number}.ts").write_bytes(b"%d" % number)
+    assert [piece.media for piece in segments(tmp_path, 4.0)] == [b"%d" % number for number in range(12)]
+
+
+def test_a_name_with_a_colon_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "09:00:00.ts").write_bytes(make_media(Recipe(seconds=2)))
+    with contextlib.chdir(tmp_path):
+        assert len(list(segments("09:00:00.ts", 1.0))) == 2
+
+
+def film(path: Path, pictures_s: list[float], sound_s: float) -> Path:
+    """Pictures at these times, each a key frame, and sound throughout."""
+    with av.open(str(path), "w") as out:
+        sight = out.add_stream("mpeg4", rate=10, options={"g": "1"})
+        sight.width, sight.height, sight.pix_fmt = 64, 64, "yuv420p"
+        sight.codec_context.time_base = Fraction(1, 1000)
+        sound = out.add_stream("aac", rate=16_000, layout="mono")
+        made = []
+        for at_s in pictures_s:
+            frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+            frame.pts, frame.time_base = round(at_s * 1000), Fraction(1, 1000)
+            made += sight.encode(frame)
+        made += sight.encode(None)
+        for at in range(0, round(sound_s * 16_000), 1024):
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+            silence.sample_rate, silence.pts, silence.time_base = 16_000, at, Fraction(1, 16_000)
+            made += sound.encode(silence)
+        made += sound.encode(None)
+        for packet in sorted(made, key=lambda packet: float((packet.dts or 0) * packet.time_base)):
+            out.mux(packet)
+    return path
+
+
+def shown_s(cuts: list[CutSegment]) -> list[float]:
+    """The times of all pictures, from the beginning of the source."""
+    found = []
+    for piece in cuts:
+        with opened(piece.media, MEDIA_FORMATS) as container:
+            for packet in packets(container, container.streams.video[0]) if container.streams.video else ():
+                found.append(round(piece.start_ms / 1000 + float((packet.pts or 0) * packet.time_base) - 1, 1))
+    return found
+
+
+def test_pictures_that_stand_still_stay_with_their_sound(tmp_path: Path) -> None:
+    times = [*range(8), *range(22, 32)]
+    cuts = list(segments(film(tmp_path / "freeze.mkv", [float(at) for at in times], 32), 4.0))
+    assert shown_s(cuts) == pytest.approx(times, abs=0.15)
+    assert gapless(cuts)
+    assert sum(piece.duration_ms for piece in cuts) == pytest.approx(32_000, abs=150)
+
+
+def test_sound_that_goes_on_without_pictures_is_cut_too(tmp_path: Path) -> None:
+    cuts = list(segments(film(tmp_path / "long.mkv", [0.0, 1.0, 2.0, 200.0, 201.0], 260), 4.0))
+    assert gapless(cuts)
+    assert max(piece.duration_ms for piece in cuts) <= 70_000
+    assert shown_s(cuts) == pytest.approx([0, 1, 2, 200, 201], abs=0.15)
+    assert sum(piece.duration_ms for piece in cuts) == pytest.approx(260_000, abs=150)
 
 
 def test_sound_alone_is_cut_by_time(tmp_path: Path) -> None:

@@ -152,6 +152,21 @@ def test_a_hub_that_does_not_answer_is_named_with_both_ways_out(profile: Profile
     assert "--from FOLDER" in failed.value.remedy
 
 
+def test_a_file_that_was_put_there_by_hand_is_lost_only_to_the_one_that_comes(profile: Profile, hub: FakeHub) -> None:
+    pulled(profile, Source(endpoint=hub.address))
+    file = path_of(profile, "language")
+    file.write_bytes(b"by hand")
+    (file.parent / LOCK).unlink(missing_ok=True)
+    with serving(FakeHub({})) as gone:
+        address = gone.address
+    with pytest.raises(PullFailed):
+        pulled(profile, Source(endpoint=address))
+    assert file.read_bytes() == b"by hand"
+    pulled(profile, Source(endpoint=hub.address))
+    assert states(profile)["chat-q4.gguf"] == State.AS_PULLED
+    assert not list(file.parent.glob("*.before"))
+
+
 def test_what_the_hub_does_not_have_is_named(profile: Profile, hub: FakeHub) -> None:
     del hub.files["me/whisper"]["tokenizer.json"]
     with pytest.raises(PullFailed, match=r"tokenizer\.json of me/whisper: the hub refuses it: 404"):
