@@ -42,9 +42,7 @@ WIDTHS = {
     "ampere_3_terms": "3 terms",
     "ampere_6_terms": "6 terms",
 }
-SEEDS = {
-    name: ROWS[name] for name in ("visual", "text", "raw_asr", "visual_raw_asr", "late_fusion", "late_fusion_tuned")
-}
+SEEDS = {name: ROWS[name] for name in ("visual", "text", "visual_raw_asr", "late_fusion", "late_fusion_tuned")}
 SEEDS["ampere"] = "AMPere"
 
 
@@ -96,18 +94,19 @@ def test_the_readme_has_what_is_found_in_one_gallery(result: dict[str, Any]) -> 
         assert f"| {ROWS[name]} | {short(found['r1'])} | {own_domain_share(found)} |" in readme, name
 
 
-def test_the_card_has_what_each_seed_finds() -> None:
+def test_the_card_has_what_each_seed_finds(result: dict[str, Any]) -> None:
     card = (COMMITTED / "CARD.md").read_text()
-    seeds = [other(f"seed-{number}") for number in (1, 2, 3)]
+    seeds = [result, *(other(f"seed-{number}") for number in (2, 3))]
+    assert len({seed["measured_on"]["tower"] for seed in seeds}) == 1
     for name, words in SEEDS.items():
         rows = [seed["rows"][name] for seed in seeds]
         values = [short(fmean(row[way]["r1"] for way in WAYS if way != "shelf")) for row in rows]
         assert f"| {words} | {' | '.join(values)} |" in card, name
 
 
-def test_the_card_has_what_is_found_in_one_gallery_by_every_seed() -> None:
+def test_the_card_has_what_is_found_in_one_gallery_by_every_seed(result: dict[str, Any]) -> None:
     card = (COMMITTED / "CARD.md").read_text()
-    seeds = [other(f"seed-{number}") for number in (1, 2, 3)]
+    seeds = [result, *(other(f"seed-{number}") for number in (2, 3))]
     for name in ("late_fusion", "late_fusion_tuned", "ampere"):
         found = [seed["union"][name] for seed in seeds]
         values = ", ".join(short(each["r1"]) for each in found)
@@ -117,7 +116,6 @@ def test_the_card_has_what_is_found_in_one_gallery_by_every_seed() -> None:
 
 def test_the_card_has_what_widths_and_terms_find() -> None:
     card, found = (COMMITTED / "CARD.md").read_text(), other("widths-and-terms")
-    assert found["rows"]["ampere"]["page_to_video"]["r1"] == other("seed-1")["rows"]["ampere"]["page_to_video"]["r1"]
     for name, words in WIDTHS.items():
         values = [short(found["rows"][name][way]["r1"]) for way in WAYS]
         assert f"| {words} | {' | '.join(values)} | " in card, name
