@@ -5,18 +5,15 @@ A whole numeral is read or none of it: "twenty three" holds neither a twenty nor
 
 import re
 
-_UNITS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_TEENS = (
-    "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+NUMBERS = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
 )  # fmt: skip
+"""Each at the place of its value."""
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_VALUES = (
-    {"zero": 0}
-    | {word: value for value, word in enumerate((*_UNITS, *_TEENS), 1)}
-    | {word: 10 * value for value, word in enumerate(_TENS, 2)}
-)
-_UNIT = "|".join(_UNITS)
-_BELOW_100 = rf"(?:(?:{'|'.join(_TENS)})(?:[ -](?:{_UNIT}))?|{'|'.join(_TEENS)}|{_UNIT})"
+_VALUES = {word: value for value, word in enumerate(NUMBERS)} | {word: 10 * at for at, word in enumerate(_TENS, 2)}
+_UNIT, _TEEN = "|".join(NUMBERS[1:10]), "|".join(NUMBERS[10:20])
+_BELOW_100 = rf"(?:(?:{'|'.join(_TENS)})(?:[ -](?:{_UNIT}))?|{_TEEN}|{_UNIT})"
 ENGLISH = (
     rf"(?<![\w.-])(?:\d{{1,3}}|zero|(?:{_UNIT}|a) hundred(?: and)?(?: {_BELOW_100})?|{_BELOW_100})"
     r"(?![\w-]|\.\w| hundred\b| thousand\b)"
@@ -29,7 +26,8 @@ _VALUES_ZH = {word: value for value, word in enumerate(_DIGITS, 1)} | {"两": 2}
 _PARTS_ZH = re.compile(
     rf"(?:(?P<hundreds>{_DIGIT})百)?(?:(?P<tens>{_DIGIT}?)十(?P<units>{_DIGIT})?|零(?P<single>{_DIGIT})|(?P<last>{_DIGIT}))?"
 )
-CHINESE = rf"(?:(?<!\d)\d{{1,3}}(?!\d)|(?<![零百千万十{_DIGITS}两])[零百十{_DIGITS}两]+(?![零百千万十{_DIGITS}两]))"
+_ANY = f"零百千万十{_DIGITS}两"
+CHINESE = rf"(?:(?<!\d)\d{{1,3}}(?!\d)|(?<![{_ANY}])[零百十{_DIGITS}两]+(?![{_ANY}]))"
 """A pattern of what may be a whole Chinese numeral; `value_of` says whether it is one."""
 
 

@@ -17,6 +17,7 @@ or more, as they were said one after the other: 这款剃须刀我们飞科的 s
 import re
 from collections.abc import Iterator, Sequence
 
+from agents.numerals import NUMBERS
 from schemas.observation import Said
 
 EMPTY = "empty"
@@ -28,11 +29,6 @@ _SMALL_WORDS = frozenset((
     "is", "are", "be", "this", "that", "as", "into", "your", "you",
 ))  # fmt: skip
 
-NUMBERS = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
-)  # fmt: skip
-"""Each at the place of its value."""
 _DIGITS_OF = {word: str(number) for number, word in enumerate(NUMBERS)}
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
