@@ -20,7 +20,6 @@ from schemas.observation import Summary, Tokens, Visual
 from schemas.reasons import Reason
 from schemas.reference import Reference
 from schemas.room import Control, RoomChanged, StreamEnded
-from schemas.segment import Segment
 from schemas.shedding import together
 
 
@@ -187,7 +186,7 @@ class ProductEncoder:
         if isinstance(due.event, StreamEnded):
             return self.settle(due, Fused())
         self._take(due.event)
-        return letter(reason, detail, _segment(due.pair.visual))
+        return letter(reason, detail, due.pair.visual.segment)
 
     def close(self, ended: StreamEnded) -> Asked | Outcome:
         """Both branches ended: what still waits for its other half goes on alone, in order."""
@@ -211,7 +210,7 @@ class ProductEncoder:
         if reason := pair.unusable:
             self._take(event)
             detail = f"neither half can be used: picture {pair.visual.gap}, speech {pair.summary.gap}"
-            return letter(reason, detail, _segment(pair.visual))
+            return letter(reason, detail, pair.visual.segment)
         return self._ask(event, (pair,), ())
 
     def _pair(self, event: Visual | Summary) -> Pair | None:
@@ -268,17 +267,6 @@ def _no_summary(of: Visual) -> Summary:
 def _no_visual(of: Summary) -> Visual:
     return Visual(
         stream_id=of.stream_id, sequence=of.sequence, start_ms=of.start_ms, end_ms=of.end_ms, gap=Reason.UNPAIRED
-    )
-
-
-def _segment(visual: Visual) -> Segment:
-    """The segment itself, as a dead letter names it: its bytes where they are kept."""
-    return Segment(
-        stream_id=visual.stream_id,
-        sequence=visual.sequence,
-        start_ms=visual.start_ms,
-        duration_ms=visual.end_ms - visual.start_ms,
-        reference=visual.source,
     )
 
 

@@ -8,6 +8,7 @@ from schemas.event import StreamEvent, Value
 from schemas.ids import EventId, StreamMs, event_id
 from schemas.reasons import Reason
 from schemas.reference import Reference
+from schemas.segment import Segment
 from schemas.shedding import ShedRule
 
 
@@ -41,6 +42,17 @@ class Visual(StreamEvent):
     @property
     def id(self) -> EventId:
         return event_id(self.stream_id, self.sequence, "visual")
+
+    @property
+    def segment(self) -> Segment:
+        """The segment itself, as a dead letter names it: its bytes where they are kept."""
+        return Segment(
+            stream_id=self.stream_id,
+            sequence=self.sequence,
+            start_ms=self.start_ms,
+            duration_ms=self.end_ms - self.start_ms,
+            reference=self.source,
+        )
 
     @property
     def order(self) -> int:
