@@ -143,6 +143,8 @@ class Summarizer:
         before = self.broadcast.room
         outcome = self.broadcast.admit(control)
         taken = self.broadcast.room.taken_from(before) if self.broadcast.room and before else frozenset()
+        if not taken:
+            return outcome
         self.renumbered |= dict.fromkeys(sorted(taken), self.end_ms)
         self.link = None if self.link in taken else self.link
         links = tuple(link for link in self.said.links if link not in taken)

@@ -25,7 +25,7 @@ from encoders.loaded import LoadedEngines
 from encoders.media import central, contact_sheet
 from infra.errors import DependencyDown
 from infra.objects import Refused
-from infra.vectors import CatalogueRow, LiveRow, VectorStore
+from infra.vectors import NO_REVISION, CatalogueRow, LiveRow, VectorStore
 from schemas.embedding import Embedding
 from schemas.ids import ProductId, segment_id
 from schemas.observation import Said, Summary, Tokens, Visual
@@ -164,7 +164,7 @@ class Ask:
         revision = await self._call("vectors", self.vectors.revision)
         if revision < self.catalogue_from:
             remedy = "a worker with the stage catalog_encoder must run"
-            if revision < 0:
+            if revision == NO_REVISION:
                 remedy += f"; the space {ours} is empty: after a change of models, vitrine catalog load FILE"
             raise DependencyDown(
                 f"the catalogue is loaded up to {revision}, not yet up to {self.catalogue_from} where it was when this "

@@ -12,6 +12,7 @@ from faust.exceptions import ProducerSendError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.frame_encoder import FrameEncoder
 from infra.metrics import Metrics, StageMetrics
 from infra.settings import Settings
 from infra.topics import TopicSpec, delete_topics, ensure_topics
@@ -56,13 +57,18 @@ def test_a_compacted_topic_is_asked_about_only_where_a_generation_begins() -> No
     assert list(continuity.missing(record(11))) == [10]
 
 
+def stage_on(broker: str, scratch: Path) -> StageApp[FrameEncoder]:
+    """The frame encoder's app, which is not started."""
+    watch = StageWatch(StageMetrics(Metrics(), "frame_encoder"))
+    wiring = Wiring(row_of("frame_encoder"), STEPS["frame_encoder"], Ask.__new__(Ask), FakeOutbox(), watch)
+    return StageApp(wiring, Broker(broker, scratch))
+
+
 def test_a_generation_that_ends_while_its_state_is_read_back_asks_for_nothing_again(
     broker: str, service_settings: Settings, tmp_path: Path
 ) -> None:
     async def deliver() -> None:
-        watch = StageWatch(StageMetrics(Metrics(), "frame_encoder"))
-        wiring = Wiring(row_of("frame_encoder"), STEPS["frame_encoder"], Ask.__new__(Ask), FakeOutbox(), watch)
-        stage = StageApp(wiring, Broker(broker, tmp_path))
+        stage = stage_on(broker, tmp_path)
         await stage.app.on_partitions_assigned.send(set())
         stage.app.on_rebalance_start()
         message = SimpleNamespace(
@@ -81,9 +87,7 @@ def test_a_generation_that_ends_while_its_state_is_read_back_asks_for_nothing_ag
 
 def test_a_message_that_is_too_large_is_not_waited_for(broker: str, tmp_path: Path) -> None:
     async def send() -> None:
-        watch = StageWatch(StageMetrics(Metrics(), "frame_encoder"))
-        wiring = Wiring(row_of("frame_encoder"), STEPS["frame_encoder"], Ask.__new__(Ask), FakeOutbox(), watch)
-        stage = StageApp(wiring, Broker(broker, tmp_path))
+        stage = stage_on(broker, tmp_path)
         await stage.app.producer.start()
         try:
             for size in (MAX_MESSAGE_BYTES + 1, 2 * MAX_MESSAGE_BYTES + 1):
