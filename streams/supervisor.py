@@ -4,7 +4,8 @@ Each worker stands behind a guardian (`infra/guardian.py`), so none outlives thi
 whose `/live` has not answered for too long is killed: its event loop stands still, and nothing in it can say so.
 
 What one would get wrong: this process must stay small and stupid, since nobody supervises it. So it loads no model and
-no Faust; what else is to be done from time to time, a child does.
+no Faust; what else is to be done from time to time, a child does. And once it runs, no accident of the machine (a full
+disk, no process to be had) ends it: the accident is told, and the same is tried again.
 """
 
 import http.client
@@ -32,7 +33,7 @@ BEGINS_WITHIN_S = 900.0
 """A worker loads its models before its probes answer; large ones from a slow disk take minutes."""
 BEYOND_THE_WATCHDOG_S = 30.0
 """A worker that stands still ends itself; one that cannot even do that is killed so much later."""
-SERVICES_AGAIN_AFTER_S = 10.0
+AGAIN_AFTER_S = 10.0
 
 
 class GaveUp(ServiceFailed):
@@ -114,7 +115,8 @@ class Supervisor:
         now_s = self.clock()
         for seat in self.seats:
             if seat.child is None:
-                self._begin(seat, now_s)
+                if now_s >= seat.begins_s:
+                    self._begin(seat, now_s)
             elif (status := seat.child.status()) is not None:
                 self._ended(seat, status, now_s)
         if now_s >= self._probe_at_s:
@@ -124,14 +126,14 @@ class Supervisor:
         self._do_chore(now_s)
 
     def _begin(self, seat: Seat, now_s: float) -> None:
-        if now_s < seat.begins_s:
-            return
+        first, seat.begins_s = seat.begins_s == 0.0, now_s + AGAIN_AFTER_S
         words = (*self.orders.words, "--flight", str(seat.flight))
-        command, seat.probes = workers.command(self.settings, seat.name, words, seat.number)
-        seat.oom_kills, seat.began_s, seat.heard_s = starved.kills(), now_s, None
-        seat.condemned, seat.said = False, ""
-        seat.child = children.start(command, attached=True)
-        self.say(f"{seat.name}: started, process {seat.child.pid}, probes at {seat.probes}, log {command.log}")
+        with self._going_on(f"{seat.name}: could not be started", unless=first):
+            command, seat.probes = workers.command(self.settings, seat.name, words, seat.number)
+            seat.oom_kills, seat.began_s, seat.heard_s = starved.kills(), now_s, None
+            seat.condemned, seat.said = False, ""
+            seat.child = children.start(command, attached=True)
+            self.say(f"{seat.name}: started, process {seat.child.pid}, probes at {seat.probes}, log {command.log}")
 
     def _ended(self, seat: Seat, status: int, now_s: float) -> None:
         assert seat.child is not None
@@ -149,10 +151,10 @@ class Supervisor:
 
     def _charge(self, seat: Seat) -> None:
         """What was in hand is suspected; the worker that has it next works on it alone."""
-        counts = charge(self.book, in_hand(seat.flight))
-        for mark, count in counts.items():
-            will = "it is given to no model any more" if count >= CRASHES_AT_MOST else "it will be tried alone"
-            self.say(f"{seat.name}: had {mark} in hand, {count} of {CRASHES_AT_MOST} crashes; {will}")
+        with self._going_on(f"{seat.name}: what it had in hand could not be charged"):
+            for mark, count in charge(self.book, in_hand(seat.flight)).items():
+                will = "it is given to no model any more" if count >= CRASHES_AT_MOST else "it will be tried alone"
+                self.say(f"{seat.name}: had {mark} in hand, {count} of {CRASHES_AT_MOST} crashes; {will}")
 
     def _gave_up(self, seat: Seat, ending: Ending, status: int, log: Path) -> GaveUp:
         last = children.last_words(log)
@@ -202,14 +204,9 @@ class Supervisor:
         except NotRunning as absent:
             if self._running:
                 self.say(absent.what)
-            self._services_at_s = self.clock() + SERVICES_AGAIN_AFTER_S
-            first = not self._running
-            try:
+            self._services_at_s = self.clock() + AGAIN_AFTER_S
+            with self._going_on("the services could not be started", unless=not self._running):
                 self._running.append(services.up(self.settings, attached=True, say=self.say))
-            except InfraError as failure:
-                if first:
-                    raise
-                self.say(failure.what)
 
     def _do_chore(self, now_s: float) -> None:
         if self._chore is not None and self._chore.status() is not None:
@@ -221,12 +218,18 @@ class Supervisor:
             name = self.orders.chore[-1]
             words, around = (sys.executable, *self.orders.chore), workers.environment(self.settings)
             command = children.Command(name, self.settings.data / name, words, around)
-            try:
+            with self._going_on(f"{name}: could not be started"):
                 self._chore = children.start(command, attached=True)
-            except ServiceFailed:  # another process does it at this moment
-                return
-            except OSError as failure:  # a full disk, which the next one may find empty
-                self.say(f"{name} could not be started: {failure}")
+
+    @contextmanager
+    def _going_on(self, what: str, *, unless: bool = False) -> Iterator[None]:
+        """Tell a failure and go on; `unless`: raise it, since nothing has run yet and a person waits for the answer."""
+        try:
+            yield
+        except (OSError, InfraError) as failure:
+            if unless:
+                raise
+            self.say(f"{what}: {failure.what if isinstance(failure, InfraError) else failure}")
 
     @contextmanager
     def _only_one(self) -> Iterator[None]:

@@ -119,9 +119,9 @@ async with flight.holding("stage/topic/0/1"):
     await asyncio.sleep(600)
 """
     with supervised(tmp_path, body, workers=2) as rig:
+        rig.wait(lambda: len(rig.starts()) == 2)
         for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
             before = len(rig.starts())
-            rig.wait(lambda before=before: len(rig.starts()) >= max(2, before))  # type: ignore[misc]
             os.kill(rig.starts()[-1], number)
             rig.wait(lambda before=before: len(rig.starts()) > before)  # type: ignore[misc]
     assert rig.failure is None
@@ -202,6 +202,52 @@ def test_a_chore_is_done_beside_the_workers_and_its_last_word_told(tmp_path: Pat
     chore = (str(tmp_path / "chore.py"), "tidy")
     with supervised(tmp_path, "pass", chore=chore, chore_every_s=0.1) as rig:
         rig.wait(lambda: sum("tidy: removed 3 objects" in line for line in rig.said) >= 2)
+
+
+def test_a_chore_that_the_disk_refuses_is_told_and_the_workers_run_on(tmp_path: Path) -> None:
+    (tmp_path / "tidy").write_text("where its folder would be")
+    with supervised(tmp_path, "pass", chore=("chore.py", "tidy"), chore_every_s=0.1) as rig:
+        rig.wait(lambda: sum("tidy: could not be started: " in line for line in rig.said) >= 2)
+    assert rig.failure is None
+    assert len(rig.starts()) == 1
+
+
+def test_a_worker_that_the_disk_refuses_is_told_and_started_later(tmp_path: Path) -> None:
+    body = """
+log = Path(os.environ["VITRINE_DATA"]) / "worker-1" / "worker-1.log"
+if number == 1:
+    log.with_suffix(".log.1").mkdir()
+    sys.exit(1)
+"""
+    hour = [0.0]
+    with supervised(tmp_path, body) as rig:
+        rig.supervisor.clock = lambda: time.monotonic() + hour[0]
+        rig.wait(lambda: any("worker-1: could not be started: [Errno" in line for line in rig.said))
+        (tmp_path / "worker-1" / "worker-1.log.1").rmdir()
+        assert len(rig.starts()) == 1
+        hour[0] = 3600.0
+        rig.wait(lambda: len(rig.starts()) == 2)
+    assert rig.failure is None
+
+
+def test_a_crash_that_cannot_be_written_down_is_told_and_the_worker_started_again(tmp_path: Path) -> None:
+    body = """
+if number == 1:
+    (flight.path.parent / "crashes.json.new").mkdir()
+    async with flight.holding("stage/topic/0/1"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+"""
+    with supervised(tmp_path, body) as rig:
+        rig.wait(lambda: len(rig.starts()) == 2)
+    assert any("worker-1: what it had in hand could not be charged: [Errno" in line for line in rig.said)
+    assert rig.failure is None
+
+
+def test_the_first_worker_that_the_disk_refuses_ends_the_run(tmp_path: Path) -> None:
+    (tmp_path / "worker-1").write_text("where its folder would be")
+    environ = {"VITRINE_DATA": str(tmp_path), "VITRINE_KAFKA": "127.0.0.1:9", "VITRINE_MILVUS": "http://127.0.0.1:9"}
+    with pytest.raises(OSError, match="worker-1"):
+        Supervisor(read_settings(environ), Orders(script(tmp_path, "pass")), print).run()
 
 
 def test_a_kill_by_the_kernel_is_told_from_one_by_a_person(tmp_path: Path) -> None:
