@@ -52,6 +52,7 @@ class KafkaMarks:
 
     to: RawPublisher
     last: Mark | None = None
+    """Where an earlier push of the same stream was; then where this one is."""
 
     def reach(self, stream_id: StreamId, placed: Placed, closed_s: float) -> None:
         """Store that this piece comes next."""

@@ -141,7 +141,7 @@ def serve(orders: Pushing, log: Path, told: Connection) -> None:
         for stream in orders.world.streams:
             mark = ReadInRun(reader, orders.run).last_mark(stream)
             if mark is None or not mark.ended:
-                pusher = push.Pusher(to, ObjectStore(settings.objects), push.SystemClock(), KafkaMarks(to))
+                pusher = push.Pusher(to, ObjectStore(settings.objects), push.SystemClock(), KafkaMarks(to, mark))
                 pieces = pieces_of(orders, stream, mark)
                 pusher.carry(
                     pieces, push.Broadcast(stream, orders.world.room(), begun=mark is not None), lambda _: None

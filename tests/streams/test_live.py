@@ -155,10 +155,12 @@ def test_a_stream_that_was_begun_and_never_came_back_is_ended() -> None:
     def away(_: int) -> Placed:
         raise GaveUp("away")
 
-    outbox = Outbox()
+    outbox, to = Outbox(), Marked()
+    pusher = Pusher(outbox, FakeObjects(), HandClock(), KafkaMarks(to, mark(6)))
     with pytest.raises(GaveUp):
-        Pusher(outbox, FakeObjects(), HandClock()).carry(map(away, [0]), Broadcast(ROOM, begun=True), nobody)
+        pusher.carry(map(away, [0]), Broadcast(ROOM, begun=True), nobody)
     assert len(outbox.events) == 1
+    assert [Mark.model_validate_json(value) for value in to.values] == [mark(6, ended="interrupted")]
 
 
 def test_an_address_is_shown_without_its_secrets() -> None:
