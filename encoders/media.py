@@ -97,7 +97,7 @@ class PyAvDecoder:
         with opened(picture, PICTURE_FORMATS) as container:
             picture_decoder(container.streams.video[0], self._limits.picture_pixels)
             for frame in container.decode(video=0):
-                return self._scaled(_on_white(frame))[np.newaxis]
+                return _turned(self._scaled(_on_white(frame)), frame)[np.newaxis]
         raise Unreadable(Reason.UNDECODABLE, "the picture cannot be decoded")
 
     def _as_pcm(self, frames: Iterator[av.AudioFrame]) -> bytes:
@@ -149,14 +149,14 @@ class PyAvDecoder:
 
     def _shot(self, frame: av.VideoFrame) -> _Shot:
         check_size(frame.width, frame.height, self._limits.pixels)
-        return _Shot(frame.pts or 0, self._scaled(frame))
+        return _Shot(frame.pts or 0, _turned(self._scaled(frame), frame))
 
     def _scaled(self, frame: av.VideoFrame) -> Frames:
-        """RGB as it is to be seen: scaled down, and turned as the container says."""
+        """RGB, scaled down while it is converted."""
         shrink = min(1.0, self._limits.short_side / min(frame.width, frame.height))
         width, height = max(1, round(frame.width * shrink)), max(1, round(frame.height * shrink))
         pixels = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation=Interpolation.AREA)
-        return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)), np.uint8)
+        return np.asarray(pixels, np.uint8)
 
 
 def clip_of(stills: Sequence[Frames]) -> Frames:
@@ -192,8 +192,14 @@ def _jpeg(pixels: Frames, scale: int) -> bytes:
     return b"".join(bytes(packet) for packet in (*encoder.encode(frame), *encoder.encode(None)))
 
 
+def _turned(pixels: Frames, frame: av.VideoFrame) -> Frames:
+    """The pixels of a frame as they are to be seen: turned as its container or its Exif says."""
+    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
+
+
 def _on_white(frame: av.VideoFrame) -> av.VideoFrame:
-    if not any(component.is_alpha for component in frame.format.components):
+    has_palette = frame.format.name == "pal8"  # whose colours may be transparent, though no component of it is alpha
+    if not (has_palette or any(component.is_alpha for component in frame.format.components)):
         return frame
     pixels = frame.to_ndarray(format="rgba")
     mixed = np.empty((*pixels.shape[:2], 3), np.uint8)

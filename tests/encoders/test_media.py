@@ -1,5 +1,7 @@
 """Sound, frames and stills of good media; a reason, and nothing else, for every kind of bad media."""
 
+import struct
+import zlib
 from fractions import Fraction
 from pathlib import Path
 
@@ -105,6 +107,44 @@ def test_a_transparent_picture_is_seen_on_white() -> None:
     assert seen.shape == (1, 32, 32, 3)
     assert (seen[0, 8, 4] == 255).all()
     assert (seen[0, 8, 28] == (10, 20, 30)).all()
+
+
+def png_of_a_palette(pixels: Frames) -> bytes:
+    """A picture of the colours in ``pixels`` (height, width, 4), as tools that make PNGs small write it."""
+    colours, at = np.unique(pixels.reshape(-1, 4), axis=0, return_inverse=True)
+    rows = np.insert(at.reshape(pixels.shape[:2]).astype(np.uint8), 0, 0, axis=1)  # each begins with its filter: none
+    head = struct.pack(">2I5B", pixels.shape[1], pixels.shape[0], 8, 3, 0, 0, 0)
+    chunks = {
+        b"IHDR": head,
+        b"PLTE": colours[:, :3].tobytes(),
+        b"tRNS": colours[:, 3].tobytes(),
+        b"IDAT": zlib.compress(rows.tobytes()),
+        b"IEND": b"",
+    }
+    packed = (
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks.items()
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
+def test_a_transparent_colour_of_a_palette_is_seen_on_white_too() -> None:
+    pixels = np.zeros((32, 32, 4), np.uint8)
+    pixels[:, 16:] = (10, 20, 30, 255)
+    seen = DECODER.image(png_of_a_palette(pixels))
+    assert (seen[0, 8, 4] == 255).all()
+    assert (seen[0, 8, 28] == (10, 20, 30)).all()
+
+
+def test_a_transparent_picture_is_turned_as_its_exif_says() -> None:
+    pixels = np.zeros((32, 48, 4), np.uint8)
+    pixels[:, :24] = (10, 20, 30, 255)
+    upright = picture_bytes("png", pixels, "rgba")
+    orientation = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"  # 6: a quarter to the right
+    exif = struct.pack(">I", len(orientation)) + b"eXIf" + orientation
+    end = upright.index(b"IDAT") - 4
+    turned = upright[:end] + exif + struct.pack(">I", zlib.crc32(exif[4:])) + upright[end:]
+    assert (DECODER.image(turned)[0] == np.rot90(DECODER.image(upright)[0], -1)).all()
 
 
 def test_evidence_is_small_readable_and_the_same_every_time() -> None:
