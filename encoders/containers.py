@@ -19,7 +19,7 @@ from schemas.reasons import Reason
 
 MEDIA_FORMATS = "mpegts,mov,mp4,matroska,webm,flv,aac,mp3,wav,ogg"
 """What a segment or a short video may be, by libav's names."""
-PICTURE_FORMATS = "jpeg_pipe,png_pipe,webp_pipe"
+PICTURE_FORMATS = "jpeg_pipe,png_pipe,webp_pipe,gif"
 
 LIBAV_ERRORS = (av.FFmpegError, ValueError, EOFError, OverflowError, IndexError)
 """What PyAV raises on damaged input: libav's own errors, and those of its conversions. A lack of memory is caught

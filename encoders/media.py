@@ -93,7 +93,7 @@ class PyAvDecoder:
             return self._clip(found, decoder, float(stream.time_base or 0) * 1000)
 
     def image(self, picture: bytes) -> Frames:
-        """A JPEG, PNG or WebP; what is transparent becomes white, as on a page."""
+        """A JPEG, PNG, WebP or GIF, of which the first picture; what is transparent becomes white, as on a page."""
         with opened(picture, PICTURE_FORMATS) as container:
             picture_decoder(container.streams.video[0], self._limits.picture_pixels)
             for frame in container.decode(video=0):

@@ -80,7 +80,8 @@ def _video_track(out: OutputContainer, recipe: Recipe) -> av.VideoStream:
     options = {"libx264": x264, "libx265": x265}.get(str(recipe.video), {})
     track = out.add_stream(str(recipe.video), rate=FPS, options=options)
     assert isinstance(track, av.VideoStream)
-    track.width, track.height, track.pix_fmt = recipe.width, recipe.height, "yuv420p"
+    track.width, track.height = recipe.width, recipe.height
+    track.pix_fmt = "rgb8" if recipe.video == "gif" else "yuv420p"
     track.codec_context.gop_size = recipe.gop
     track.codec_context.thread_count = 1
     return track

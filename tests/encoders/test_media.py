@@ -109,6 +109,12 @@ def test_a_transparent_picture_is_seen_on_white() -> None:
     assert (seen[0, 8, 28] == (10, 20, 30)).all()
 
 
+def test_of_a_moving_gif_the_first_picture_is_seen() -> None:
+    moving = make_media(Recipe(container="gif", video="gif", audio=None, seconds=0.2))
+    assert read_counter(DECODER.image(moving)[0]) == 0
+    assert DECODER.image(moving).shape == (1, 90, 160, 3)
+
+
 def png_of_a_palette(pixels: Frames) -> bytes:
     """A picture of the colours in ``pixels`` (height, width, 4), as tools that make PNGs small write it."""
     colours, at = np.unique(pixels.reshape(-1, 4), axis=0, return_inverse=True)
