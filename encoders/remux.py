@@ -1,8 +1,8 @@
 """a file, a folder of segments, or an HLS URL → self-contained MPEG-TS segments: what `vitrine push` pushes.
 
-Nothing is encoded anew where the source's codecs fit into MPEG-TS and its key frames are not further apart than twice
-the wanted length; where they are not, only that track is, and it is said. The source is the operator's own and is
-trusted: libav may follow what its playlist names.
+Nothing is encoded anew where the source's codecs fit into MPEG-TS, its pictures stand upright, and its key frames are
+not further apart than twice the wanted length; where they are not, only that track is, and it is said. The source is
+the operator's own and is trusted: libav may follow what its playlist names.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from av.stream import Disposition
 from encoders.containers import LIBAV_ERRORS, MEDIA_FORMATS, AnyPacket, AnyStream, opened, packets
 from encoders.cutter import Clock, CutSegment, Cutter
 from encoders.engines import EngineError, Unreadable
-from encoders.tracks import COPIED, CopiedTrack, EncodedPictures, EncodedSound, Track
+from encoders.tracks import COPIED, CopiedTrack, EncodedPictures, EncodedSound, Track, quarters_of
 
 _TOO_FAR = 2.0
 """Key frames may be so many segments apart before the pictures are encoded anew."""
@@ -90,15 +90,16 @@ class Remuxing:
     def run(self) -> Iterator[CutSegment]:
         """The segments, their times contiguous from 0. Raises `SourceUnreadable`."""
         lead, sound = _leading(self.container)
-        tracks = {stream.index: self._track(stream) for stream in (lead, sound) if stream}
+        tracks = dict[int, Track]()
         cutter, clock = Cutter(self.segment_s, has_sound=sound is not None), Clock()
         for packet in self._packets(lead, sound):
             index = packet.stream_index
+            tracks[index] = tracks.get(index) or self._track(packet)
             if clock.straighten(packet) and index == lead.index:
                 cutter.cut_at_next_key()
             for made in tracks[index].feed(packet):
                 yield from cutter.admit(made, tracks[index], index == lead.index)
-            if cutter.without_key_s() > _TOO_FAR * self.segment_s and isinstance(tracks[lead.index], CopiedTrack):
+            if cutter.without_key_s() > _TOO_FAR * self.segment_s and isinstance(tracks.get(lead.index), CopiedTrack):
                 why = f"key frames are more than {_TOO_FAR * self.segment_s:g} s apart"
                 tracks[lead.index] = self._encoded(lead, why)
                 yield from _again(cutter, tracks[lead.index])
@@ -131,17 +132,23 @@ class Remuxing:
             self.heard()
         return packet
 
-    def _track(self, stream: AnyStream) -> Track:
-        if stream.codec_context is None:
+    def _track(self, first: AnyPacket) -> Track:
+        stream: AnyStream = first.stream
+        context: av.AudioCodecContext | av.VideoCodecContext | None = stream.codec_context
+        if context is None:
             raise SourceUnreadable(f"the codec of the source's {stream.type} track is not known")
-        name = stream.codec_context.codec.canonical_name  # the decoder of mp3 calls itself "mp3float"
-        return CopiedTrack(stream) if name in COPIED else self._encoded(stream, f"MPEG-TS does not carry {name}")
+        context.thread_count = 1  # handing over costs more
+        name, quarters = context.codec.canonical_name, quarters_of(first)  # mp3's decoder calls itself "mp3float"
+        if name in COPIED and not quarters:
+            return CopiedTrack(stream)
+        why = f"MPEG-TS does not carry {name}" if name not in COPIED else "MPEG-TS does not say how they are turned"
+        return self._encoded(stream, why, quarters)
 
-    def _encoded(self, stream: AnyStream, why: str) -> Track:
+    def _encoded(self, stream: AnyStream, why: str, quarters: int = 0) -> Track:
         what = "pictures" if isinstance(stream, av.VideoStream) else "sound"
         self.say(f"the {what} are encoded anew: {why}" if what == "pictures" else f"the {what} is encoded anew: {why}")
         if isinstance(stream, av.VideoStream):
-            return EncodedPictures(stream, self.segment_s, why)
+            return EncodedPictures(stream, self.segment_s, why, quarters)
         return EncodedSound(stream, why)
 
 

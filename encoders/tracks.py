@@ -11,6 +11,7 @@ from io import BytesIO
 from typing import Protocol
 
 import av
+import numpy as np
 from av.video.frame import PictureType
 
 from encoders.containers import LIBAV_ERRORS, AnyPacket, AnyStream
@@ -18,6 +19,8 @@ from encoders.containers import LIBAV_ERRORS, AnyPacket, AnyStream
 COPIED = frozenset({"h264", "hevc", "mpeg2video", "aac", "mp3", "mp2", "ac3", "eac3"})
 """Codecs that MPEG-TS carries and every decoder of it reads."""
 _SOUND_HZ = 48_000
+_RGB = 0
+"""AVCOL_SPC_RGB."""
 
 
 class Track(Protocol):
@@ -48,21 +51,26 @@ class CopiedTrack:
 
 
 class EncodedPictures:
-    """H.264 with a key frame at least every `segment_s`."""
+    """H.264 with a key frame at least every `segment_s`, upright, in the source's colours."""
 
-    def __init__(self, stream: av.VideoStream, segment_s: float, reencoded: str) -> None:
+    def __init__(self, stream: av.VideoStream, segment_s: float, reencoded: str, quarters: int = 0) -> None:
+        """The pictures are to be turned by so many quarters to the left."""
         self.reencoded = reencoded
         self._source = stream.codec_context
+        self._quarters = quarters
         self._segment_s = segment_s
         self._next_key_s: float | None = None
         self._home = av.open(BytesIO(), "w", format="mpegts")
         options = {"preset": "veryfast", "tune": "zerolatency", "forced-idr": "1"}
         self.template = self._home.add_stream("libx264", rate=stream.average_rate or 25, options=options)
-        self.template.width, self.template.height = self._source.width // 2 * 2, self._source.height // 2 * 2
+        self._width, self._height = self._source.width // 2 * 2, self._source.height // 2 * 2
+        sides = (self._height, self._width) if quarters % 2 else (self._width, self._height)
+        self.template.width, self.template.height = sides
         self.template.pix_fmt = "yuv420p"
+        _take_colours(self.template.codec_context, self._source)
         self.template.codec_context.time_base = self._tick = stream.time_base or Fraction(1, 90_000)
         self.template.codec_context.gop_size = 100_000
-        self._source.thread_count = self.template.codec_context.thread_count = 1
+        self.template.codec_context.thread_count = 1
         self._home.start_encoding()
         self._frame_ticks = round(1 / ((stream.average_rate or 25) * self._tick))
 
@@ -81,7 +89,8 @@ class EncodedPictures:
             is_key = self._next_key_s is None or now_s >= self._next_key_s
             if is_key:
                 self._next_key_s = (now_s if self._next_key_s is None else self._next_key_s) + self._segment_s
-            fitted = frame.reformat(self.template.width, self.template.height, "yuv420p")
+            fitted = frame.reformat(self._width, self._height, "yuv420p")
+            fitted = _turned(fitted, self._quarters) if self._quarters else fitted
             fitted.pts, fitted.time_base = frame.pts, self._tick  # frames that a decoder held back have no base
             fitted.pict_type = PictureType.I if is_key else PictureType.NONE
             yield fitted
@@ -98,7 +107,7 @@ class EncodedSound:
         self.template = self._home.add_stream("aac", rate=_SOUND_HZ)
         self.template.layout = "mono" if self._source.layout.nb_channels == 1 else "stereo"
         self.template.codec_context.time_base = Fraction(1, _SOUND_HZ)
-        self._source.thread_count = self.template.codec_context.thread_count = 1  # handing over costs more
+        self.template.codec_context.thread_count = 1
         self._home.start_encoding()
         self._resampler = av.AudioResampler("fltp", self.template.layout, _SOUND_HZ, 1024)
 
@@ -112,6 +121,34 @@ class EncodedSound:
             sounds += self._resampler.resample(None)
         packets = [made for part in sounds for made in self.template.encode(part)]
         return [*packets, *(self.template.encode(None) if packet is None else ())]
+
+
+def quarters_of(packet: AnyPacket) -> int:
+    """By how many quarters to the left pictures are to be turned to stand upright, by the first packet of their track.
+
+    The container says it, and MPEG-TS cannot.
+    """
+    stream = packet.stream
+    if not isinstance(stream, av.VideoStream):
+        return 0
+    frames = _decoded(stream.codec_context, packet) or _decoded(stream.codec_context, None)
+    stream.codec_context.flush_buffers()
+    return next((round(frame.rotation / 90) % 4 for frame in frames if isinstance(frame, av.VideoFrame)), 0)
+
+
+def _turned(frame: av.VideoFrame, quarters: int) -> av.VideoFrame:
+    """The picture turned to the left, as yuv420p."""
+    planes = np.asarray(frame.reformat(format="yuv444p").to_ndarray(), np.uint8)  # (3, height, width)
+    turned = np.ascontiguousarray(np.rot90(planes, quarters, axes=(1, 2)))
+    return av.VideoFrame.from_ndarray(turned, format="yuv444p").reformat(format="yuv420p")
+
+
+def _take_colours(made: av.VideoCodecContext, source: av.VideoCodecContext) -> None:
+    """Which colours the numbers mean, as the source says; what was RGB is encoded as is understood without a word."""
+    made.color_range, made.color_primaries = source.color_range, source.color_primaries
+    made.color_trc = source.color_trc
+    if source.colorspace != _RGB:
+        made.colorspace = source.colorspace
 
 
 def _decoded(

@@ -2,14 +2,17 @@
 
 import contextlib
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import ColorRange, Colorspace
 
 from encoders.containers import MEDIA_FORMATS, opened, packets
 from encoders.cutter import CutSegment
+from encoders.engines import Frames
 from encoders.media import PyAvDecoder
 from encoders.remux import SourceUnreadable, segments
 from tests.encoders.samples import Recipe, make_media, read_counter
@@ -88,6 +91,60 @@ def test_a_foreign_codec_is_encoded_anew_without_losing_a_frame(tmp_path: Path) 
     assert gapless(cuts)
     assert [number for piece in cuts for number in numbers(piece.media)] == list(range(100))
     assert sum(len(DECODER.audio(piece.media)) / 32 for piece in cuts) == pytest.approx(4000, abs=60)
+
+
+def quadrants(pixels: Frames) -> list[list[int]]:
+    """The colours in the middle of each quarter of a picture (height, width, 3)."""
+    height, width = pixels.shape[:2]
+    return [pixels[y, x].tolist() for y in (height // 4, 3 * height // 4) for x in (width // 4, 3 * width // 4)]
+
+
+def painted(container: str, codec: str, turned: int = 0, full_range: bool = False) -> bytes:
+    """Two seconds of four colours, which are those of BT.709, as of every picture in HD."""
+    pixels = np.zeros((96, 160, 3), np.uint8)
+    pixels[:48, :80], pixels[:48, 80:] = (200, 30, 40), (40, 180, 60)
+    pixels[48:, :80], pixels[48:, 80:] = (30, 60, 200), (240, 160, 120)
+    memory = BytesIO()
+    with av.open(memory, "w", format=container) as out:
+        track = out.add_stream(codec, rate=25)
+        assert isinstance(track, av.VideoStream)
+        track.width, track.height, track.pix_fmt = 160, 96, "yuv420p"
+        context, spread = track.codec_context, ColorRange.JPEG if full_range else ColorRange.MPEG
+        context.bit_rate, context.thread_count, context.gop_size = 4_000_000, 1, 25
+        context.colorspace, context.color_range = Colorspace.ITU709.value, spread.value
+        track.set_display_rotation(turned)
+        for number in range(50):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=spread)
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            out.mux(track.encode(frame))
+        out.mux(track.encode(None))
+    return memory.getvalue()
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libvpx-vp9"])
+@pytest.mark.parametrize("turned", [0, 90, 180, 270])
+def test_pictures_of_a_phone_are_pushed_upright(tmp_path: Path, codec: str, turned: int) -> None:
+    media = painted("mp4", codec, turned)
+    (tmp_path / "phone.mp4").write_bytes(media)
+    told: list[str] = []
+    cuts = list(segments(tmp_path / "phone.mp4", 1.0, told.append))
+    seen = DECODER.clip(media).frames[0]
+    assert seen.shape[:2] == ((160, 96) if turned % 180 else (96, 160))
+    for piece in cuts:
+        pushed = DECODER.clip(piece.media).frames[0]
+        assert pushed.shape == seen.shape
+        assert np.allclose(quadrants(pushed), quadrants(seen), atol=4)
+    assert (len(cuts), len(told)) == (2, bool(turned) or codec != "libx264")
+
+
+@pytest.mark.parametrize("full_range", [False, True])
+def test_encoded_anew_the_colours_are_the_source_s(tmp_path: Path, full_range: bool) -> None:
+    media = painted("matroska", "libvpx-vp9", full_range=full_range)
+    (tmp_path / "a.webm").write_bytes(media)
+    wanted = quadrants(DECODER.clip(media).frames[0])
+    for piece in segments(tmp_path / "a.webm", 1.0):
+        assert np.allclose(quadrants(DECODER.clip(piece.media).frames[0]), wanted, atol=4)
 
 
 def test_key_frames_too_far_apart_are_made_and_said(tmp_path: Path) -> None:
