@@ -7,7 +7,7 @@ the last wanted one; groups without a wanted frame are skipped.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import av
 import numpy as np
@@ -101,18 +101,13 @@ class PyAvDecoder:
         raise Unreadable(Reason.UNDECODABLE, "the picture cannot be decoded")
 
     def _as_pcm(self, frames: Iterator[av.AudioFrame]) -> bytes:
-        resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
         sound, limit = bytearray(), self._limits.duration_ms * SAMPLE_RATE_HZ * 2 // 1000
-        for frame in frames:
-            frame.pts = None  # with timestamps, the resampler fills gaps between them without a bound
-            for part in resampler.resample(frame):
-                sound += part.to_ndarray().tobytes()
+        for part in _resampled(frames):
+            sound += part.to_ndarray().tobytes()
             if len(sound) > limit:
                 raise Unreadable(Reason.UNDECODABLE, f"the sound is longer than {self._limits.duration_ms} ms")
         if not sound:
             raise Unreadable(Reason.UNDECODABLE, "no sound could be decoded")
-        for part in resampler.resample(None):
-            sound += part.to_ndarray().tobytes()
         return bytes(sound)
 
     def _clip(self, found: list[PicturePacket], decoder: av.VideoCodecContext, ms_per_tick: float) -> Clip:
@@ -157,6 +152,16 @@ class PyAvDecoder:
         width, height = max(1, round(frame.width * shrink)), max(1, round(frame.height * shrink))
         pixels = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation=Interpolation.AREA)
         return np.asarray(pixels, np.uint8)
+
+
+def _resampled(frames: Iterator[av.AudioFrame]) -> Iterator[av.AudioFrame]:
+    """Mono, at the rate that models hear. A resampler takes frames of one form; in mid-track another one may begin."""
+    for _, alike in groupby(frames, lambda frame: (frame.format.name, frame.layout.name, frame.sample_rate)):
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+        for frame in alike:
+            frame.pts = None  # with timestamps, the resampler fills gaps between them without a bound
+            yield from resampler.resample(frame)
+        yield from resampler.resample(None)
 
 
 def clip_of(stills: Sequence[Frames]) -> Frames:

@@ -28,6 +28,8 @@ class Recipe:
     width: int = 160
     height: int = 90
     b_frames: int = 2
+    audio_hz: int = RATE_HZ
+    layout: str = "stereo"
 
 
 @cache
@@ -43,7 +45,7 @@ def make_media(recipe: Recipe = Recipe()) -> bytes:
                 frame.pts, frame.time_base = number, Fraction(1, FPS)
                 out.mux(sight.encode(frame))
         if sound:
-            for part in _tone(recipe.seconds):
+            for part in _tone(recipe):
                 out.mux(sound.encode(part))
         for track in (sight, sound):
             if track:
@@ -88,20 +90,21 @@ def _video_track(out: OutputContainer, recipe: Recipe) -> av.VideoStream:
 
 
 def _audio_track(out: OutputContainer, recipe: Recipe) -> av.AudioStream:
-    track = out.add_stream(str(recipe.audio), rate=RATE_HZ)
+    track = out.add_stream(str(recipe.audio), rate=recipe.audio_hz)
     assert isinstance(track, av.AudioStream)
-    track.layout = "stereo"
+    track.layout = recipe.layout
     track.codec_context.thread_count = 1
     return track
 
 
-def _tone(seconds: float) -> list[av.AudioFrame]:
-    time_s = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+def _tone(recipe: Recipe) -> list[av.AudioFrame]:
+    rate_hz, channels = recipe.audio_hz, av.AudioLayout(recipe.layout).nb_channels
+    time_s = np.arange(round(recipe.seconds * rate_hz)) / rate_hz
     wave = (8000 * np.sin(2 * np.pi * (200 + 50 * time_s) * time_s)).astype(np.int16)
     parts = []
     for first in range(0, len(wave), 1024):
-        both = np.repeat(wave[first : first + 1024], 2)[None]
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(both), format="s16", layout="stereo")
-        frame.sample_rate, frame.pts, frame.time_base = RATE_HZ, first, Fraction(1, RATE_HZ)
+        each = np.repeat(wave[first : first + 1024], channels)[None]
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(each), format="s16", layout=recipe.layout)
+        frame.sample_rate, frame.pts, frame.time_base = rate_hz, first, Fraction(1, rate_hz)
         parts.append(frame)
     return parts

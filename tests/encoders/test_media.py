@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -98,6 +99,21 @@ def test_the_sound_is_mono_at_16_khz_and_keeps_its_pitch() -> None:
     second = pcm[16_000:32_000].astype(np.float64)
     loudest_hz = np.abs(np.fft.rfft(second)).argmax()
     assert 280 <= loudest_hz <= 420  # the tone rises by 100 Hz a second, from 200
+
+
+@pytest.mark.parametrize(
+    "second",
+    [Recipe(audio_hz=44_100), Recipe(layout="mono"), Recipe(layout="5.1")],
+    ids=lambda recipe: f"{recipe.audio_hz}-{recipe.layout}",
+)
+def test_sound_whose_form_changes_is_heard_to_its_end(second: Recipe) -> None:
+    first, second = (replace(recipe, container="adts", video=None, seconds=2) for recipe in (Recipe(), second))
+    whole = make_media(first) + make_media(second)
+    apart = b"".join(DECODER.audio(make_media(recipe)) for recipe in (first, second))
+    joined = DECODER.audio(whole)
+    assert len(joined) == pytest.approx(len(apart), abs=32 * 100)
+    ours, theirs = (np.frombuffer(pcm, "<i2").astype(np.float64)[40_000:60_000] for pcm in (joined, apart))
+    assert np.corrcoef(ours, theirs)[0, 1] > 0.9
 
 
 def test_a_transparent_picture_is_seen_on_white() -> None:
