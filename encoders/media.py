@@ -87,8 +87,8 @@ class PyAvDecoder:
                 raise Unreadable(Reason.NO_VIDEO, "the media has no picture track")
             stream = container.streams.video[0]
             decoder = picture_decoder(stream, self._limits.pixels)
-            found = [packet for packet in packets(container, stream) if packet.pts is not None]
-            if not found:
+            found = list(packets(container, stream))
+            if all(packet.pts is None for packet in found):
                 raise Unreadable(Reason.NO_VIDEO, "the picture track is empty")
             return self._clip(found, decoder, float(stream.time_base or 0) * 1000)
 
@@ -111,9 +111,8 @@ class PyAvDecoder:
         return bytes(sound)
 
     def _clip(self, found: list[PicturePacket], decoder: av.VideoCodecContext, ms_per_tick: float) -> Clip:
-        times = [packet.pts or 0 for packet in found]
-        begin = min(times)
-        length = max(packet.pts + (packet.duration or 0) for packet in found if packet.pts is not None) - begin
+        begin = min(packet.pts for packet in found if packet.pts is not None)
+        length = _end(found, begin) - begin
         if length * ms_per_tick > self._limits.duration_ms:
             raise Unreadable(Reason.UNDECODABLE, f"the pictures last longer than {self._limits.duration_ms} ms")
         targets = [begin + offset for offset in central(length)]
@@ -133,7 +132,9 @@ class PyAvDecoder:
         waiting, shots, held = list(targets), list[_Shot](), None
         for frame in frames:
             if frame.pts is None:
-                continue
+                if held is None:
+                    continue
+                frame.pts = (held.pts or 0) + held.duration
             while waiting and held is not None and frame.pts > waiting[0]:
                 shots.append(self._shot(held))
                 waiting.pop(0)
@@ -223,12 +224,21 @@ def _resized(pixels: Frames, shape: tuple[int, ...]) -> Frames:
     return np.asarray(scaled, np.uint8)
 
 
+def _end(found: Sequence[PicturePacket], begin: int) -> int:
+    """When the last picture has been shown. MPEG-TS need not say of each one when it begins: such a one adds itself."""
+    end = begin
+    for packet in found:
+        length = packet.duration or 0
+        end = end + length if packet.pts is None else max(end, packet.pts + length)
+    return end
+
+
 def _groups(found: Sequence[PicturePacket], targets: Sequence[int]) -> list[_Group]:
-    """The groups of pictures that hold a target; without any key frame the whole is one group.
+    """The groups of pictures that hold a target; without any key frame of a known time the whole is one group.
 
     Where times run backwards, as in streams that were joined, several groups hold it: the first one counts.
     """
-    keys = [i for i, packet in enumerate(found) if packet.is_keyframe] or [0]
+    keys = [i for i, packet in enumerate(found) if packet.is_keyframe and packet.pts is not None] or [0]
     starts = [found[i].pts or 0 for i in keys]
     groups, left = [], list(targets)
     for index, (first, end) in enumerate(pairwise([*keys, len(found)])):

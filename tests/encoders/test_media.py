@@ -77,6 +77,28 @@ def test_a_clip_is_the_frames_on_show_at_the_centres_of_eight_parts(recipe: Reci
     assert clip.at_ms == tuple(40 * number for number in CENTRES)
 
 
+def timed_rarely(media: bytes, every: int) -> bytes:
+    """MPEG-TS of which only each so-and-so-many-th picture says when it begins."""
+    rare, pictures = bytearray(media), 0
+    for packet in range(0, len(rare), 188):
+        begins, adapted = rare[packet + 1] & 0x40, rare[packet + 3] & 0x20
+        head = packet + 4 + (1 + rare[packet + 4] if adapted else 0)
+        if begins and rare[head : head + 4] == b"\0\0\1\xe0":
+            if pictures % every:
+                rare[head + 7] &= 0x3F  # neither PTS nor DTS: their bytes are stuffing
+                rare[head + 9 : head + 9 + rare[head + 8]] = b"\xff" * rare[head + 8]
+            pictures += 1
+    return bytes(rare)
+
+
+@pytest.mark.parametrize("b_frames", [0, 2])
+@pytest.mark.parametrize("every", [2, 5, 25])
+def test_pictures_that_do_not_say_when_they_begin_are_looked_at_too(b_frames: int, every: int) -> None:
+    clip = DECODER.clip(timed_rarely(make_media(Recipe(b_frames=b_frames)), every))
+    assert [read_counter(frame) for frame in clip.frames] == CENTRES
+    assert clip.at_ms == tuple(40 * number for number in CENTRES)
+
+
 def test_streams_that_were_joined_give_eight_frames_in_order_too() -> None:
     clip = DECODER.clip(make_media() * 2)
     assert len(clip.frames) == len(clip.at_ms) == FRAMES_PER_CLIP
