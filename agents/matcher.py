@@ -73,6 +73,8 @@ class Search:
     embedding: Embedding
     shelf: tuple[ProductId, ...]
     rows: int
+    named: ProductId | None = None
+    """Of this product too, however many of the shelf are nearer: its link number was said last, and that counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,8 @@ class Matcher:
             return dropped(Reason.DUPLICATE if judged is Verdict.DUPLICATE else Reason.CONFLICT)
         if self.broadcast.ended:
             return dropped(Reason.ENDED)
-        return Search(event, tuple(sorted(links_of(self.broadcast.room))), self.policy.rows)
+        room = self.broadcast.room
+        return Search(event, tuple(sorted(links_of(room))), self.policy.rows, named_of(event, room))
 
     def settle(self, due: Search, found: Found) -> Outcome:
         """Settle: the match."""
@@ -173,6 +176,12 @@ def links_of(room: Room | None) -> dict[ProductId, int]:
     return {product: link for link, product in sorted(shelf.items(), reverse=True)}
 
 
+def named_of(embedding: Embedding, room: Room | None) -> ProductId | None:
+    """The product whose link number was said last."""
+    links = embedding.said.links
+    return room.shelf.get(links[-1]) if room and links else None
+
+
 def rank(embedding: Embedding, rows: tuple[Row, ...], links: dict[ProductId, int]) -> tuple[Candidate, ...]:
     """Each product once, by its best row, the best product first; ties by product id, then by row."""
     scored = sorted(
@@ -227,9 +236,8 @@ def answer_of(
     if not embedding.vector:
         skipped = Reason.SKIPPED in (embedding.visual_gap, embedding.speech_gap)
         return Answer(Decision.ABSTAINED, (), None, Doubt.SKIPPED if skipped else Doubt.NO_EVIDENCE)
-    said = embedding.said
-    named = room.shelf.get(said.links[-1]) if room and said.links else None
-    return decide(candidates, policy, shelved=bool(room and room.shelf), silent=said.empty, named=named)
+    shelved, named = bool(room and room.shelf), named_of(embedding, room)
+    return decide(candidates, policy, shelved=shelved, silent=embedding.said.empty, named=named)
 
 
 def decide(

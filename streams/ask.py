@@ -180,6 +180,8 @@ class Ask:
             return Found((), await everywhere, revision)
         on_shelf = self._nearest(Near(embedding.vector, due.rows, due.shelf))
         near, rows = await asyncio.gather(on_shelf, everywhere)
+        if due.named and due.named not in {row.product_id for row in near}:
+            near += await self._ask(self._search, Near(embedding.vector, due.rows, (due.named,)))
         return Found(near, rows, revision)
 
     async def _nearest(self, near: Near) -> tuple[Row, ...]:

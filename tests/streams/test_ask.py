@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agents.frame_encoder import Look
-from agents.matcher import Found, Search
+from agents.matcher import Found, Matcher, Search
 from agents.product_encoder import Fused, Pair
 from encoders.batcher import BatchPolicy
 from encoders.engines import FRAMES_PER_CLIP, Floats, Unreadable
@@ -14,9 +14,11 @@ from infra.errors import DependencyDown
 from infra.vectors import CatalogueRow
 from schemas.embedding import Embedding
 from schemas.ids import ProductId, StreamId, StreamMs
+from schemas.match import Match
 from schemas.observation import Said, Summary, Tokens, Visual
 from schemas.reasons import Reason
 from schemas.reference import Reference
+from schemas.room import Room, RoomChanged
 from streams.ask import Ask
 from tests.agents.playing import Player, product, segment
 from tests.fakes.engines import fake_engines, fake_media
@@ -109,6 +111,30 @@ def test_the_next_product_is_found_behind_any_number_of_rows_of_the_nearest() ->
     answer = asyncio.run(found())
     assert len({row.product_id for row in answer.rows}) > 1
     assert len(answer.shelf) == 30
+
+
+def test_a_product_whose_link_number_was_said_is_found_behind_a_long_shelf() -> None:
+    shelf = {link: ProductId(f"p-{link:02}") for link in range(1, 31)}
+
+    async def found() -> Match:
+        ask = real_ask()
+        for link, name in shelf.items():
+            score = 0.9 - link / 500  # the 30th is 0.058 behind the first
+            vector = (score, (1 - score**2) ** 0.5, *[0.0] * 126)
+            ask.vectors.replace_product(name, [CatalogueRow(f"{name}/page", name, "page", "", vector)])
+        step = Matcher(STREAM)
+        step.admit(RoomChanged(stream_id=STREAM, room=Room(revision=1, shelf=shelf)))
+        said = Said(product_name="mug", links=(30,))
+        due = step.admit(embedding((1.0, *[0.0] * 127)).model_copy(update={"said": said}))
+        assert isinstance(due, Search)
+        (match,) = step.settle(due, await ask.search(due)).events
+        await ask.close()
+        assert isinstance(match, Match)
+        return match
+
+    match = asyncio.run(found())
+    assert [each.product_id for each in match.shown] == ["p-30"]
+    assert match.runners_up[0].product_id == "p-01"
 
 
 def test_the_frames_of_a_pair_are_the_same_whatever_is_said() -> None:
