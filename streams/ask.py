@@ -185,9 +185,9 @@ class Ask:
         return Found(near, rows, revision)
 
     async def _nearest(self, near: Near) -> tuple[Row, ...]:
-        """More rows than asked for where all of them are of one product: a match needs to know the next one."""
+        """More rows than asked for where all of them are of one product."""
         rows = await self._ask(self._search, near)
-        while len(rows) == near.rows and len({row.product_id for row in rows}) == 1:
+        while hides_the_next(rows, near.rows):
             near = replace(near, rows=MORE_ROWS * near.rows)
             rows = await self._ask(self._search, near)
         return rows
@@ -305,6 +305,11 @@ def _each(calls: Sequence[Callable[[], Any]]) -> list[Any]:
 
 def _catalogue_row(product: Product, row: ViewRow) -> CatalogueRow:
     return CatalogueRow(row.row, product.product_id, row.kind, product.title, row.vector, product.restricted)
+
+
+def hides_the_next(rows: Sequence[Row], asked: int) -> bool:
+    """Whether there may be more rows than those asked for, which are all of one product: a match needs the next one."""
+    return len(rows) == asked and len({row.product_id for row in rows}) == 1
 
 
 def proposed(row: CatalogueRow) -> Row:

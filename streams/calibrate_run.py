@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from agents.matcher import MatchPolicy, links_of, rank
+from agents.matcher import MatchPolicy, Row, links_of, named_of, rank
 from encoders.network_store import Thresholds
 from encoders.profiles import load_network
 from encoders.settings import Profile
@@ -21,11 +21,11 @@ from infra.settings import Settings
 from infra.vectors import VectorStore
 from schemas.embedding import Embedding
 from schemas.event import Event
-from schemas.ids import StreamId
+from schemas.ids import ProductId, StreamId
 from schemas.match import Candidate
 from schemas.room import Room, RoomChanged
 from streams import quality_run
-from streams.ask import proposed
+from streams.ask import MORE_ROWS, hides_the_next, proposed
 from streams.calibration import Chosen, Sample, Worth
 from streams.demo import Demo
 from streams.demo_follow import Pace
@@ -135,14 +135,29 @@ def gathered(events: Iterable[Event], recorded: Recorded, vectors: VectorStore, 
 
 
 def _candidates(embedding: Embedding, room: Room | None, vectors: VectorStore) -> tuple[Candidate, ...]:
-    """What the matcher ranks: the nearest rows of the shelf, and of the whole catalogue."""
+    """What the matcher ranks, by the searches of `streams/ask.py`."""
     if not embedding.vector:
         return ()
-    links, count = links_of(room), MatchPolicy().rows
-    rows = vectors.search([embedding.vector], count)[0]
+    links, named = links_of(room), named_of(embedding, room)
+    rows = _nearest(embedding, vectors, None)
     if links:
-        rows += vectors.search([embedding.vector], count, sorted(links))[0]
-    return rank(embedding, tuple(map(proposed, rows)), links)
+        rows += (near := _nearest(embedding, vectors, sorted(links)))
+        if named and named not in {row.product_id for row in near}:
+            rows += _searched(embedding, vectors, [named], MatchPolicy().rows)
+    return rank(embedding, rows, links)
+
+
+def _nearest(embedding: Embedding, vectors: VectorStore, shelf: Sequence[ProductId] | None) -> tuple[Row, ...]:
+    asked = MatchPolicy().rows
+    while hides_the_next(rows := _searched(embedding, vectors, shelf, asked), asked):
+        asked *= MORE_ROWS
+    return rows
+
+
+def _searched(
+    embedding: Embedding, vectors: VectorStore, shelf: Sequence[ProductId] | None, rows: int
+) -> tuple[Row, ...]:
+    return tuple(map(proposed, vectors.search([embedding.vector], rows, shelf)[0]))
 
 
 def _events(reader: Reader) -> Iterator[Event]:

@@ -1,5 +1,6 @@
 """Thresholds from labelled segments: counted as the matcher decides, chosen within their bound, for any space."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.matcher import Matcher, MatchPolicy
+from agents.matcher import Matcher, MatchPolicy, Search, links_of, rank
 from encoders.engines import Frames
 from encoders.network_store import Thresholds
 from encoders.profiles import load_network, load_profile
 from encoders.thresholds import load_thresholds
 from infra.settings import read_settings
+from infra.vectors import CatalogueRow
 from schemas.ids import ProductId, StreamMs
 from schemas.match import Candidate, Decision, Match
 from schemas.observation import Said
@@ -146,6 +148,29 @@ def test_recorded_segments_are_decided_as_the_matcher_decided_them() -> None:
     at = Thresholds(policy.min_score, policy.silent_min_score, policy.margin, policy.off_shelf_advantage)
     told = worth(found, at)
     assert told.abstained == sum(match.decision is Decision.ABSTAINED for match in matches)
+
+
+def test_the_catalogue_is_asked_as_the_matcher_asks_it() -> None:
+    ask, unit = InlineAsk(fake_engines(), FakeObjects(), MemoryVectors()), [0.0] * 126
+    names = {link: ProductId(f"p-{link:02}") for link in range(1, 31)}
+    for link, name in names.items():
+        score = 0.9 - link / 500
+        vector = (score, (1 - score**2) ** 0.5, *unit)
+        views = range(25 if link == 1 else 1)
+        ask.vectors.replace_product(name, [CatalogueRow(f"{name}/{view}", name, "page", "", vector) for view in views])
+    told = embedding(Said(product_name="mug", links=(30,)), (1.0, 0.0, *unit)).model_copy(
+        update={"space": "fake-space"}
+    )
+    labels = Labels(shown=(Stretch(start_ms=StreamMs(0), end_ms=StreamMs(SEGMENT_MS), product_id=A),))
+    changed = RoomChanged(stream_id=STREAM, room=Room(revision=1, shelf=names))
+    step = Matcher(STREAM)
+    step.admit(changed)
+    due = step.admit(told)
+    assert isinstance(due, Search)
+    found = asyncio.run(ask.search(due))
+    (one,) = gathered([changed, told], Recorded(STREAM, labels), ask.vectors, "fake-space")
+    assert one.candidates == rank(told, (*found.shelf, *found.rows), links_of(changed.room))
+    assert {"p-02", "p-30"} < {candidate.product_id for candidate in one.candidates}
 
 
 def test_a_stream_that_is_not_there_or_in_another_space_is_told() -> None:
