@@ -38,9 +38,10 @@ _EN = Cues(
         r"so here is|here comes)\b"
     ),
 )
+_N = numerals.CHINESE
 _ZH = Cues(
     "",
-    re.compile(rf"(?P<n>{numerals.CHINESE})号(?:链接)?|链接(?P<n2>{numerals.CHINESE})号?"),
+    re.compile(rf"(?P<n>{_N})号链接(?!{_N})|链接(?P<n2>{_N})号?|(?<!月)(?P<n3>{_N})号"),  # after a month it is a day
     re.compile(r"下一个|下一款|下一件|接下来|我们来看|再来看"),
 )
 _TABLES = {"en": _EN, "zh": _ZH}

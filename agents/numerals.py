@@ -16,7 +16,7 @@ _UNIT, _TEEN = "|".join(NUMBERS[1:10]), "|".join(NUMBERS[10:20])
 _BELOW_100 = rf"(?:(?:{'|'.join(_TENS)})(?:[ -](?:{_UNIT}))?|{_TEEN}|{_UNIT})"
 ENGLISH = (
     rf"(?<![\w.-])(?:\d{{1,3}}|zero|(?:{_UNIT}|a) hundred(?: and)?(?: {_BELOW_100})?|{_BELOW_100})"
-    r"(?![\w-]|\.\w| hundred\b| thousand\b)"
+    r"(?![\w-]|[.,]\w| hundred\b| thousand\b)"
 )
 """A pattern of whole numerals in lower-case English."""
 

@@ -94,6 +94,26 @@ def test_a_chinese_rank_is_no_link(text: str, links: tuple[int, ...]) -> None:
     assert links_said(words(text), "zh", Shelf()) == links
 
 
+@pytest.mark.parametrize(
+    ("text", "links"),
+    [
+        ("十一月 十一号 晚上 八点", ()),
+        ("本月 15 号", ()),
+        ("这个 月 三号 链接 卖 得 最好", (3,)),
+        ("十二月 五号 链接 三", (3,)),
+        ("五号 链接", (5,)),
+        ("五号 链接 三号 链接", (5, 3)),
+    ],
+)
+def test_a_chinese_date_is_no_link(text: str, links: tuple[int, ...]) -> None:
+    assert links_said(words(text), "zh", Shelf()) == links
+
+
+@pytest.mark.parametrize("text", ["item 1,299 dollars", "we sold number 2,000"])
+def test_a_part_of_a_large_number_is_no_link(text: str) -> None:
+    assert links_said(words(text), "en", Shelf()) == ()
+
+
 def test_links_come_in_the_order_in_which_they_were_said_last() -> None:
     assert links_said(words("link one link two link one"), "en", Shelf()) == (2, 1)
 
