@@ -10,8 +10,10 @@ or exactly two lines, the second of which may end after its colon:
 A model may not invent: a word that the speech does not contain is struck from the name, and a feature with such a word
 is struck as a whole. Small words ("a", "with") need no support, and "1" supports "one".
 
-Chinese and Japanese are written without spaces, so what is supported there is not words but pieces of two characters
-or more, as they were said one after the other: 这款剃须刀我们飞科的 supports 飞科剃须刀, and does not support 飞刀.
+Chinese and Japanese are written without spaces, and Korean writes its particles onto the words (면도기는), so what is
+supported there is not words but pieces of two characters or more, as they were said one after the other:
+这款剃须刀我们飞科的 supports 飞科剃须刀, and does not support 飞刀. Thai, Lao, Burmese and Khmer have no spaces either;
+of their letters it takes four to say something.
 """
 
 import re
@@ -31,12 +33,15 @@ _SMALL_WORDS = frozenset((
 
 _DIGITS_OF = {word: str(number) for number, word in enumerate(NUMBERS)}
 
-_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
-_RUN = re.compile(rf"[{_CJK}]+")
+_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3"
+_THAI = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+"""With Lao, Burmese and Khmer."""
+_RUN = re.compile(rf"[{_CJK}{_THAI}]+")
+_LETTERS = re.compile(f"[{_THAI}]")
 _PARTICLES = str.maketrans("", "", "的了呢啊吧呀哦嘛得地")
 """Stand between two words and belong to neither, so a name may leave them out."""
 _COMMAS = re.compile("[,，、]")
-_WORD = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
+_WORD = re.compile(rf"[{_CJK}{_THAI}]|[^\W_{_CJK}{_THAI}]+")
 
 
 def parse(answer: str) -> Said | None:
@@ -51,7 +56,7 @@ def parse(answer: str) -> Said | None:
 
 
 def words_of(text: str) -> list[str]:
-    """The words as they are compared: lower case, numbers as digits; each Chinese or Japanese character is one."""
+    """The words as they are compared: lower case, numbers as digits; each character of an unspaced script is one."""
     return [_DIGITS_OF.get(word, word) for word in _WORD.findall(text.lower().replace("'", ""))]
 
 
@@ -72,7 +77,7 @@ def terms(text: str) -> list[str]:
     """What two names must share to be one product's: content words; of Chinese, two characters in a row."""
     told = [word for word in content_words(text) if not _RUN.fullmatch(word)]
     runs = (run.translate(_PARTICLES) for run in _RUN.findall(text))
-    return told + [pair for run in runs for pair in (_pairs(run) or [run]) if pair]
+    return told + [part for run in runs for part in (_parts(run) or [run]) if part]
 
 
 def first_said(wanted: Sequence[str], words: Sequence[str]) -> int:
@@ -96,28 +101,36 @@ def _kept(part: str, speech: str) -> str:
 
 
 def _covered(run: str, speech: str) -> bool:
-    """Whether characters in a row can be cut into pieces of two or more that were each said so."""
+    """Whether characters in a row can be cut into pieces that say something and were each said so."""
     line = " ".join(_RUN.findall(speech))
     return any(_cuts(spelling, line) for spelling in (run, run.translate(_PARTICLES)))
 
 
 def _cuts(run: str, line: str) -> bool:
-    if len(run) < 2:
+    least = _least(run)
+    if len(run) < least:
         return run in line
     ends = {0}
-    for end in range(2, len(run) + 1):
-        ends |= {end for start in list(ends) if start <= end - 2 and run[start:end] in line}
+    for end in range(least, len(run) + 1):
+        ends |= {end for start in list(ends) if start <= end - least and run[start:end] in line}
     return len(run) in ends
 
 
 def _pieces(run: str, line: str) -> Iterator[str]:
-    """The longest pieces of two characters or more that were said, from the left."""
-    at = 0
+    """The longest pieces that say something and were said, from the left."""
+    at, least = 0, _least(run)
     while at < len(run):
-        end = next((end for end in range(len(run), at + 1, -1) if run[at:end] in line), at)
+        end = next((end for end in range(len(run), at + least - 1, -1) if run[at:end] in line), at)
         yield run[at:end]
         at = max(end, at + 1)
 
 
-def _pairs(run: str) -> list[str]:
-    return [run[at : at + 2] for at in range(len(run) - 1)]
+def _parts(run: str) -> list[str]:
+    """All that stand in a row in it and say something."""
+    least = _least(run)
+    return [run[at : at + least] for at in range(len(run) - least + 1)]
+
+
+def _least(run: str) -> int:
+    """How many characters in a row say something: two of them, of letters about a syllable."""
+    return 4 if _LETTERS.search(run) else 2

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.summary_form import content_words, parse, supported, words_of
+from agents.summary_form import content_words, first_said, parse, supported, terms, words_of
 from schemas.observation import Said
 
 pytestmark = pytest.mark.hermetic
@@ -79,3 +79,36 @@ def test_hyphens_and_apostrophes_do_not_matter() -> None:
 def test_each_chinese_character_needs_support() -> None:
     answer = Said(product_name="飞科剃须刀", features=("干湿两用", "一年质保"))
     assert supported(answer, "这款飞科剃须刀可以干湿两用") == Said(product_name="飞科剃须刀", features=("干湿两用",))
+
+
+THAI = "วันนี้เรามีเครื่องชงกาแฟรุ่นใหม่กันน้ำ"
+KOREAN = "오늘은 이 전기 면도기는 방수가 됩니다"
+
+
+@pytest.mark.parametrize(
+    ("heard", "name", "kept"),
+    [
+        (THAI, "เครื่องชงกาแฟ", "เครื่องชงกาแฟ"),
+        (THAI, "เครื่องชงกาแฟ ฟิลิปส์", "เครื่องชงกาแฟ"),  # the maker is invented, though each letter was said
+        (THAI, "ชากาแฟ", "กาแฟ"),
+        (THAI, "น้ำ", "น้ำ"),
+        (KOREAN, "면도기", "면도기"),
+        (KOREAN, "전기면도기", "전기면도기"),
+        (KOREAN, "필립스 면도기", "면도기"),
+        (KOREAN, "오방", ""),
+    ],
+)
+def test_thai_and_korean_names_are_found_though_no_space_ends_them(heard: str, name: str, kept: str) -> None:
+    assert supported(Said(product_name=name), heard).product_name == kept
+
+
+@pytest.mark.parametrize(("heard", "feature", "other"), [(THAI, "กันน้ำ", "กันฝุ่น"), (KOREAN, "방수", "무선")])
+def test_so_are_their_features(heard: str, feature: str, other: str) -> None:
+    assert supported(Said(features=(feature, other)), heard).features == (feature,)
+
+
+def test_thai_names_are_one_products_if_a_syllable_is_the_same() -> None:
+    coffee, cup = terms("เครื่องชงกาแฟ"), terms("แก้วน้ำ")
+    assert not set(coffee) & set(cup)
+    assert set(coffee) & set(terms("กาแฟ"))
+    assert first_said(cup, ["วัน", "นี้", "แก้ว", "น้ำ"]) == 2
