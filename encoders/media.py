@@ -26,6 +26,7 @@ from encoders.containers import (
     sounds,
 )
 from encoders.engines import FRAMES_PER_CLIP, SAMPLE_RATE_HZ, Clip, Frames, Unreadable
+from encoders.webp import still
 from schemas.reasons import Reason
 
 SHEET_BYTES = 40_000
@@ -94,7 +95,7 @@ class PyAvDecoder:
 
     def image(self, picture: bytes) -> Frames:
         """A JPEG, PNG, WebP or GIF, of which the first picture; what is transparent becomes white, as on a page."""
-        with opened(picture, PICTURE_FORMATS) as container:
+        with opened(still(picture), PICTURE_FORMATS) as container:
             picture_decoder(container.streams.video[0], self._limits.picture_pixels)
             for frame in container.decode(video=0):
                 return _turned(self._scaled(_on_white(frame)), frame)[np.newaxis]

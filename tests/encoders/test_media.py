@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from encoders.engines import FRAMES_PER_CLIP, Clip, Frames, Unreadable
 from encoders.media import SHEET_BYTES, MediaLimits, PyAvDecoder, contact_sheet
+from encoders.webp import still
 from schemas.reasons import Reason
 from tests.encoders import contracts
 from tests.encoders.samples import Recipe, counter, make_media, read_counter
@@ -147,10 +148,20 @@ def test_a_transparent_picture_is_seen_on_white() -> None:
     assert (seen[0, 8, 28] == (10, 20, 30)).all()
 
 
-def test_of_a_moving_gif_the_first_picture_is_seen() -> None:
-    moving = make_media(Recipe(container="gif", video="gif", audio=None, seconds=0.2))
-    assert read_counter(DECODER.image(moving)[0]) == 0
-    assert DECODER.image(moving).shape == (1, 90, 160, 3)
+@pytest.mark.parametrize(("container", "codec"), [("gif", "gif"), ("webp", "libwebp_anim")])
+def test_of_a_moving_picture_the_first_one_is_seen(container: str, codec: str) -> None:
+    moving = make_media(Recipe(container=container, video=codec, audio=None, seconds=0.2))
+    seen = DECODER.image(moving)
+    assert seen.shape == (1, 90, 160, 3)
+    assert read_counter(seen[0]) == 0
+
+
+@given(st.binary(max_size=80))
+def test_a_damaged_moving_picture_is_an_unreadable_one(tail: bytes) -> None:
+    moving = make_media(Recipe(container="webp", video="libwebp_anim", audio=None, seconds=0.2))
+    begin = moving.index(b"ANMF")
+    assert reason(lambda: DECODER.image(moving[:begin] + tail)) is Reason.UNDECODABLE
+    assert still(tail) == tail
 
 
 def png_of_a_palette(pixels: Frames) -> bytes:
