@@ -38,13 +38,17 @@ _EN = Cues(
         r"so here is|here comes)\b"
     ),
 )
-_N = numerals.CHINESE
+_N, _LINK = numerals.CHINESE, "(?:链接|链结|连结)"
 _ZH = Cues(
     "",
-    re.compile(rf"(?P<n>{_N})号链接(?!{_N})|链接(?P<n2>{_N})号?|(?<!月)(?P<n3>{_N})号"),  # after a month it is a day
+    re.compile(
+        rf"(?P<n>{_N})号{_LINK}(?!{_N})|{_LINK}(?P<n2>{_N})号?|(?<!月)(?P<n3>{_N})号"
+    ),  # after a month it is a day
     re.compile(r"下一个|下一款|下一件|接下来|我们来看|再来看"),
 )
-_TABLES = {"en": _EN, "zh": _ZH}
+_TABLES = {"en": _EN, "zh": _ZH, "yue": _ZH}
+_SIMPLIFIED = str.maketrans("號連鏈結個來們兩萬", "号连链结个来们两万")
+"""What the table needs of them: Whisper writes Chinese in either script, and in Cantonese in the traditional one."""
 _SILENT = Cues(" ", re.compile(r"(?!)"), re.compile(r"(?!)"))
 
 
@@ -116,7 +120,7 @@ def _joined(words: Sequence[Word], joiner: str) -> tuple[str, list[int]]:
     """The words as one line, and for each of its characters the word it belongs to."""
     text, at = "", list[int]()
     for index, word in enumerate(words):
-        plain = word.text.lower().strip(" .,;:!?，。！？、") + joiner
+        plain = word.text.lower().translate(_SIMPLIFIED).strip(" .,;:!?，。！？、") + joiner
         text += plain
         at += [index] * len(plain)
     return text, at

@@ -50,6 +50,22 @@ def test_chinese_turns(text: str, link: int | None, turn: Turn) -> None:
     assert last_turn(words(text), 0, link, "zh", Shelf()) == turn
 
 
+@pytest.mark.parametrize("language", ["zh", "yue"])
+@pytest.mark.parametrize(
+    ("text", "turn"),
+    [
+        ("我們 來 看 這 款", Turn(0, None)),
+        ("謝謝 大家 接下來", Turn(2, None)),
+        ("三 號 連結", Turn(0, 3)),
+        ("好 鏈接 十二 號", Turn(1, 12)),
+        ("兩 號 鏈接", Turn(0, 2)),
+        ("十一月 三號", Turn(None, 1)),
+    ],
+)
+def test_the_traditional_script_is_read_as_well(text: str, language: str, turn: Turn) -> None:
+    assert last_turn(words(text), 0, 1, language, Shelf()) == turn
+
+
 def test_a_turn_that_was_looked_at_before_is_not_seen_again() -> None:
     assert last_turn(words("next up the kettle it is steel"), 4, None, "en", Shelf()) == Turn(None, None)
 
