@@ -41,9 +41,8 @@ _EN = Cues(
 _N, _LINK = numerals.CHINESE, "(?:链接|链结|连结)"
 _ZH = Cues(
     "",
-    re.compile(
-        rf"(?P<n>{_N})号{_LINK}(?!{_N})|{_LINK}(?P<n2>{_N})号?|(?<!月)(?P<n3>{_N})号"
-    ),  # after a month it is a day
+    # behind a month it is a day
+    re.compile(rf"(?P<n>{_N})号{_LINK}(?!{_N})|{_LINK}(?P<n2>{_N})号?|(?<!月)(?P<n3>{_N})号"),
     re.compile(r"下一个|下一款|下一件|接下来|我们来看|再来看"),
 )
 _TABLES = {"en": _EN, "zh": _ZH, "yue": _ZH}

@@ -18,6 +18,7 @@ of their letters it takes four to say something.
 
 import re
 from collections.abc import Iterator, Sequence
+from unicodedata import category
 
 from agents.numerals import NUMBERS
 from schemas.observation import Said
@@ -41,7 +42,9 @@ _LETTERS = re.compile(f"[{_THAI}]")
 _PARTICLES = str.maketrans("", "", "的了呢啊吧呀哦嘛得地")
 """Stand between two words and belong to neither, so a name may leave them out."""
 _COMMAS = re.compile("[,，、]")
-_WORD = re.compile(rf"[{_CJK}{_THAI}]|[^\W_{_CJK}{_THAI}]+")
+_MARKS = "".join(mark for mark in map(chr, range(0x300, 0xFE30)) if category(mark)[0] == "M" and not _RUN.match(mark))
+"""Vowels and accents that stand on a letter: in Hindi or Arabic words are more than their letters."""
+_WORD = re.compile(rf"[{_CJK}{_THAI}]|(?:[^\W_{_CJK}{_THAI}]|[{_MARKS}])+")
 
 
 def parse(answer: str) -> Said | None:

@@ -112,3 +112,9 @@ def test_thai_names_are_one_products_if_a_syllable_is_the_same() -> None:
     assert not set(coffee) & set(cup)
     assert set(coffee) & set(terms("กาแฟ"))
     assert first_said(cup, ["วัน", "นี้", "แก้ว", "น้ำ"]) == 2
+
+
+def test_a_word_is_more_than_its_letters_where_vowels_stand_on_them() -> None:
+    heard = "यह मशीन सबसे नई है और अच्छी है"
+    assert supported(Said(product_name="सोनी मशीन"), heard).product_name == "मशीन"  # स and न were said, सोनी was not
+    assert content_words("नई मशीन") == ["नई", "मशीन"]
