@@ -64,7 +64,7 @@ class Clock:
     _last_s: dict[int, float] = field(default_factory=dict)
 
     def straighten(self, packet: AnyPacket) -> bool:
-        """Shift the packet's timestamps; one without any takes the time of the packet before it.
+        """Shift the packet's timestamps; one without any follows the packet before it by its own length.
 
         Whether the track's clock jumps here.
         """
@@ -75,7 +75,9 @@ class Clock:
         shift_s = self._shifts.setdefault(track, self._shift_s)
         last_s = self._last_s.get(track)
         if raw is None:
-            raw = round(((last_s or 0.0) - shift_s) / base)
+            raw = (
+                round(-shift_s / base) if last_s is None else round((last_s - shift_s) / base) + (packet.duration or 0)
+            )
         jumps = last_s is not None and not -1.0 <= raw * base + shift_s - last_s <= _JUMP_S
         jumps = jumps and not self._others_went_on(track, raw * base + shift_s, last_s or 0.0)
         if last_s is not None and jumps:

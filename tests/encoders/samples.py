@@ -76,6 +76,20 @@ def read_counter(pixels: NDArray[np.uint8]) -> int:
     return sum(1 << bit for bit, x in enumerate(centres) if pixels[:, x].mean() > 127)
 
 
+def timed_rarely(media: bytes, every: int) -> bytes:
+    """MPEG-TS of which only each so-and-so-many-th picture says when it begins."""
+    rare, pictures = bytearray(media), 0
+    for packet in range(0, len(rare), 188):
+        begins, adapted = rare[packet + 1] & 0x40, rare[packet + 3] & 0x20
+        head = packet + 4 + (1 + rare[packet + 4] if adapted else 0)
+        if begins and rare[head : head + 4] == b"\0\0\1\xe0":
+            if pictures % every:
+                rare[head + 7] &= 0x3F  # neither PTS nor DTS: their bytes are stuffing
+                rare[head + 9 : head + 9 + rare[head + 8]] = b"\xff" * rare[head + 8]
+            pictures += 1
+    return bytes(rare)
+
+
 def _video_track(out: OutputContainer, recipe: Recipe) -> av.VideoStream:
     x264 = {"sc_threshold": "0", "keyint_min": str(recipe.gop), "preset": "ultrafast", "bf": str(recipe.b_frames)}
     x265 = {"preset": "ultrafast", "x265-params": "open-gop=0:pools=1:log-level=error"}

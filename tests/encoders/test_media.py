@@ -17,7 +17,7 @@ from encoders.media import SHEET_BYTES, MediaLimits, PyAvDecoder, contact_sheet
 from encoders.webp import still
 from schemas.reasons import Reason
 from tests.encoders import contracts
-from tests.encoders.samples import Recipe, counter, make_media, read_counter
+from tests.encoders.samples import Recipe, counter, make_media, read_counter, timed_rarely
 
 pytestmark = pytest.mark.hermetic
 
@@ -76,20 +76,6 @@ def test_a_clip_is_the_frames_on_show_at_the_centres_of_eight_parts(recipe: Reci
     clip = DECODER.clip(make_media(recipe))
     assert [read_counter(frame) for frame in clip.frames] == CENTRES
     assert clip.at_ms == tuple(40 * number for number in CENTRES)
-
-
-def timed_rarely(media: bytes, every: int) -> bytes:
-    """MPEG-TS of which only each so-and-so-many-th picture says when it begins."""
-    rare, pictures = bytearray(media), 0
-    for packet in range(0, len(rare), 188):
-        begins, adapted = rare[packet + 1] & 0x40, rare[packet + 3] & 0x20
-        head = packet + 4 + (1 + rare[packet + 4] if adapted else 0)
-        if begins and rare[head : head + 4] == b"\0\0\1\xe0":
-            if pictures % every:
-                rare[head + 7] &= 0x3F  # neither PTS nor DTS: their bytes are stuffing
-                rare[head + 9 : head + 9 + rare[head + 8]] = b"\xff" * rare[head + 8]
-            pictures += 1
-    return bytes(rare)
 
 
 @pytest.mark.parametrize("b_frames", [0, 2])

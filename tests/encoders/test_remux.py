@@ -15,7 +15,7 @@ from encoders.cutter import CutSegment
 from encoders.engines import Frames
 from encoders.media import PyAvDecoder
 from encoders.remux import SourceUnreadable, segments
-from tests.encoders.samples import Recipe, make_media, read_counter
+from tests.encoders.samples import Recipe, make_media, read_counter, timed_rarely
 
 pytestmark = pytest.mark.hermetic
 
@@ -91,6 +91,18 @@ def test_a_foreign_codec_is_encoded_anew_without_losing_a_frame(tmp_path: Path) 
     assert gapless(cuts)
     assert [number for piece in cuts for number in numbers(piece.media)] == list(range(100))
     assert sum(len(DECODER.audio(piece.media)) / 32 for piece in cuts) == pytest.approx(4000, abs=60)
+
+
+@pytest.mark.parametrize("gop", [25, 1000])
+@pytest.mark.parametrize("every", [2, 5, 25])
+def test_pictures_that_do_not_say_when_they_begin_follow_one_another(tmp_path: Path, gop: int, every: int) -> None:
+    media = make_media(Recipe(seconds=6, gop=gop, b_frames=0))
+    clips = []
+    for name, each in (("timed.ts", media), ("rarely.ts", timed_rarely(media, every))):
+        (tmp_path / name).write_bytes(each)
+        clips.append([DECODER.clip(piece.media) for piece in segments(tmp_path / name, 1.0)])
+    timed, rarely = ([[read_counter(frame) for frame in clip.frames] for clip in each] for each in clips)
+    assert rarely == timed
 
 
 def quadrants(pixels: Frames) -> list[list[int]]:
