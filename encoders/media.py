@@ -79,7 +79,10 @@ class PyAvDecoder:
             if not container.streams.audio:
                 raise Unreadable(Reason.NO_AUDIO, "the media has no sound track")
             stream = container.streams.audio[0]
-            return self._as_pcm(sounds(packets(container, stream), sound_decoder(stream)))
+            decoder, found = sound_decoder(stream), list(packets(container, stream))
+            if not found:
+                raise Unreadable(Reason.NO_AUDIO, "the sound track is empty")
+            return self._as_pcm(sounds(found, decoder))
 
     def clip(self, media: bytes) -> Clip:
         """8 frames of the first picture track, each the one that is on show at the centre of its part."""

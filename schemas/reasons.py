@@ -25,7 +25,7 @@ class Reason(StrEnum):
     UNDECODABLE = "Undecodable"
     """The media, or one of its tracks, cannot be decoded."""
     NO_AUDIO = "NoAudio"
-    """The segment has no audio track."""
+    """The segment has no audio track or no sound in it."""
     NO_VIDEO = "NoVideo"
     """The segment has no video track or no picture in it; a product without an image goes by its title."""
     FORBIDDEN = "Forbidden"

@@ -4,6 +4,7 @@ import struct
 import zlib
 from dataclasses import replace
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 
 import av
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from encoders.containers import MEDIA_FORMATS, opened, packets
 from encoders.engines import FRAMES_PER_CLIP, Clip, Frames, Unreadable
 from encoders.media import SHEET_BYTES, MediaLimits, PyAvDecoder, contact_sheet
 from encoders.webp import still
@@ -108,6 +110,22 @@ def test_the_sound_is_mono_at_16_khz_and_keeps_its_pitch() -> None:
     second = pcm[16_000:32_000].astype(np.float64)
     loudest_hz = np.abs(np.fft.rfft(second)).argmax()
     assert 280 <= loudest_hz <= 420  # the tone rises by 100 Hz a second, from 200
+
+
+def test_a_sound_track_without_any_sound_is_none() -> None:
+    memory, fragmented = BytesIO(), {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    with (
+        opened(make_media(Recipe(container="mp4")), MEDIA_FORMATS) as whole,
+        av.open(memory, "w", format="mp4", options=fragmented) as out,
+    ):
+        sight = out.add_stream_from_template(whole.streams.video[0])
+        out.add_stream_from_template(whole.streams.audio[0])
+        for packet in packets(whole, whole.streams.video[0]):
+            packet.stream = sight
+            out.mux(packet)
+    mute = memory.getvalue()
+    assert len(DECODER.clip(mute).frames) == FRAMES_PER_CLIP
+    assert reason(lambda: DECODER.audio(mute)) is Reason.NO_AUDIO
 
 
 @pytest.mark.parametrize(
