@@ -5,6 +5,7 @@ state and may still write it; so each writer has keys of its own, loading takes 
 offset of each stream, and only the owner who has written a newer one removes the older keys.
 """
 
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
@@ -61,7 +62,7 @@ class Slot(Generic[S]):
     """Positions of the inputs that are held, by what they wait for; for lineage only."""
     older_keys: list[bytes] = field(default_factory=list)
     at_ms: int | None = None
-    """The timestamp of the message at `applied`; None: not known yet."""
+    """When the message at `applied` came, by the partition's clock; None: not known yet."""
     ladder: Ladder = field(default_factory=Ladder)
     """How far behind the stream is, in this generation; not in the snapshot."""
 
@@ -105,7 +106,9 @@ class Codec(Generic[S]):
 class PartitionStates(Generic[S]):
     """The states of all streams in one partition, for one generation.
 
-    `kept_ms`: a stream that was silent for longer, by the timestamps of the messages, is forgotten; None: none is.
+    `kept_ms`: a stream that was silent for longer, by the partition's clock, is forgotten; None: none is. That clock is
+    the latest timestamp of its messages, since a producer may stamp what it says now with any time: one that has passed
+    does not make its stream an old one, one that has not come does not make all others old.
     """
 
     def __init__(
@@ -118,6 +121,7 @@ class PartitionStates(Generic[S]):
         self._log = log
         self._writer = writer
         self._slots: dict[str, Slot[S]] = {}
+        self._clock_ms = 0
 
     def __len__(self) -> int:
         """How many are in memory."""
@@ -137,6 +141,7 @@ class PartitionStates(Generic[S]):
                 found[key] = value
         for key, value in found.items():
             self._take(key, value)
+        self._clock_ms = max((slot.at_ms or 0 for slot in self._slots.values()), default=0)
         return len(self._slots)
 
     def _take(self, key: bytes, value: bytes) -> None:
@@ -172,7 +177,7 @@ class PartitionStates(Generic[S]):
     async def save(self, stream: str, record: Record) -> None:
         """Write the stream's snapshot as of `record`, then remove the keys of earlier writers and of old streams."""
         slot = self.slot(stream)
-        at = record.timestamp_ms
+        at = self._clock_ms = max(self._clock_ms, min(record.timestamp_ms, round(time.time() * 1000)))
         header = _Header(self._source.topic_id, self._source.partition, record.offset, slot.origins, at)
         body = self._codec.encode(slot.state)
         await self._log.write(self._source.partition, self._key(stream), _HEADER.dump_json(header) + b"\n" + body)

@@ -1,5 +1,6 @@
 """A day of broadcasts through every stage: state, snapshots and memory stay as they are after the first hours."""
 
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -86,6 +87,22 @@ def test_a_stream_that_goes_on_is_not_forgotten_and_answers_as_before() -> None:
             if isinstance(event, Segment):
                 other = event.model_copy(update={"stream_id": StreamId(f"other/{number}")})
                 flow.push(SEGMENTS.name, message(other))
+            flow.run()
+        return {name: [record.value for record in topic.records] for name, topic in flow.outbox.topics.items()}
+
+    assert answers(KEPT_MS) == answers(None)
+
+
+@pytest.mark.parametrize("stamped_ms", [1_000, 10**15], ids=["long ago", "in microseconds"])
+def test_a_producer_with_a_clock_of_its_own_makes_no_stream_forgotten(stamped_ms: int) -> None:
+    def answers(kept_ms: int | None) -> dict[str, list[bytes | None]]:
+        flow = MemoryFlow(kept_ms=kept_ms)
+        for event in broadcast():
+            flow.outbox.now_ms = round(time.time() * 1000)
+            flow.push(SEGMENTS.name, message(event))
+            flow.run()
+            flow.outbox.now_ms = stamped_ms
+            flow.push(SEGMENTS.name, message(event.model_copy(update={"stream_id": StreamId("other")})))
             flow.run()
         return {name: [record.value for record in topic.records] for name, topic in flow.outbox.topics.items()}
 
