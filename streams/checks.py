@@ -1,7 +1,8 @@
 """Whether what a worker stands on answers, and how far each partition reaches: asked beside the flow, again and again.
 
 What one would get wrong: a consumer that has stopped quietly also stops hearing that there is more to read, so its own
-numbers say that all is done. The ends of the partitions are asked through a connection of their own.
+numbers say that all is done. The ends of the partitions are asked through a connection of their own. And the end of a
+partition is not always behind a message: each transaction of a producer leaves a marker there, which nobody is given.
 """
 
 import asyncio
@@ -52,23 +53,37 @@ async def _task(ask: Callable[[], Awaitable[object]]) -> object:
 
 @dataclass(slots=True)
 class Reaches:
-    """Begin and end of each partition, as of the last answer."""
+    """Begin of each partition and the end of its messages, as of the last answer."""
 
     options: dict[str, object]
     """Of an aiokafka client."""
     known: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
     _client: AIOKafkaConsumer | None = None
+    _ends: dict[TopicPartition, int] = field(default_factory=dict)
+    _messages_end: dict[tuple[TopicPartition, int], int] = field(default_factory=dict)
+    """Partition and its end → the end of its messages, where that was looked for."""
 
     async def measure(self, places: Iterable[tuple[str, int]]) -> None:
-        """Ask the broker. Raises `aiokafka.errors.KafkaError` or `OSError`; then the next call connects anew."""
+        """Ask the broker. Raises `aiokafka.errors.KafkaError` or `OSError`; then the next call connects anew.
+
+        The end of the messages is looked for where a partition has not grown since the last call.
+        """
         parts = [TopicPartition(topic, partition) for topic, partition in sorted(set(places))]
         try:
             client = await self._connected()
             begins, ends = await client.beginning_offsets(parts), await client.end_offsets(parts)
+            known = {(part, end): self._messages_end.get((part, end)) for part, end in ends.items()}
+            for part, end in ends.items():
+                if known[part, end] is None and self._ends.get(part) == end > begins[part]:
+                    known[part, end] = await messages_end(client, part, begins[part], end)
         except (KafkaError, OSError):
             await self.close()
             raise
-        self.known = {(part.topic, part.partition): (begins[part], ends[part]) for part in parts}
+        self._ends, self._messages_end = ends, {where: end for where, end in known.items() if end is not None}
+        self.known = {
+            (part.topic, part.partition): (begins[part], self._messages_end.get((part, end), end))
+            for part, end in ends.items()
+        }
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -86,3 +101,19 @@ class Reaches:
                 raise
             self._client = client
         return self._client
+
+
+async def messages_end(client: AIOKafkaConsumer, part: TopicPartition, begin: int, end: int) -> int:
+    """The offset behind the last message that there is in a partition from `begin` to `end`; `begin`: there is none."""
+    start, found = end, begin
+    client.assign([part])
+    try:
+        while found == begin < start:
+            start = max(begin, end - 2 * (end - start) - 1)
+            client.seek(part, start)
+            while await client.position(part) < end:
+                messages = (await client.getmany(part, timeout_ms=500)).get(part, [])
+                found = max([found, *(message.offset + 1 for message in messages if message.offset < end)])
+    finally:
+        client.unsubscribe()
+    return found

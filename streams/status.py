@@ -140,18 +140,14 @@ def _stage(reader: Reader, row: StageRow, committed: Mapping[int, int], now_ms: 
         Stretch(s.topic, s.partition, max(s.start, committed.get(s.partition, s.start)), s.end)
         for s in reader.stretches(source_topic(row, run))
     ]
-    unread = [stretch for stretch in left if stretch.start < stretch.end]
-    oldest = [record.timestamp_ms for record in _firsts(reader, unread)]
+    firsts = [(stretch, next(reader.read([stretch]), None)) for stretch in left if stretch.start < stretch.end]
+    unread = {stretch: first for stretch, first in firsts if first}  # a transaction's marker is no record
     return StageStatus(
         row.stage,
         sum(stretch.end - stretch.start for stretch in unread),
-        now_ms - min(oldest) if oldest else None,
+        now_ms - min(first.timestamp_ms for first in unread.values()) if unread else None,
         _last_output(reader, row, now_ms, run),
     )
-
-
-def _firsts(reader: Reader, stretches: Iterable[Stretch]) -> list[Record]:
-    return list(reader.read(Stretch(s.topic, s.partition, s.start, s.start + 1) for s in stretches))
 
 
 def _last_output(reader: Reader, row: StageRow, now_ms: int, run: str) -> int | None:

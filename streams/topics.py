@@ -44,7 +44,15 @@ def catalogue_end(settings: Settings, bootstrap: str, recorded: str = "") -> int
     place = TopicPartition(topic_name(PRODUCTS, recorded), 0)
     client = KafkaConsumer(bootstrap_servers=bootstrap.split(","), **services.security(settings).options())
     try:
-        return int(client.end_offsets([place])[place]) - 1
+        client.assign([place])
+        begin, end = client.beginning_offsets([place])[place], client.end_offsets([place])[place]
+        start, found = end, -1
+        while found < begin < start:  # what stands last may be the marker of a producer's transaction
+            start = max(begin, end - 2 * (end - start) - 1)
+            client.seek(place, start)
+            while client.position(place) < end:
+                found = max([found, *(each.offset for each in client.poll(500).get(place, []) if each.offset < end)])
+        return found
     finally:
         client.close()
 
