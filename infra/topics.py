@@ -54,6 +54,16 @@ def ensure_topics(specs: Sequence[TopicSpec], bootstrap: str, security: KafkaSec
     return tuple(spec.name for spec in missing)
 
 
+def partition_counts(names: Sequence[str], bootstrap: str, security: KafkaSecurity | None = None) -> dict[str, int]:
+    """How many partitions each of these topics has; without those that do not exist.
+
+    Raises :class:`NotRunning`; :class:`infra.errors.ServiceRefused`.
+    """
+    with _client(bootstrap, security or KafkaSecurity()) as client:
+        there = sorted(set(names) & set(client.list_topics()))
+        return {topic["name"]: len(topic["partitions"]) for topic in client.describe_topics(there)} if there else {}
+
+
 def delete_topics(names: Sequence[str], bootstrap: str, security: KafkaSecurity | None = None) -> tuple[str, ...]:
     """Delete those of the topics that exist, with all that is recorded in them; their names."""
     with _client(bootstrap, security or KafkaSecurity()) as client:

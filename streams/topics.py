@@ -9,9 +9,20 @@ from infra import services
 from infra.errors import ServiceRefused
 from infra.kafka import admin
 from infra.settings import Settings
-from infra.topics import TopicSpec, ensure_topics
+from infra.topics import TopicSpec, ensure_topics, partition_counts
 from streams.reading import Stretch
-from streams.topology import DEADLETTERS, HANDLED, MAX_MESSAGE_BYTES, PRODUCTS, Keep, Topic, owned_topics, topic_name
+from streams.topology import (
+    DEADLETTERS,
+    FLOW,
+    HANDLED,
+    MAX_MESSAGE_BYTES,
+    PRODUCTS,
+    Keep,
+    Topic,
+    owned_topics,
+    source_topic,
+    topic_name,
+)
 
 DAY_MS = 24 * 60 * 60 * 1000
 STATE_SEGMENT_BYTES = 16 * 1024 * 1024
@@ -23,11 +34,16 @@ LETTERS_KEPT_DAYS_MORE = 7
 def make_topics(settings: Settings, bootstrap: str, run: str = "", recorded: str = "") -> tuple[str, ...]:
     """Make those topics of production, or of a run over what `recorded` recorded, that are missing; their names.
 
+    What was recorded has the partitions that it has: a stage that reads it keeps its state in as many.
+
     Raises:
         TopicDiffers: an existing topic is not as it must be.
     """
-    specs = [_spec(name, topic, settings) for name, topic in owned_topics(run, recorded).items()]
-    return ensure_topics(specs, bootstrap, services.security(settings))
+    owned, security = owned_topics(run, recorded), services.security(settings)
+    reads = {topic_name(row.state, run): source_topic(row, run, recorded) for row in FLOW}
+    there = partition_counts([name for name in reads.values() if name not in owned], bootstrap, security)
+    specs = [_spec(name, topic, settings, there.get(reads.get(name, ""))) for name, topic in owned.items()]
+    return ensure_topics(specs, bootstrap, security)
 
 
 def topic_ids(names: list[str], settings: Settings, bootstrap: str) -> dict[str, str]:
@@ -79,11 +95,12 @@ def days_kept(topic: Topic, settings: Settings) -> int:
     return settings.retention_days + (LETTERS_KEPT_DAYS_MORE if topic in (DEADLETTERS, HANDLED) else 0)
 
 
-def _spec(name: str, topic: Topic, settings: Settings) -> TopicSpec:
+def _spec(name: str, topic: Topic, settings: Settings, partitions: int | None) -> TopicSpec:
+    """`partitions`: so many in place of the settings' number."""
     days = days_kept(topic, settings)
     config = {"cleanup.policy": topic.keep.value, "max.message.bytes": str(MAX_MESSAGE_BYTES)}
     if topic.keep is not Keep.LATEST_BY_KEY:
         config["retention.ms"] = str(days * DAY_MS)
     if topic.internal:
         config["segment.bytes"] = str(STATE_SEGMENT_BYTES)
-    return TopicSpec(name, 1 if topic.one_partition else settings.partitions, config)
+    return TopicSpec(name, partitions or (1 if topic.one_partition else settings.partitions), config)

@@ -1,0 +1,27 @@
+"""The topics of a run fit what it reads, however the settings have changed since that was recorded."""
+
+from dataclasses import replace
+
+import pytest
+
+from infra.settings import Settings
+from infra.topics import partition_counts
+from streams.topics import make_topics
+from streams.topology import FLOW, source_topic, topic_name
+
+pytestmark = pytest.mark.broker
+
+
+def test_every_stage_of_a_run_keeps_its_state_in_as_many_partitions_as_it_reads(
+    broker: str, service_settings: Settings
+) -> None:
+    make_topics(replace(service_settings, partitions=5), broker, "wide", "wide")
+    for partitions in (2, 9):
+        run, settings = f"of-wide-{partitions}", replace(service_settings, partitions=partitions)
+        make_topics(settings, broker, run, "wide")
+        assert make_topics(settings, broker, run, "wide") == ()
+        for row in FLOW:
+            reads, state = source_topic(row, run, "wide"), topic_name(row.state, run)
+            counts = partition_counts([reads, state, "of-wide-none"], broker)
+            assert counts == dict.fromkeys((reads, state), counts[reads])
+            assert counts[reads] == (1 if row.reads.one_partition else 5 if row.recorded_input else partitions)
