@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from infra import services
 from infra.errors import ServiceRefused
 from infra.kafka import admin
 from infra.settings import Settings
 from infra.topics import TopicSpec, ensure_topics, partition_counts
-from streams.reading import Stretch
+from streams.reading import NotFound, Stretch
 from streams.topology import (
     DEADLETTERS,
     FLOW,
@@ -24,6 +24,7 @@ from streams.topology import (
     topic_name,
 )
 
+ABSENT = UnknownTopicOrPartitionError.errno
 DAY_MS = 24 * 60 * 60 * 1000
 STATE_SEGMENT_BYTES = 16 * 1024 * 1024
 """Small segments are compacted soon, so that a stage reads its state back in a moment."""
@@ -47,12 +48,22 @@ def make_topics(settings: Settings, bootstrap: str, run: str = "", recorded: str
 
 
 def topic_ids(names: list[str], settings: Settings, bootstrap: str) -> dict[str, str]:
-    """Kafka's own id of each topic: a topic that was deleted and made anew has another."""
+    """Kafka's own id of each topic: a topic that was deleted and made anew has another.
+
+    Raises:
+        NotFound: one of them is not there.
+    """
     client = admin(bootstrap, services.security(settings))
     try:
-        return {topic["name"]: str(topic["topic_id"]) for topic in client.describe_topics(names)}
+        described = client.describe_topics(names)
     finally:
         client.close()
+    if missing := sorted(topic["name"] for topic in described if topic["error_code"] == ABSENT):
+        raise NotFound(
+            f"there is no topic {', '.join(missing)} on {bootstrap}: nothing was recorded",
+            remedy="vitrine up makes the topics of production, which a run (--run NAME) reads",
+        )
+    return {topic["name"]: str(topic["topic_id"]) for topic in described}
 
 
 def catalogue_end(settings: Settings, bootstrap: str, recorded: str = "") -> int:

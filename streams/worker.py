@@ -57,11 +57,11 @@ def main(stages: Sequence[str], run: str = "", profile: str = "", flight: Path |
     log_to_stderr()
     found = services.find(settings)
     make_topics(settings, found.kafka, run)
+    broker = broker_of(settings, found.kafka, stages, run)
     metrics = Metrics()
     opened = open_worker(settings, found, run, profile or settings.profile, metrics)
     opened.ask.catalogue_from = catalogue_end(settings, found.kafka)
     watch = {name: StageWatch(StageMetrics(metrics, name)) for name in stages}
-    broker = broker_of(settings, found.kafka, stages, run)
     recorder = Flight(flight) if flight else Unrecorded()
     shedding = shedding_of(settings, run)
     plan = Plan(stages, run, broker, watch, table=opened.table, recorder=recorder, shedding=shedding)

@@ -6,8 +6,10 @@ import pytest
 
 from infra.settings import Settings
 from infra.topics import partition_counts
+from streams.reading import NotFound
 from streams.topics import make_topics
 from streams.topology import FLOW, source_topic, topic_name
+from streams.worker import broker_of
 
 pytestmark = pytest.mark.broker
 
@@ -25,3 +27,11 @@ def test_every_stage_of_a_run_keeps_its_state_in_as_many_partitions_as_it_reads(
             counts = partition_counts([reads, state, "of-wide-none"], broker)
             assert counts == dict.fromkeys((reads, state), counts[reads])
             assert counts[reads] == (1 if row.reads.one_partition else 5 if row.recorded_input else partitions)
+
+
+def test_a_run_over_nothing_that_was_recorded_is_refused_by_the_name_of_the_topic(
+    broker: str, service_settings: Settings
+) -> None:
+    make_topics(service_settings, broker, "of-nothing", "nothing")
+    with pytest.raises(NotFound, match=r"no topic run\.nothing\.live\.segments"):
+        broker_of(service_settings, broker, ["summarizer", "transcriber"], "of-nothing", "nothing")
