@@ -27,7 +27,8 @@ from streams.delivery import Delivery, Revoked, Wiring
 from streams.envelope import Record, headers_of
 from streams.passed_over import Continuity, read_again
 from streams.snapshots import KafkaSnapshots
-from streams.state import PartitionStates, Source
+from streams.state import PartitionStates, Source, TopicRecreated
+from streams.supervision import EXIT_REFUSED
 from streams.topology import MAX_MESSAGE_BYTES, Keep, group_id, topic_name
 
 log = logging.getLogger(__name__)
@@ -96,6 +97,8 @@ class StageApp(Generic[S]):
     app: faust.App = field(init=False)
     _epoch: int = field(default=0, init=False)
     _partitions: dict[int, tuple[int, Delivery[S]]] = field(default_factory=dict, init=False)
+    _in_hand: dict[int, Record] = field(default_factory=dict, init=False)
+    """The message of each partition that is being handled, or failed to be."""
     _continuity: Continuity = field(init=False)
     _boot: str = field(default_factory=lambda: uuid.uuid4().hex[:12], init=False)
 
@@ -149,22 +152,37 @@ class StageApp(Generic[S]):
                 await self._deliver(event)
             except Revoked:
                 continue
+            except TopicRecreated as recreated:
+                log.error("stopping: a topic is not as it must be",
+                          extra={"stage": self.wiring.row.stage, "said": str(recreated)})  # fmt: skip
+                self._end(EXIT_REFUSED, None)
+                raise
             except Exception:
                 log.exception("stopping: a message could not be handled because of a bug; it stays unread",
                               extra={"stage": self.wiring.row.stage, "offset": event.message.offset})  # fmt: skip
-                self.wiring.recorder.blame(self.wiring.mark(record_of(event.message)))
-                self.halt(EXIT_BUG)
+                self._end(EXIT_BUG, self._in_hand.get(event.message.partition))
                 raise
+
+    def _end(self, status: int, guilty: Record | None) -> None:
+        """`guilty`: None where it failed before a message was handled, so that none is to blame."""
+        self.wiring.recorder.blame(self.wiring.mark(guilty) if guilty else "")
+        self.halt(status)
 
     async def _deliver(self, event: Any) -> None:
         record = record_of(event.message)
+        self._in_hand.pop(record.partition, None)
         delivery = await self._delivery(record.partition)
         for missed in await self._missed(record, delivery.held):
             log.warning("a message was passed over; it is handled now",
                         extra={"stage": self.wiring.row.stage, "offset": missed.offset})  # fmt: skip
-            await delivery.deliver(missed, lambda: None)
-        await delivery.deliver(record, event.ack)
+            await self._handle(delivery, missed, lambda: None)
+        await self._handle(delivery, record, event.ack)
         self._continuity.handled(record)
+
+    async def _handle(self, delivery: Delivery[S], record: Record, acknowledge: Callable[[], object]) -> None:
+        self._in_hand[record.partition] = record
+        await delivery.deliver(record, acknowledge)
+        del self._in_hand[record.partition]
 
     async def _missed(self, record: Record, held: Callable[[], bool]) -> list[Record]:
         """What this generation should have been given before `record`."""

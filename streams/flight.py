@@ -44,7 +44,7 @@ class Recorder(Protocol):
         """While it is entered, the message is in hand; a suspect enters alone."""
 
     def blame(self, mark: str, /) -> None:
-        """The process ends now, and because of this message alone."""
+        """The process ends now, and because of this message alone; empty: of none."""
 
 
 class Unrecorded:
@@ -130,7 +130,8 @@ class Flight:
         for chunk in self._chunks:
             for at in range(0, len(chunk), SLOT_BYTES):
                 chunk[at : at + 1] = FREE
-        self._set(mark)
+        if mark:
+            self._set(mark)
 
     def _set(self, mark: str) -> int:
         """The text first, then the byte that makes it valid: a death in between leaves no half of a mark."""

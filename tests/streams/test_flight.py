@@ -70,6 +70,8 @@ def test_a_bug_is_charged_to_its_own_message_alone(tmp_path: Path) -> None:
         async with flight.holding("innocent"):
             flight.blame("guilty")
             assert in_hand(tmp_path / "flight") == ("guilty",)
+            flight.blame("")
+            assert in_hand(tmp_path / "flight") == ()
 
     asyncio.run(bug())
 

@@ -1,9 +1,11 @@
 """A message that the consumer dropped is noticed where it would be committed past, and read again."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -16,12 +18,15 @@ from agents.frame_encoder import FrameEncoder
 from infra.metrics import Metrics, StageMetrics
 from infra.settings import Settings
 from infra.topics import TopicSpec, delete_topics, ensure_topics
-from streams.app import Broker, StageApp
+from streams.app import EXIT_BUG, Broker, StageApp
 from streams.ask import Ask
 from streams.delivery import Revoked, Wiring
 from streams.envelope import Record
+from streams.flight import Unrecorded
 from streams.passed_over import Continuity, read_again
 from streams.stages import STEPS
+from streams.state import TopicRecreated
+from streams.supervision import EXIT_REFUSED
 from streams.topics import make_topics
 from streams.topology import MAX_MESSAGE_BYTES, row_of
 from streams.watching import StageWatch
@@ -57,11 +62,77 @@ def test_a_compacted_topic_is_asked_about_only_where_a_generation_begins() -> No
     assert list(continuity.missing(record(11))) == [10]
 
 
-def stage_on(broker: str, scratch: Path) -> StageApp[FrameEncoder]:
+def stage_on(broker: str, scratch: Path, run: str = "") -> StageApp[FrameEncoder]:
     """The frame encoder's app, which is not started."""
     watch = StageWatch(StageMetrics(Metrics(), "frame_encoder"))
-    wiring = Wiring(row_of("frame_encoder"), STEPS["frame_encoder"], Ask.__new__(Ask), FakeOutbox(), watch)
+    wiring = Wiring(row_of("frame_encoder"), STEPS["frame_encoder"], Ask.__new__(Ask), FakeOutbox(), watch, run, run)
     return StageApp(wiring, Broker(broker, scratch))
+
+
+@dataclass
+class Blamed(Unrecorded):
+    """Notes who is blamed, in the order in which it is said, with how the process was ended."""
+
+    said: list[object] = field(default_factory=list)
+
+    def blame(self, mark: str, /) -> None:
+        self.said.append(mark)
+
+
+def ended(stage: StageApp[FrameEncoder], offset: int) -> list[object]:
+    """Give a message to a stage that cannot go on: whom it blames, and the status it ends with."""
+    blamed = Blamed()
+    stage.wiring, stage.halt = replace(stage.wiring, recorder=blamed), blamed.said.append
+    message = SimpleNamespace(
+        topic=stage.app_topic, partition=0, offset=offset, key=b"k", value=b"v", headers=None, timestamp=0
+    )
+
+    async def events() -> AsyncIterator[object]:
+        yield SimpleNamespace(message=message, ack=lambda: None)
+
+    async def read() -> None:
+        await stage.app.on_partitions_assigned.send(set())
+        await stage._read(SimpleNamespace(noack=lambda: SimpleNamespace(events=events)))
+
+    with pytest.raises((TopicRecreated, BadMessage)):
+        asyncio.run(read())
+    return blamed.said
+
+
+class BadMessage(Exception):
+    """Stands for a bug that one message shows."""
+
+
+async def say(broker: str, topic: str, messages: list[tuple[bytes, bytes]]) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=broker)
+    await producer.start()
+    for key, value in messages:
+        await producer.send_and_wait(topic, value, key, partition=0)
+    await producer.stop()
+
+
+def test_no_message_is_blamed_for_a_topic_that_was_made_anew(
+    broker: str, service_settings: Settings, tmp_path: Path
+) -> None:
+    make_topics(service_settings, broker, "anew", "anew")
+    before = (b"room\x1fa-writer", b'{"topic_id":"before","partition":0,"applied":4,"origins":{}}\n{}')
+    asyncio.run(say(broker, "run.anew.live.state.frame_encoder", [before]))
+    assert ended(stage_on(broker, tmp_path, "anew"), offset=0) == ["", EXIT_REFUSED]
+
+
+def test_a_message_that_was_passed_over_is_blamed_for_its_own_bug(
+    broker: str, service_settings: Settings, tmp_path: Path
+) -> None:
+    async def deliver(record: Record, _acknowledge: object) -> None:
+        if record.value == b"bad":
+            raise BadMessage
+
+    make_topics(service_settings, broker, "blamed", "blamed")
+    stage = stage_on(broker, tmp_path, "blamed")
+    asyncio.run(say(broker, stage.app_topic, [(b"k", value) for value in (b"good", b"bad", b"good")]))
+    stage._partitions[0] = (1, cast(Any, SimpleNamespace(deliver=deliver, held=lambda: True)))
+    stage._continuity.begin(0, 0)
+    assert ended(stage, offset=2) == ["frame_encoder/run.blamed.live.segments/0/1", EXIT_BUG]
 
 
 def test_a_generation_that_ends_while_its_state_is_read_back_asks_for_nothing_again(
