@@ -14,8 +14,8 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.producer.future import FutureRecordMetadata
 
 from infra import kafka, services
-from infra.errors import InfraError
-from infra.settings import Settings
+from infra.errors import InfraError, NotRunning
+from infra.settings import KafkaSecurity, Settings
 from streams.envelope import Envelope, encode
 from streams.topology import MAX_MESSAGE_BYTES
 
@@ -47,10 +47,11 @@ class Publisher(Protocol):
 class Producer:
     """Publishes events in the order of the calls; closing it settles all. Not for several threads."""
 
-    def __init__(self, client: KafkaProducer, address: str, say: Say) -> None:
+    def __init__(self, client: KafkaProducer, address: str, say: Say, topics: Callable[[], set[str]]) -> None:
         self._client = client
         self._address = address
         self._say = say
+        self._topics = topics
         self._unsettled: list[FutureRecordMetadata] = []
         self._unsettled_bytes = 0
 
@@ -118,14 +119,25 @@ class Producer:
         headers: list[tuple[str, bytes]],
         partition: int | None,
     ) -> FutureRecordMetadata:
-        away = False
+        away, absent = False, 0
         while True:
             try:
                 return self._client.send(topic, value=value, key=key, headers=headers, partition=partition)
-            except KafkaTimeoutError:  # the topic's partitions are not known yet: nothing was enqueued
-                away = self._tell(away)
+            except KafkaTimeoutError as late:  # the topic's partitions are not known yet: nothing was enqueued
+                absent = absent + 1 if self._is_absent(topic) else 0
+                if absent > 1:  # a broker that has just come back may not know its topics yet
+                    what = f"there is no topic {topic} on {self._address}, or none that may be seen"
+                    raise NotPublished(what, remedy="vitrine up makes the topics") from late
+                away = self._tell(away) if not absent else away
             except KafkaError as refused:
                 raise self._refused(refused) from refused
+
+    def _is_absent(self, topic: str) -> bool:
+        """Whether the cluster answers, and does not have the topic."""
+        try:
+            return topic not in self._topics()
+        except (KafkaError, NotRunning):
+            return False
 
     def _tell(self, told: bool) -> bool:
         if not told:
@@ -157,4 +169,13 @@ def connect(settings: Settings, say: Say = lambda _: None) -> Producer:
         allow_auto_create_topics=False,
         **security.options(),
     )
-    return Producer(client, address, say)
+    return Producer(client, address, say, lambda: _topics(address, security))
+
+
+def _topics(address: str, security: KafkaSecurity) -> set[str]:
+    kafka.ask(address, security, within_s=1.0)
+    client = kafka.admin(address, security)
+    try:
+        return set(client.list_topics())
+    finally:
+        client.close()

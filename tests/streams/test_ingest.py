@@ -22,6 +22,7 @@ from schemas.segment import Segment
 from streams import producer, reading
 from streams.cli import run
 from streams.envelope import Envelope
+from streams.producer import NotPublished
 from streams.status import look_at_stages
 from streams.topics import make_topics
 from streams.topology import EMBEDDINGS, MATCHES, PRODUCTS, SEGMENTS, row_of, topic_name
@@ -167,6 +168,18 @@ def test_a_stage_that_writes_no_topic_shows_by_its_snapshots_that_it_goes_on(set
         to_kafka.send_raw(topic_name(row.state), b"any", b"{}", {})
     sign = last_sign_of_life_ms()
     assert sign is not None and sign < 30_000
+
+
+def test_a_topic_that_is_not_there_is_named_and_not_waited_for(settings: Settings) -> None:
+    said: list[str] = []
+    segment = Segment(stream_id=StreamId("nowhere/1"), sequence=0, start_ms=StreamMs(0), duration_ms=1, media=b"x")
+    with (
+        pytest.raises(NotPublished, match=r"no topic live\.nowhere") as refused,
+        producer.connect(settings, said.append) as to_kafka,
+    ):
+        to_kafka.send(Envelope(segment, "test", NOW), "live.nowhere")
+    assert refused.value.remedy == "vitrine up makes the topics"
+    assert said == []
 
 
 @pytest.mark.filterwarnings("ignore:.*unclosed.*socket:ResourceWarning")  # kafka-python's, of attempts that failed
