@@ -20,6 +20,7 @@ import faust.streams
 import mode.utils.queues
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 from faust.exceptions import ProducerSendError
+from faust.types import TP
 
 from infra.errors import DependencyDown
 from infra.settings import KafkaSecurity
@@ -99,6 +100,8 @@ class StageApp(Generic[S]):
     _partitions: dict[int, tuple[int, Delivery[S]]] = field(default_factory=dict, init=False)
     _in_hand: dict[int, Record] = field(default_factory=dict, init=False)
     """The message of each partition that is being handled, or failed to be."""
+    _reached: dict[int, int] = field(default_factory=dict, init=False)
+    """The offset of the last message of each partition."""
     _continuity: Continuity = field(init=False)
     _boot: str = field(default_factory=lambda: uuid.uuid4().hex[:12], init=False)
 
@@ -176,8 +179,16 @@ class StageApp(Generic[S]):
             log.warning("a message was passed over; it is handled now",
                         extra={"stage": self.wiring.row.stage, "offset": missed.offset})  # fmt: skip
             await self._handle(delivery, missed, lambda: None)
+        await self._pass_gap(record)
         await self._handle(delivery, record, event.ack)
         self._continuity.handled(record)
+
+    async def _pass_gap(self, record: Record) -> None:
+        """Faust commits past offsets where no message is, unless they begin right behind offset 0: there it stands."""
+        if self._reached.get(record.partition) == 0:
+            place = TP(record.topic, record.partition)
+            await self.app.consumer._add_gap(place, 1, record.offset - 1)  # type: ignore[attr-defined]  # not in its Protocol
+        self._reached[record.partition] = record.offset
 
     async def _handle(self, delivery: Delivery[S], record: Record, acknowledge: Callable[[], object]) -> None:
         self._in_hand[record.partition] = record

@@ -1,8 +1,9 @@
 """A message that the consumer dropped is noticed where it would be committed past, and read again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,6 +12,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 from faust.exceptions import ProducerSendError
+from faust.types import TP, Message
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -168,6 +170,31 @@ def test_a_message_that_is_too_large_is_not_waited_for(broker: str, tmp_path: Pa
             await stage.app.producer.stop()
 
     asyncio.run(send())
+
+
+def test_a_group_goes_on_behind_a_gap_that_compaction_left_behind_the_first_message(
+    broker: str, tmp_path: Path
+) -> None:
+    async def committed(*offsets: int) -> int | None:
+        stage = stage_on(broker, tmp_path)
+        place, consumer = TP(stage.app_topic, 0), cast(Any, stage.app.consumer)
+        stage.app.topics.acks_enabled_for = bool  # type: ignore[assignment,method-assign]  # it has begun
+        stage._partitions[0] = (0, cast(Any, SimpleNamespace(deliver=acknowledged, held=lambda: True)))
+        stage._continuity.gaps_are_normal = True
+        for offset in offsets:
+            message = Message(place.topic, 0, offset, 0.0, 0, None, b"k", b"v", None, tp=place)
+            await stage._deliver(SimpleNamespace(message=message, ack=partial(consumer.ack, message)))
+            if (reached := consumer._new_offset(place)) is not None:
+                consumer._committed_offset[place] = reached
+        found: int | None = consumer._committed_offset[place]
+        return found
+
+    async def acknowledged(_record: Record, acknowledge: Callable[[], object]) -> None:
+        acknowledge()
+
+    assert asyncio.run(committed(0, 9, 10)) == 11
+    assert asyncio.run(committed(0, 1, 2)) == 3
+    assert asyncio.run(committed(7, 8)) == 9
 
 
 async def write(broker: str) -> None:
