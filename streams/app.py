@@ -21,6 +21,7 @@ import mode.utils.queues
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 from faust.exceptions import ProducerSendError
 from faust.types import TP
+from mode.supervisors import OneForOneSupervisor
 
 from infra.errors import DependencyDown
 from infra.settings import KafkaSecurity
@@ -42,6 +43,9 @@ gives nobody any, and does so again only when the topic is looked for anew (by d
 
 TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 """Waiting does not make a message smaller."""
+
+ACTORS_AT_ONCE = 100_000.0
+"""More than a worker has partitions."""
 
 EXIT_BUG = 70
 """BSD's EX_SOFTWARE: the process ended because of a bug, with the message unread."""
@@ -87,6 +91,17 @@ def press_early() -> None:
     mode.utils.queues.FlowControlQueue.pressure_drop_ratio = 0.0003
 
 
+class ManyAtOnce(OneForOneSupervisor):
+    """Begins the actors of partitions anew, however many at once.
+
+    A partition that is taken away while its message is in hand counts as a crash of its actor. Mode takes `over`, the
+    time that restarts are counted in, for the number that may come at once: it ended the worker at the second.
+    """
+
+    def __init__(self, *actors: Any, over: float = 1.0, **options: Any) -> None:
+        super().__init__(*actors, over=over * ACTORS_AT_ONCE, **options)
+
+
 @dataclass(eq=False)
 class StageApp(Generic[S]):
     """One stage, its Faust app, and what its partitions hold in this generation."""
@@ -116,7 +131,9 @@ class StageApp(Generic[S]):
             self.app_topic, key_type=bytes, value_type=bytes,
             key_serializer="raw", value_serializer="raw", allow_empty=True,
         )  # fmt: skip
-        self.app.agent(topic, name=self.wiring.row.stage, isolated_partitions=True)(self._read)
+        self.app.agent(
+            topic, name=self.wiring.row.stage, isolated_partitions=True, supervisor_strategy=ManyAtOnce
+        )(self._read)  # fmt: skip
 
     def _settings(self) -> dict[str, Any]:
         return {

@@ -15,6 +15,7 @@ from faust.exceptions import ProducerSendError
 from faust.types import TP, Message
 from hypothesis import given
 from hypothesis import strategies as st
+from mode import Service
 
 from agents.frame_encoder import FrameEncoder
 from infra.metrics import Metrics, StageMetrics
@@ -195,6 +196,23 @@ def test_a_group_goes_on_behind_a_gap_that_compaction_left_behind_the_first_mess
     assert asyncio.run(committed(0, 9, 10)) == 11
     assert asyncio.run(committed(0, 1, 2)) == 3
     assert asyncio.run(committed(7, 8)) == 9
+
+
+def test_partitions_that_are_taken_away_at_the_same_moment_do_not_end_the_worker(broker: str, tmp_path: Path) -> None:
+    async def taken_away() -> None:
+        (agent,) = stage_on(broker, tmp_path).app.agents.values()
+        supervisor = cast(Any, agent)._new_supervisor()
+        supervisor.replacement = None
+        actors = [Service() for _ in range(64)]
+        supervisor.add(*actors)
+        await supervisor.start()
+        for actor in actors:
+            await actor.crash(asyncio.CancelledError())
+        await supervisor.restart_services(actors)
+        assert not any(actor.crashed for actor in actors)
+        await supervisor.stop()
+
+    asyncio.run(taken_away())
 
 
 async def write(broker: str) -> None:
