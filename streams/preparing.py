@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 
 from encoders.engines import Domain, Floats, Frames, Heard, HeardWord, Unreadable
-from encoders.faults import MissingModel
 from encoders.loaded import Identities, LoadedEngines
 from encoders.manifest import View
 from encoders.media import central, clip_of
@@ -72,17 +71,17 @@ class Preparer:
         return self.load()
 
     def prepare(self, view: View) -> Ready | LeftOut:
-        """Make what is missing. Raises what the engines raise where not the view is at fault (`Overloaded`)."""
+        """Make what is missing.
+
+        Raises what the engines raise where not the view is at fault (`Overloaded`), and OSError where an answer cannot
+        be kept.
+        """
         try:
-            pictures = [(self.folder / name).read_bytes() for name in _pictures(view)]
+            pictures = [self._media(name) for name in _pictures(view)]
             tokens = self._look(view, pictures) if pictures else None
             texted, remark = self._texted(view, pictures)
         except Unreadable as unreadable:
             return LeftOut(view, unreadable.reason, unreadable.detail)
-        except MissingModel:
-            raise
-        except OSError as unreadable:
-            return LeftOut(view, Reason.MISSING, str(unreadable))
         if tokens is None and not texted.text:
             return LeftOut(view, Reason.EMPTY, "it has neither a picture nor a text")
         return Ready(texted, tokens, remark)
@@ -94,6 +93,12 @@ class Preparer:
             raise KeyError(key)
         with np.load(BytesIO(kept)) as told:
             return SeenTokens(str(told["tower"]), told["rows"])
+
+    def _media(self, name: str) -> bytes:
+        try:
+            return (self.folder / name).read_bytes()
+        except (OSError, ValueError) as failure:  # a ValueError of a name that no file can have, with a null character
+            raise Unreadable(Reason.MISSING, str(failure)) from failure
 
     def _look(self, view: View, pictures: list[bytes]) -> str:
         sort = "frames" if view.frames else "image" if view.domain is Domain.PAGE else "clip"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,10 @@ class Options:
 
 class BadManifest(InfraError):
     """The manifest cannot be read."""
+
+
+class CannotGoOn(InfraError):
+    """What was made of the views cannot be kept or written."""
 
 
 def _parts(ctx: click.Context, option: click.Parameter, given: str) -> tuple[int, int]:
@@ -86,7 +91,7 @@ def command(**given: Any) -> None:
         raise BadManifest(str(wrong)) from wrong
     chosen = prepare.Choice(options.share, options.seed, *options.parts).of(views)
     cache = options.cache or options.out / "cache"
-    with models_usable(options.profile, settings):
+    with _written(), models_usable(options.profile, settings):
         profile = with_network(profile, options.network) if options.network else profile
         preparer = prepare.preparer_of(profile, settings.device, options.manifest.parent, cache)
         outcomes = _watched(chosen, preparer, min(options.jobs, max(1, len(chosen))))
@@ -94,10 +99,23 @@ def command(**given: Any) -> None:
     if options.parts[1] > 1:
         click.echo(f"kept {len(outcomes) - left_out} of {len(outcomes)} views in {plain(str(cache))}")
         return
-    prepared = prepare.gather(outcomes, preparer, options.out)
+    with _written():
+        prepared = prepare.gather(outcomes, preparer, options.out)
     click.echo(f"prepared {len(prepared.views)} of {len(outcomes)} views in {plain(str(options.out))}")
     if left_out:
         say(f"left out {left_out}: {plain(str(options.out / prepare.PROBLEMS))} says why")
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    """A disk that is full, or not to be written on, becomes a `CannotGoOn`."""
+    try:
+        yield
+    except BrokenPipeError:  # of our own output, which is no fault of the disk's
+        raise
+    except OSError as failure:
+        remedy = "put that right; the same command goes on where it was"
+        raise CannotGoOn(f"the preparation cannot go on: {failure}", remedy=remedy) from failure
 
 
 def _watched(views: tuple[View, ...], preparer: Preparer, jobs: int) -> list[Ready | LeftOut]:

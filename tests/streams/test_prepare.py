@@ -143,12 +143,37 @@ def test_what_cannot_be_read_is_left_out_with_its_reason(media: Path) -> None:
         view("c", Domain.PAGE),
         view("d", Domain.PAGE, "shaver.jpg"),
         view("e", Domain.LIVE, text="feike shaver"),
+        view("f", Domain.LIVE, "no\0where.mp4"),
     )
     reasons = [outcome.reason if isinstance(outcome, LeftOut) else None for outcome in outcomes]
-    assert reasons == [Reason.UNDECODABLE, Reason.MISSING, Reason.EMPTY, None, None]
+    assert reasons == [Reason.UNDECODABLE, Reason.MISSING, Reason.EMPTY, None, None, Reason.MISSING]
     assert outcomes[3].view.text == "", "a page without a title goes by its picture"
     assert isinstance(outcomes[4], Ready)
     assert outcomes[4].tokens is None
+
+
+def test_no_view_is_left_out_because_an_answer_cannot_be_kept(media: Path) -> None:
+    cache = media.parent / "cache"
+    cache.mkdir()
+    (cache / "tokens").write_bytes(b"no folder")
+    with pytest.raises(NotADirectoryError):
+        prepared(media, *VIEWS)
+    (cache / "tokens").unlink()
+    assert all(isinstance(outcome, Ready) for outcome in prepared(media, *VIEWS))
+
+
+def test_a_folder_that_cannot_be_written_is_told_with_the_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_manifest([view("a", Domain.PAGE, text="Feike shaver")], tmp_path / "views.jsonl")
+    (tmp_path / "out" / "manifest.jsonl").mkdir(parents=True)
+    words = ["prepare", "--manifest", str(tmp_path / "views.jsonl"), "--out", str(tmp_path / "out"), "--jobs", "1"]
+    assert run(words) == 1
+    said = capsys.readouterr().err
+    assert "the preparation cannot go on: [Errno 21]" in said
+    assert "remedy: put that right; the same command goes on where it was" in said
+    (tmp_path / "out" / "manifest.jsonl").rmdir()
+    assert run(words) == 0
 
 
 def test_nothing_is_asked_twice(media: Path) -> None:
