@@ -87,7 +87,10 @@ def write_manifest(views: Iterable[View], path: Path) -> None:
 
 
 def moved(view: View, before: Path, after: Path) -> View:
-    """The view with its media paths, which were relative to one folder, relative to another."""
+    """The view with its media paths, which were relative to one folder, relative to another.
+
+    Both are resolved (`Path.resolve`): behind a symbolic link ``..`` is another folder than the path says.
+    """
     names = [os.path.relpath(before / name, after) for name in (view.media, *view.frames) if name is not None]
     if view.media is not None:
         return view.model_copy(update={"media": names[0]})

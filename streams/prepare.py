@@ -154,7 +154,8 @@ def _with_tokens(ready: Sequence[Ready], preparer: Preparer, out: Path) -> Prepa
     for row, seen in enumerate(found):
         if seen:
             tokens[row] = seen.rows
-    views = tuple(moved(outcome.view, preparer.folder, out) for outcome in ready)
+    before, after = preparer.folder.resolve(), out.resolve()
+    views = tuple(moved(outcome.view, before, after) for outcome in ready)
     return Prepared(views, tokens, first.tower)
 
 

@@ -44,7 +44,8 @@ def command(folder: Path, layout: str, out: Path, images: Path | None) -> None:
 
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
-        views = [moved(view, Path(), out.parent) for view in _read(folder, layout, images)]
+        here, there = Path().resolve(), out.parent.resolve()
+        views = [moved(view, here, there) for view in _read(folder, layout, images)]
     except LayoutError as wrong:
         raise BadDataSet(str(wrong)) from wrong
     write_manifest(views, out)

@@ -151,6 +151,8 @@ def test_what_does_not_fit_the_layout_of_lpr4m_is_told(name: str, text: str, tol
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
 def test_the_command_writes_paths_that_the_manifest_finds(ending: str, tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
+    (tmp_path / "disk" / "a" / "deep").mkdir(parents=True)
+    (tmp_path / "deep").symlink_to(tmp_path / "disk" / "a" / "deep")
     folder, out = lpr4m(tmp_path / "set"), tmp_path / "deep" / f"views.{ending}"
     (folder / "training_image").mkdir()
     (folder / "training_image" / "img-1.jpg").write_bytes(b"jpeg")

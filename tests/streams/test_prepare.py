@@ -233,6 +233,18 @@ def test_the_folder_reads_back_with_media_that_can_be_found(media: Path, tmp_pat
     assert (problem["view_id"], problem["reason"], problem["left_out"]) == ("p-3/live", "Missing", True)
 
 
+def test_media_are_found_from_and_through_folders_that_are_links(media: Path, tmp_path: Path) -> None:
+    for name in ("disk/1/out", "disk/2/linked"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "out").symlink_to(tmp_path / "disk" / "1" / "out")
+    (tmp_path / "linked").symlink_to(tmp_path / "disk" / "2" / "linked")
+    (tmp_path / "disk" / "2" / "shaver.jpg").write_bytes((media / "shaver.jpg").read_bytes())
+    used = preparer(Counted(), tmp_path / "linked")
+    gather(list(each([view("p-1/page", Domain.PAGE, "../shaver.jpg")], used, 1)), used, tmp_path / "out")
+    (found,) = read_prepared(tmp_path / "out").views
+    assert (tmp_path / "out" / str(found.media)).is_file()
+
+
 def test_frames_are_seen_like_the_video_they_are_from(media: Path) -> None:
     names = []
     for number in range(20):
