@@ -37,7 +37,7 @@ class Options:
 
 
 class BadManifest(InfraError):
-    """The manifest cannot be read."""
+    """The manifest cannot be read, or would be written over."""
 
 
 class CannotGoOn(InfraError):
@@ -81,10 +81,13 @@ def command(**given: Any) -> None:
     settings = read_settings()
     profile = profile_named(options.profile, settings)
     from encoders.manifest import ManifestError, read_manifest  # here: a wrong word need not wait for these
+    from encoders.prepared import MANIFEST
     from encoders.profiles import with_network
     from streams import prepare
     from streams.preparing import LeftOut
 
+    if (options.out / MANIFEST).resolve() == options.manifest.resolve():
+        raise BadManifest(f"--out would write over {options.manifest}", remedy="give another folder as --out")
     try:
         views = read_manifest(options.manifest)
     except ManifestError as wrong:

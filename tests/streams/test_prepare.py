@@ -308,6 +308,15 @@ def test_wrong_words_and_manifests_are_told(
     assert told in capsys.readouterr().err
 
 
+def test_a_manifest_is_never_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest = tmp_path / "manifest.jsonl"
+    write_manifest([view("a", Domain.PAGE, text="Feike shaver"), view("b", Domain.LIVE, "gone.mp4")], manifest)
+    before = manifest.read_bytes()
+    assert run(["prepare", "--manifest", str(manifest), "--out", str(tmp_path), "--jobs", "1"]) == 1
+    assert f"--out would write over {manifest}" in capsys.readouterr().err
+    assert manifest.read_bytes() == before
+
+
 def test_a_manifest_is_the_same_in_both_forms(tmp_path: Path) -> None:
     views = (*VIEWS, view("p-3/live", Domain.LIVE, frames=["1.jpg", "2.jpg"], family="f", differs_in="both"))
     for name in ("views.jsonl", "views.parquet"):
