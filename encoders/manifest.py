@@ -102,11 +102,15 @@ def _line(view: View) -> str:
 
 
 def _lines(path: Path) -> Iterator[View]:
-    with path.open(encoding="utf-8", newline="\n") as lines:  # str.splitlines also ends a line at a text's own U+2028
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                with _explained(f"{path}:{number}", "each line is one view as JSON"):
-                    yield View.model_validate_json(line)
+    try:
+        # utf-8-sig: with or without a mark at the beginning; str.splitlines also ends a line at a text's own U+2028
+        with path.open(encoding="utf-8-sig", newline="\n") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    with _explained(f"{path}:{number}", "each line is one view as JSON"):
+                        yield View.model_validate_json(line)
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{path}: {error.reason}; a manifest is text in UTF-8, or Parquet ({PARQUET})") from error
 
 
 def _rows(path: Path) -> Iterator[View]:
@@ -115,7 +119,9 @@ def _rows(path: Path) -> Iterator[View]:
 
     try:
         rows: list[Mapping[str, object]] = parquet.read_table(path).to_pylist()
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # of the disk; Arrow's own of damage have no number
+            raise
         raise ManifestError(f"{path}: {error}; a manifest with this ending is one Parquet table") from error
     for number, row in enumerate(rows, 1):
         with _explained(f"{path}: row {number}", "each row is one view"):

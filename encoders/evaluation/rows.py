@@ -132,7 +132,7 @@ def read_rows(folder: Path) -> dict[str, MethodSpec]:
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
         rows = _ROWS.validate_python(told)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RowsError(f"{path}: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
@@ -149,11 +149,11 @@ def read_rows(folder: Path) -> dict[str, MethodSpec]:
 def read_lines(path: Path, kind: type[Line]) -> dict[str, Line]:
     """A file of a line of JSON for each view, by view_id. Raises `RowsError`."""
     found: dict[str, Line] = {}
-    with path.open(encoding="utf-8", newline="\n") as lines:
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             try:
-                each = kind.model_validate(json.loads(line))
-            except (json.JSONDecodeError, ValidationError) as error:
+                each = kind.model_validate(json.loads(line.decode()))
+            except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
                 raise RowsError(f"{path}:{number}: not a line of {', '.join(kind.model_fields)} as JSON") from error
             found[each.view_id] = each
     return found

@@ -140,7 +140,7 @@ def _uuid(name: str) -> str:
 def _json(path: Path) -> dict[str, Any]:
     try:
         told = json.loads(there(path).read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise LayoutError(f"{path}: not JSON: {error}") from error
     if not isinstance(told, dict):
         raise LayoutError(f"{path}: expected an object with test clip ids")

@@ -15,15 +15,22 @@ def rows(path: Path, fields: tuple[str, ...], separator: str, *, exact: bool = F
 
     The last field takes the rest of its line, separators and all, unless ``exact``. Raises `LayoutError`.
     """
-    with there(path).open(encoding="utf-8") as lines:
+    with there(path).open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
-            found = line.rstrip("\r\n").split(separator, -1 if exact else len(fields) - 1)
+            found = _text(line, f"{path}:{number}").split(separator, -1 if exact else len(fields) - 1)
             if len(found) != len(fields):
                 expected = f"{len(fields)} with {separator!r} between: {', '.join(fields)}"
                 raise LayoutError(f"{path}:{number}: {len(found)} fields, expected {expected}")
             yield tuple(field.strip() for field in found)
+
+
+def _text(line: bytes, where: str) -> str:
+    try:
+        return line.decode().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise LayoutError(f"{where}: {error.reason}, expected text in UTF-8") from error
 
 
 def there(path: Path) -> Path:

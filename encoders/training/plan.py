@@ -143,7 +143,7 @@ def read_plan(path: Path, settings: Iterable[str] = ()) -> TrainPlan:
     """
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PlanError(f"{path}: not TOML: {error}") from error
     for setting in settings:
         _put(told, setting)

@@ -148,6 +148,16 @@ def test_what_does_not_fit_the_layout_of_lpr4m_is_told(name: str, text: str, tol
         list(read_lpr4m(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("training_videoinfo_750k.txt", r"750k\.txt:1: .*, expected text in UTF-8"), ("query_tenframes.json", "not JSON")],
+)
+def test_another_encoding_is_told_with_the_file(name: str, told: str, tmp_path: Path) -> None:
+    (lpr4m(tmp_path) / "annotations" / name).write_text(info("a-1", "i", "[]"), encoding="gb18030")
+    with pytest.raises(LayoutError, match=told):
+        list(read_lpr4m(tmp_path))
+
+
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
 def test_the_command_writes_paths_that_the_manifest_finds(ending: str, tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()

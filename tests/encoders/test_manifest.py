@@ -32,6 +32,32 @@ def test_what_is_written_is_read_back(ending: str, told: list[tuple[str, str | N
         assert read_manifest(path) == views
 
 
+def test_a_mark_of_the_byte_order_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    (tmp_path / "views.jsonl").write_text(view("a").model_dump_json(), encoding="utf-8-sig")
+    assert read_manifest(tmp_path / "views.jsonl") == (view("a"),)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_another_encoding_is_told_with_the_file(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "views.jsonl"
+    path.write_text(view("caf\u00e9").model_dump_json(), encoding=encoding)
+    with pytest.raises(ManifestError, match=r"views\.jsonl: .*; a manifest is text in UTF-8, or Parquet"):
+        read_manifest(path)
+
+
+@pytest.mark.parametrize("damaged", range(12, 400, 8))
+def test_a_damaged_table_is_told_with_the_file(damaged: int, tmp_path: Path) -> None:
+    path = tmp_path / f"views{PARQUET}"
+    write_manifest([view("a", "red mug")], path)
+    told = bytearray(path.read_bytes())
+    told[-damaged : 8 - damaged] = b"\xff" * 8
+    path.write_bytes(told)
+    try:
+        read_manifest(path)
+    except ManifestError as error:
+        assert str(path) in str(error)
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_a_wrong_line_is_told_by_its_number_in_the_file(end: str, tmp_path: Path) -> None:
     path = tmp_path / "views.jsonl"

@@ -78,6 +78,12 @@ def test_a_mistake_is_told_by_file_key_and_what_is_allowed(text: str, told: str,
     assert told in str(error.value)
 
 
+def test_another_encoding_is_told_with_the_file(file: Path) -> None:
+    file.write_text(f"# caf\u00e9\n{LEAST}", encoding="latin-1")
+    with pytest.raises(PlanError, match=r"run\.toml: not TOML: 'utf-8' codec"):
+        read_plan(file)
+
+
 @pytest.mark.parametrize(
     ("setting", "told"),
     [

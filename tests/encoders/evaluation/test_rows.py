@@ -53,6 +53,15 @@ def test_texts_and_facts_are_read_by_view(tmp_path: Path) -> None:
     assert read_lines(path, ViewFacts)["a"].facts() == {"look": "7", "brand": "feike"}
 
 
+def test_another_encoding_is_told_with_the_file(tmp_path: Path) -> None:
+    (tmp_path / "rows.toml").write_text("# caf\u00e9\n", encoding="latin-1")
+    with pytest.raises(RowsError, match=r"rows\.toml: 'utf-8' codec"):
+        read_rows(tmp_path)
+    (tmp_path / "lines.jsonl").write_text('{"view_id": "x", "text": "caf\u00e9"}\n', encoding="latin-1")
+    with pytest.raises(RowsError, match=r"lines\.jsonl:1"):
+        read_lines(tmp_path / "lines.jsonl", ViewText)
+
+
 @pytest.mark.parametrize("line", ["{", '{"view_id": "a"}', '{"text": "mug"}', '{"view_id": "a", "text": 3}'])
 def test_a_line_that_cannot_be_read_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "lines.jsonl"
