@@ -8,13 +8,15 @@ without it is unfinished. A view without a picture has a row of zeros; `View.see
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.manifest import View, read_manifest, write_manifest
+from encoders.manifest import ManifestError, View, read_manifest, write_manifest
 
 MANIFEST, TOKENS, HEADER = "manifest.jsonl", "tokens.npy", "prepared.json"
 
@@ -57,12 +59,27 @@ def folder_of(manifest: Path) -> Path:
 
 def read_prepared(folder: Path) -> Prepared:
     """What `write_prepared` wrote. Raises `PreparedError`, `ManifestError`."""
+    if not (folder / HEADER).exists():
+        raise PreparedError(f"{folder} is no prepared manifest: it has no {HEADER}; run `vitrine prepare`")
+    with _whole(folder / HEADER):
+        tower = str(json.loads((folder / HEADER).read_text(encoding="utf-8"))["tower"])
+    with _whole(folder / TOKENS):
+        tokens = np.load(folder / TOKENS, mmap_mode="r")
+    with _whole(folder / MANIFEST):
+        views = read_manifest(folder / MANIFEST)
+    return Prepared(views, tokens, tower)
+
+
+@contextmanager
+def _whole(file: Path) -> Iterator[None]:
+    """A file of a prepared folder that is missing, cut off or of another form becomes a `PreparedError`."""
     try:
-        header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
-    except FileNotFoundError as missing:
-        raise PreparedError(f"{folder} is no prepared manifest: it has no {HEADER}; run `vitrine prepare`") from missing
-    tokens = np.load(folder / TOKENS, mmap_mode="r")
-    return Prepared(read_manifest(folder / MANIFEST), tokens, str(header["tower"]))
+        yield
+    except ManifestError:
+        raise
+    except (FileNotFoundError, EOFError, LookupError, TypeError, ValueError) as wrong:
+        told = "missing" if isinstance(wrong, FileNotFoundError) else "cut off, or of another form"
+        raise PreparedError(f"{file} is {told}; copy the folder again, or run `vitrine prepare` again") from wrong
 
 
 def write_prepared(prepared: Prepared, folder: Path) -> None:

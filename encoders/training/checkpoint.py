@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -15,6 +16,10 @@ CHECKPOINT, LOSSES = "checkpoint.pt", "losses.jsonl"
 
 class OtherRun(ValueError):
     """The folder holds a run that was begun with other settings or data: says which differ."""
+
+
+class DamagedCheckpoint(ValueError):
+    """A checkpoint that cannot be read: another program, or the disk, has damaged it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +55,17 @@ def save(path: Path, kept: Kept, identity: Mapping[str, object]) -> None:
 
 
 def read(path: Path, identity: Mapping[str, object]) -> Kept | None:
-    """The checkpoint, or None where there is none yet. Raises `OtherRun`.
+    """The checkpoint, or None where there is none yet. Raises `OtherRun`, `DamagedCheckpoint`.
 
     Of the identity's ``stages`` those that have begun have to be the same; what comes after may be decided anew, until
     the last has ended: from then on the name of the space is that of one network.
     """
     if not path.exists():
         return None
-    told = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        told = torch.load(path, map_location="cpu", weights_only=True)
+    except (EOFError, RuntimeError, UnpicklingError) as damage:
+        raise DamagedCheckpoint(f"{path} is cut off, or no checkpoint: remove it, and the run begins anew") from damage
     standing = Standing(told["stage"], told["step"])
     ended = standing.stage == len(told["identity"]["stages"])
     begun = None if ended else standing.stage + (standing.step > 0)

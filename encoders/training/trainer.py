@@ -59,7 +59,8 @@ class Trainer:
     def __init__(self, plan: TrainPlan, prepared: Prepared, media: Path, out: Path, cpu: bool = False) -> None:
         """``media``: what the manifest's paths are relative to; ``cpu``: even where there is a GPU.
 
-        Raises `PlanError`, `TooFew`, `OtherRun`; `MissingModel`, `BrokenModel` of the network that is begun from.
+        Raises `PlanError`, `TooFew`, `OtherRun`, `DamagedCheckpoint`; `MissingModel`, `BrokenModel` of the network that
+        is begun from.
         """
         self._plan, self._views, self._tokens, self._out = plan, prepared.views, prepared.tokens, out
         self._begun = begin(plan)

@@ -85,7 +85,7 @@ def _begun(manifest: Path, config: Path, out: Path, settings: tuple[str, ...]) -
     from encoders.faults import BrokenModel, MissingModel
     from encoders.manifest import ManifestError
     from encoders.prepared import PreparedError, folder_of, read_prepared
-    from encoders.training.checkpoint import OtherRun
+    from encoders.training.checkpoint import DamagedCheckpoint, OtherRun
     from encoders.training.plan import PlanError, read_plan
     from encoders.training.samples import TooFew
 
@@ -94,7 +94,7 @@ def _begun(manifest: Path, config: Path, out: Path, settings: tuple[str, ...]) -
         if plan.start is not None and plan.start.resolve() == out.resolve():
             raise PlanError(f"start: {plan.start} is --out too: the run would write over what it begins from")
         return Trainer(plan, read_prepared(folder), folder, out, cpu=read_settings().device == "cpu")
-    except (ManifestError, PreparedError, PlanError, TooFew) as wrong:
+    except (ManifestError, PreparedError, PlanError, TooFew, DamagedCheckpoint) as wrong:
         raise NoTraining(str(wrong)) from wrong
     except (BrokenModel, MissingModel) as wrong:
         remedy = 'put the right file there, or begin from another network: start = "FOLDER" in the configuration'

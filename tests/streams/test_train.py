@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from encoders.network_store import FUSION
-from encoders.prepared import write_prepared
+from encoders.prepared import HEADER, MANIFEST, TOKENS, write_prepared
 from encoders.training.checkpoint import CHECKPOINT
 from encoders.training.trainer import RUN
 from streams.cli import run
@@ -54,6 +54,23 @@ def test_a_folder_that_was_not_prepared_is_told(tmp_path: Path, capsys: pytest.C
     file.write_text('space = "a"\n[[stages]]\nsteps = 3\n')
     assert run(["train", "--manifest", str(tmp_path), "--config", str(file), "--out", str(tmp_path / "out")]) == 1
     assert "run `vitrine prepare`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", [None, 0, 100])
+@pytest.mark.parametrize("name", [MANIFEST, TOKENS, HEADER])
+def test_a_prepared_manifest_that_was_copied_in_part_is_told_with_the_file(
+    name: str, size: int | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_network(tmp_path / "start")
+    write_prepared(tiny_prepared(), tmp_path / "prepared")
+    (tmp_path / "run.toml").write_text('space = "a"\nstart = "start"\nbatch = 8\n[[stages]]\nsteps = 2\n')
+    file = tmp_path / "prepared" / name
+    told = file.read_bytes()[: min(size or 0, file.stat().st_size - 2)]
+    file.unlink() if size is None else file.write_bytes(told)
+    words = ["--manifest", str(file.parent), "--config", str(tmp_path / "run.toml"), "--out", str(tmp_path / "out")]
+    assert run(["train", *words]) == 1
+    said = capsys.readouterr().err
+    assert str(file.parent) in said or "tokens of shape (192, 9, 8) for 0 views" in said
 
 
 @pytest.mark.parametrize("named", ["prepared", "prepared/manifest.jsonl"])
@@ -109,6 +126,17 @@ def test_media_that_cannot_be_had_end_the_run_which_then_goes_on(
     assert run(begun) == 0
     losses = (tmp_path / "out" / RUN / "losses.jsonl").read_text()
     assert losses.count("\n") == 3, "the first stage was not trained again"
+
+
+@pytest.mark.parametrize("size", [0, 1000])
+def test_a_damaged_checkpoint_is_told_with_the_remedy(
+    size: int, begun: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(begun) == 1
+    checkpoint = tmp_path / "out" / RUN / CHECKPOINT
+    checkpoint.write_bytes(checkpoint.read_bytes()[:size])
+    assert run(begun) == 1
+    assert f"{checkpoint} is cut off, or no checkpoint: remove it, and the run begins anew" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no device that is always full")
