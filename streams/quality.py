@@ -9,6 +9,7 @@
     flicker         changes of the answer for each stretch of one product
     summary_age     how old the summary was where there was one
     repaired        of the names told, how many were repaired; of those, how many to a name of the product on show
+    wer             word errors for each word that was said, in the broadcasts whose labels say what that was
 
 What one would get wrong: broadcasts are pooled segment by segment and switch by switch, not as a mean of their rates;
 and a product that is never named is later than any other, so a high percentile may be None where there are delays.
@@ -127,7 +128,8 @@ def measure(broadcasts: Sequence[Broadcast]) -> Quality:
     """The numbers of these broadcasts together."""
     judged = tuple(chain.from_iterable(map(judge, broadcasts)))
     first = tuple(chain.from_iterable(map(appearances, broadcasts)))
-    errors = [word_errors(each.labels.reference, each.records.heard) for each in broadcasts]
+    written = [each for each in broadcasts if each.labels.spoken]
+    errors = [word_errors(each.labels.reference, each.records.heard) for each in written]
     told = [one.match for one in judged if one.match and not one.match.said.empty]
     live = all(each.live for each in broadcasts)
     return Quality(

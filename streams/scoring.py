@@ -23,7 +23,8 @@ from schemas.ids import ProductId, SegmentId, StreamMs
 from schemas.match import Decision, Match
 from streams.labels import Labels, NoProduct, Stretch, Truth
 
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_CJK = "\u3040-\u30ff\u3400-\u9fff"
+_WORD = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+(?:['’][^\W_{_CJK}]+)*")
 
 
 class TwoAnswers(Exception):
@@ -179,8 +180,10 @@ def is_right(match: Match | None, truth: Truth) -> bool | None:
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words; signs count for nothing."""
-    return _WORD.findall(text.lower())
+    """Lower-case words; signs count for nothing. Each Chinese or Japanese character is one: blanks are not written
+    there, and those of a transcript stand between what the recogniser tells apart.
+    """
+    return _WORD.findall(text.lower().replace("’", "'"))
 
 
 def word_errors(said: str, heard: str) -> tuple[int, int]:

@@ -74,6 +74,13 @@ def test_a_product_that_stays_on_show_does_not_appear_again() -> None:
     assert found.first_right == Delays(2, 1, 4_000, None)
 
 
+def test_words_are_counted_where_the_labels_tell_what_was_said() -> None:
+    written = Broadcast(records(1, heard="this is kettle"), labels((0, 4, KETTLE), spoken="this is a kettle"), (), {})
+    unwritten = Broadcast(records(1, heard="here is a lamp"), labels((0, 4, LAMP)), (), {})
+    assert (measure([written]).wer, measure([unwritten]).wer) == (1 / 4, None)
+    assert measure([written, unwritten]).wer == 1 / 4
+
+
 def test_nothing_is_told_of_nothing() -> None:
     found = measure([])
     assert (found.accuracy, found.abstaining, found.flicker, found.wer) == (None, Rates(None, None), None, None)

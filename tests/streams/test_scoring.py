@@ -156,6 +156,10 @@ def test_two_different_matches_of_one_segment_are_an_error() -> None:
         ("one", "one one one", 2.0),
         ("one two", "", 1.0),
         ("…", "noise", None),
+        ("it’s the host’s", "it's the host's", 0.0),
+        ("这款剃须刀，很好用。", "这款 剃须刀 很 好用", 0.0),
+        ("这款剃须刀很好用", "这款 剃须道 很 好用", 1 / 8),
+        ("iPhone 15 Pro手机壳", "iphone 15 pro 手机 壳", 0.0),
     ],
 )
 def test_word_errors_are_counted_for_each_word_said(said: str, heard: str, rate: float | None) -> None:
