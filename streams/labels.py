@@ -79,6 +79,18 @@ class Labels(_Part):
                 raise ValueError(f"two stretches overlap at {after.start_ms} ms")
         return self
 
+    @property
+    def stays(self) -> tuple[Stretch, ...]:
+        """The stretches, those in which one product simply stays on show as one."""
+        found: list[Stretch] = []
+        for stretch in self.shown:
+            last = found[-1] if found else None
+            if last and (last.product_id, last.end_ms) == (stretch.product_id, stretch.start_ms):
+                found[-1] = last.model_copy(update={"end_ms": stretch.end_ms})
+            else:
+                found.append(stretch)
+        return tuple(found)
+
     def truth(self, start_ms: int, end_ms: int) -> Truth:
         """What was shown for more than half of ``start_ms`` ≤ t < ``end_ms``."""
         shares: Counter[ProductId | None] = Counter()

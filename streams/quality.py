@@ -185,9 +185,9 @@ def appearances(broadcast: Broadcast) -> tuple[Appearance, ...]:
     """Every stretch that begins with a product which was not on show just before."""
     found: list[Appearance] = []
     before: Stretch | None = None
-    for stretch in broadcast.labels.shown:
+    for stretch in broadcast.labels.stays:
         last = before if before and before.end_ms == stretch.start_ms else None
-        if stretch.product_id is not None and (last is None or last.product_id != stretch.product_id):
+        if stretch.product_id is not None:
             found.append(_appearance(stretch, last, broadcast))
         before = stretch
     return tuple(found)

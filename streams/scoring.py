@@ -160,7 +160,7 @@ def score(records: Records, labels: Labels, shelf: Collection[ProductId]) -> Sco
         wer=rate_of(*word_errors(labels.reference, records.heard)),
         p50_ms=percentile(latencies, 0.5),
         p95_ms=percentile(latencies, 0.95),
-        switches=tuple(_switch(s, s.product_id, records) for s in labels.shown if s.product_id is not None),
+        switches=tuple(_switch(s, s.product_id, records) for s in labels.stays if s.product_id is not None),
         flicker=mean(changes_of_answer(records, labels)),
     )
 
@@ -226,7 +226,7 @@ def first_right(stretch: Stretch, records: Records) -> Pushed | None:
 def changes_of_answer(records: Records, labels: Labels) -> tuple[int, ...]:
     """How often the answer changes in each stretch of a product, over the segments that lie wholly in it."""
     answers: dict[Stretch, list[ProductId | None]] = defaultdict(list)
-    for stretch in labels.shown:
+    for stretch in labels.stays:
         for pushed in records.pushed:
             if stretch.product_id and stretch.start_ms <= pushed.start_ms and pushed.end_ms <= stretch.end_ms:
                 answers[stretch].append(named(records.answer(pushed)))

@@ -11,7 +11,7 @@ from schemas.match import Decision
 from schemas.observation import Said
 from streams.labels import Labels, Stretch
 from streams.quality import Broadcast, Delays, Judged, Rates, abstaining, delays, judge, measure, off_shelf
-from streams.scoring import Answer, Letter
+from streams.scoring import Answer, Letter, score
 from tests.streams.test_scoring import KETTLE, LAMP, RAZOR, answer, labels, pushed, records
 
 pytestmark = pytest.mark.hermetic
@@ -72,6 +72,15 @@ def test_a_product_that_stays_on_show_does_not_appear_again() -> None:
     show = labels((0, 8, KETTLE), (8, 16, KETTLE), (20, 24, KETTLE))
     found = measure([Broadcast(records(6, answer(5, KETTLE)), show, (KETTLE,), TITLES)])
     assert found.first_right == Delays(2, 1, 4_000, None)
+
+
+def test_labels_that_tell_a_stay_in_parts_are_worth_the_same() -> None:
+    answers = records(4, answer(0, None), answer(1, KETTLE), answer(2, LAMP), answer(3, KETTLE))
+    whole, parts = labels((0, 16, KETTLE)), labels((0, 2, KETTLE), (2, 4, KETTLE), (4, 13, KETTLE), (13, 16, KETTLE))
+    assert score(answers, parts, (KETTLE,)) == score(answers, whole, (KETTLE,))
+    found = measure([Broadcast(answers, parts, (KETTLE,), TITLES)])
+    assert found == measure([Broadcast(answers, whole, (KETTLE,), TITLES)])
+    assert (found.first_right, found.flicker) == (Delays(1, 0, 8_000, 8_000), 3.0)
 
 
 def test_words_are_counted_where_the_labels_tell_what_was_said() -> None:
