@@ -11,9 +11,9 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 
 from encoders.engines import Domain
 
@@ -41,8 +41,8 @@ class View(BaseModel):
     spoken: str | None = None
     """The transcript as it was heard. None: not known yet; "": nothing was heard."""
     split: Split = "test"
-    family: str | None = None
-    """Products of one family are easily mistaken for each other."""
+    family: Annotated[str | None, AfterValidator(lambda name: name or None)] = None
+    """Products of one family are easily mistaken for each other. None, or "" as tables have it: not known."""
     differs_in: Literal["picture", "speech", "both"] | None = None
     """What tells the products of this family apart."""
 

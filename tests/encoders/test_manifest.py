@@ -32,6 +32,12 @@ def test_what_is_written_is_read_back(ending: str, told: list[tuple[str, str | N
         assert read_manifest(path) == views
 
 
+def test_a_family_without_a_name_is_none(tmp_path: Path) -> None:
+    write_manifest([view(name).model_copy(update={"family": ""}) for name in "abcdefgh"], tmp_path / f"views{PARQUET}")
+    views = read_manifest(tmp_path / f"views{PARQUET}")
+    assert {each.family for each in views} == {None}
+
+
 def test_a_mark_of_the_byte_order_is_no_part_of_the_first_line(tmp_path: Path) -> None:
     (tmp_path / "views.jsonl").write_text(view("a").model_dump_json(), encoding="utf-8-sig")
     assert read_manifest(tmp_path / "views.jsonl") == (view("a"),)
