@@ -27,6 +27,13 @@ class Trainee(nn.Module):
         self.text_cross = nn.Linear(shape.text_dim, shape.out_dim // 2)
         self.classifier = MarginClassifier(classes, shape.out_dim) if classes else None
 
+    def train(self, mode: bool = True) -> Trainee:
+        """As of any module, but a tower that is not trained answers as it will: running means are no parameters."""
+        super().train(mode)
+        if not any(parameter.requires_grad for parameter in self.vision.parameters()):
+            self.vision.eval()
+        return self
+
     def forward(self, views: Mapping[Domain, Inputs], fuses: bool) -> dict[str, Tensor]:
         """``DOMAIN/NAME`` → (batch, …); with ``fuses`` also the fused vectors, and the classifier's cosines."""
         found = dict[str, Tensor]()

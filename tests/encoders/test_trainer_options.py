@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from encoders.engines import Domain
 from encoders.fusion import load_fusion
@@ -105,6 +106,17 @@ def test_bfloat16_computes_in_it_and_keeps_float32_weights(tmp_path: Path) -> No
     assert np.allclose(losses(exact), losses(coarse), rtol=0.05)
     weights = torch.load(tmp_path / "bfloat16" / "run" / "checkpoint.pt")["trainee"]
     assert {value.dtype for value in weights.values() if value.is_floating_point()} == {torch.float32}
+
+
+def test_a_tower_that_is_only_looked_through_stays_the_same_tower(tmp_path: Path) -> None:
+    (tmp_path / "look.png").write_bytes(make_png(61))
+    views = [v.model_copy(update={"frames": ("look.png",), "media": None}) for v in tiny_views(16)]
+    prepared = Prepared(tuple(views), np.zeros((len(views), 9, 1), np.float16), "another tower")
+    used = plan({"pixels": True, "steps": 2, "rates": RATES | {"vision": 0}}, batch=4)
+    list(trainer(used, tmp_path, prepared).steps())
+    assert read_config(tmp_path).tower == CONFIG.tower
+    before, after = (load_file(folder / VISION) for folder in (START, tmp_path))
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
 
 
 def test_the_tower_is_trained_from_pixels_and_its_tokens_are_made_anew(tmp_path: Path) -> None:
