@@ -109,8 +109,19 @@ def untrained(half: Callable[[Shape], M], folder: Path, shape: Shape) -> M:
 
 
 def write_config(config: NetworkConfig, folder: Path) -> None:
-    """Write ``config.json``, readable."""
-    (folder / CONFIG).write_text(json.dumps(asdict(config), indent=2) + "\n")
+    """Write ``config.json``, readable. Raises OSError."""
+    write_whole(folder / CONFIG, json.dumps(asdict(config), indent=2) + "\n")
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a file, or leave the one that is there as it was. Raises OSError with the file's name."""
+    part = file.with_name(f"{file.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(file)
+    except OSError as failure:
+        part.unlink(missing_ok=True)
+        raise OSError(failure.errno, failure.strerror, str(file)) from failure
 
 
 def write_weights(network: Network, folder: Path) -> None:

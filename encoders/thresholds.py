@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from encoders import openclip
 from encoders.families import STORED
 from encoders.faults import BadThresholds, BrokenModel, MissingModel, read_as
-from encoders.network_store import CARD, CONFIG, UNMEASURED, Thresholds, read_config, write_config
+from encoders.network_store import CARD, CONFIG, UNMEASURED, Thresholds, read_config, write_config, write_whole
 from encoders.pair import is_of_pair, space_called
 from encoders.profiles import THRESHOLDS, checkpoint_called, path_of
 from encoders.settings import Profile
@@ -123,7 +123,7 @@ def _of_another_space(file: Path, found: Measured, space: str) -> BadThresholds:
 
 def _write(file: Path, thresholds: Thresholds, space: str) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(asdict(Measured(space, thresholds)), indent=2) + "\n", encoding="utf-8")
+    write_whole(file, json.dumps(asdict(Measured(space, thresholds)), indent=2) + "\n")
     return file
 
 
@@ -131,8 +131,8 @@ def _configure(thresholds: Thresholds, folder: Path) -> Path:
     """Into the configuration of a trained network, and into its card the new checksum."""
     write_config(replace(read_config(folder), thresholds=thresholds), folder)
     card = folder / CARD
-    told = json.loads(card.read_text()) if card.is_file() else {}
+    told = json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {}
     if CONFIG in told.get("sha256", {}):
         told["sha256"][CONFIG] = sha256((folder / CONFIG).read_bytes()).hexdigest()
-        card.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+        write_whole(card, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
     return folder / CONFIG

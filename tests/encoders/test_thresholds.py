@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import resource
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
@@ -56,6 +58,30 @@ def test_what_was_stored_is_what_is_loaded(make: Make, fusion: str) -> None:
     assert file == path_of(profile, "network") / ("config.json" if fusion == "trained" else "thresholds.json")
     assert load_thresholds(profile) == NEW
     load_network(profile)  # it is still whole
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process may grow beyond a few bytes: what it sees is a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("fusion", ["trained", "late"])
+def test_a_full_disk_leaves_the_network_and_its_thresholds_as_they_were(make: Make, fusion: str) -> None:
+    profile = make(fusion)
+    file = store_thresholds(OLD, profile)
+    before = file.read_bytes()
+    with pytest.raises(OSError, match="too large") as failure, full_disk():
+        store_thresholds(NEW, profile)
+    assert failure.value.filename == str(file)
+    assert file.read_bytes() == before
+    assert load_thresholds(profile) == OLD
+    assert not list(file.parent.glob("*.part"))
 
 
 @pytest.mark.parametrize("fusion", ["trained", "late"])
