@@ -49,11 +49,10 @@ def claim(result: Result) -> dict[str, dict[str, Any]]:
             "not_shown_in": [way for way in claimed_in(result, other) if not shown(result, other, way)],
         }
         for other, (claimed, shown) in CLAIM.items()
-        if other in result["rows"]
+        if other in result["rows"] and claimed_in(result, other)
     }
 
 
 def claimed_in(result: Result, other: str) -> list[str]:
-    """The directions in which both were asked: all six, where the manifest has the views."""
-    ours, theirs = result["rows"][OURS], result["rows"][other]
-    return [way for each in DIRECTIONS if (way := name_of(*each)) in ours and way in theirs]
+    """The directions in which both were asked about the same: all six, where the manifest has the views."""
+    return [way for each in DIRECTIONS if (way := name_of(*each)) in result["paired"][other]]

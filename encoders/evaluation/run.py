@@ -79,7 +79,7 @@ class Evaluator:
         if row.also:
             yield "seeds", {task.name: self._seeds(row, task) for task in main}
         if row.name != OURS and any(each.name == OURS for each in self.rows):
-            yield "paired", {task.name: self._paired(row, task) for task in main}
+            yield "paired", {task.name: found for task in main if (found := self._paired(row, task))}
         split = {task.name: self._split(task, self._of(row, task)) for task in main}
         for task in self._asked(row, [self.tasks.union]):
             judged = task.put_to(row.method, self.bench)
@@ -103,11 +103,14 @@ class Evaluator:
         means = {name: round(value, DECIMALS) for name, value in judged.means().items()}
         return {**means, "r1_ci": _rounded(self.bootstrap.interval(judged)), "queries": len(judged.products)}
 
-    def _paired(self, row: Row, task: Task) -> list[float]:
-        ours = self._judged[OURS, task.name]
-        if row.only is not None:
-            ours = ours.only(np.isin(ours.products, row.only))
-        return _rounded(self.bootstrap.difference(ours, self._of(row, task)))
+    def _paired(self, row: Row, task: Task) -> list[float] | None:
+        """On the products that both were asked about; None where there are none."""
+        ours, theirs = self._judged.get((OURS, task.name)), self._of(row, task)
+        both = np.intersect1d(ours.products, theirs.products) if ours else np.empty(0)
+        if ours is None or not len(both):
+            return None
+        ours, theirs = (each.only(np.isin(each.products, both)) for each in (ours, theirs))
+        return _rounded(self.bootstrap.difference(ours, theirs))
 
     def _split(self, task: Task, judged: Judged) -> Json:
         """The figures by what the query's family differs in."""

@@ -126,6 +126,22 @@ def test_a_row_may_be_asked_about_the_products_of_other_texts_with_its_own(resul
     assert result["paired"]["ampere_same_products"]["live_to_page"] == [0.0, 0.0]  # the same answers as AMPere's
 
 
+def test_rows_are_paired_on_the_products_that_both_are_asked_about(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    write_network(tmp_path / "net")
+    for name, views in (("first", make_views(16)[:24]), ("last", make_views(16)[24:])):
+        lines = [json.dumps({"view_id": view.view_id, "text": ""}) for view in views]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
+    (tmp_path / "rows.toml").write_text(
+        "[ampere]\nnetwork = 'net'\nasked = 'first.jsonl'\n"
+        "[visual]\nnetwork = 'net'\ntext = 'none'\n[text]\nnetwork = 'net'\nasked = 'last.jsonl'\n"
+    )
+    found = evaluate([folders[0]], tmp_path, BOOTSTRAP, lambda _: None).result
+    assert [found["rows"][name]["shelf"]["queries"] for name in ("ampere", "visual", "text")] == [8, 16, 8]
+    assert set(found["paired"]["visual"]) == {*DIRECTIONS, "shelf"}
+    assert found["paired"]["text"] == {}, "they have no product in common"
+    assert set(found["claim"]) == {"visual"}
+
+
 def test_what_could_not_be_measured_is_said(result: dict[str, Any]) -> None:
     assert result["left_out"]["ampere_32d"] == "not-trained-yet is not there"
     assert "24 are there" in result["left_out"]["gallery_1k"]
