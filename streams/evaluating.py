@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +32,10 @@ class CannotEvaluate(InfraError):
     """The views or the networks are not what an evaluation needs."""
 
 
+class NotWritten(InfraError):
+    """What was found cannot be written; it has been printed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What the command line says."""
@@ -45,14 +49,23 @@ class Asked:
 
 
 def main(asked: Asked, console: Console) -> None:
-    """Evaluate, write both files and print what was found. Raises `CannotEvaluate`."""
+    """Evaluate, print what was found and write both files. Raises `CannotEvaluate`, `NotWritten`."""
     with _explained(asked):
         evaluation = _watched(asked)
-    asked.out.mkdir(parents=True, exist_ok=True)
-    shown = album_of(evaluation.rows, evaluation.bench).examples(asked.seed)
-    write_result(evaluation.result, asked.out / RESULT)
-    (asked.out / PAGE).write_text(page(evaluation.result, shown), encoding="utf-8")
     say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    _tell(evaluation, console, say)
+    shown = album_of(evaluation.rows, evaluation.bench).examples(asked.seed)
+    try:
+        asked.out.mkdir(parents=True, exist_ok=True)
+        write_result(evaluation.result, asked.out / RESULT)
+        (asked.out / PAGE).write_text(page(evaluation.result, shown), encoding="utf-8")
+    except OSError as failure:
+        raise NotWritten(f"the result cannot be written: {failure}", remedy="give another --out") from failure
+    say(f"written: {asked.out / RESULT}, {asked.out / PAGE}")
+
+
+def _tell(evaluation: Evaluation, console: Console, say: Callable[[str], None]) -> None:
+    """The tables, the claim, and what was left out."""
     for table in tables(evaluation.result):
         console.print(table)
     for other, told in evaluation.result["claim"].items():
@@ -63,7 +76,6 @@ def main(asked: Asked, console: Console) -> None:
         say(f"left out: {name}: {why}")
     for note in evaluation.result["notes"]:
         say(f"note: {note}")
-    say(f"written: {asked.out / RESULT}, {asked.out / PAGE}")
 
 
 def _watched(asked: Asked) -> Evaluation:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from infra.errors import InfraError
 from schemas.ids import StreamId
 from streams.plain import plain
 from streams.quality import Delays, Quality, Rates
@@ -15,6 +16,10 @@ ACCURACY_AT_LEAST = 0.95
 ABSTAIN_PRECISION_AT_LEAST = 0.95
 FIRST_RIGHT_AT_MOST_MS = 10_000
 FLICKER_AT_MOST = 1.2
+
+
+class NotWritten(InfraError):
+    """The report's file cannot be written; the numbers have been told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +55,12 @@ class QualityReport:
         return json.dumps(head | {"pooled": pooled, "broadcasts": each, "missed_bounds": self.missed()}, indent=1)
 
     def write(self, file: Path) -> None:
-        """Write the JSON, the folder made where it is missing."""
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(self.as_json() + "\n")
+        """Write the JSON, the folder made where it is missing. Raises `NotWritten`."""
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(self.as_json() + "\n")
+        except OSError as failure:
+            raise NotWritten(f"the report cannot be written: {failure}", remedy="give another --report") from failure
 
     def missed(self) -> list[str]:
         """The bounds that all broadcasts together did not reach; a number that could not be told is missed too."""

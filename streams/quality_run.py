@@ -44,11 +44,11 @@ def main(settings: Settings, shows: Sequence[Show], pace: Pace, report: Path | N
     """Play the shows and tell their quality: 0, or 1 where a bound was missed. Raises `infra.errors.InfraError`."""
     with opened(settings, shows) as (demo, cut):
         told = evaluate(demo, shows, cut, pace)
-        if report:
-            told.write(report)
         demo.view.table(told.table())
         for line in (*told.lines(), *(f"missed: {bound}" for bound in told.missed())):
             demo.view.say(line)
+        if report:
+            told.write(report)
     return 1 if told.missed() else 0
 
 

@@ -53,6 +53,16 @@ def test_both_files_are_written_and_the_figures_printed(
     assert max(map(len, shown.partition("claim")[0].splitlines())) <= 80
 
 
+def test_what_was_found_is_printed_though_it_cannot_be_written(
+    asked: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "evaluation.json").mkdir()
+    assert run(asked) == 1
+    said = capsys.readouterr()
+    assert "claim against visual" in said.out
+    assert f"the result cannot be written: [Errno 21] Is a directory: '{tmp_path / 'evaluation.json'}'" in said.err
+
+
 def test_a_manifest_that_was_never_prepared_sends_the_user_to_prepare(
     asked: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

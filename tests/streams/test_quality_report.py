@@ -10,7 +10,7 @@ from rich.console import Console
 
 from schemas.ids import StreamId
 from streams.quality import Delays, Quality, Rates
-from streams.quality_report import QualityReport, Told, missed
+from streams.quality_report import NotWritten, QualityReport, Told, missed
 
 pytestmark = pytest.mark.hermetic
 
@@ -72,6 +72,8 @@ def test_the_json_has_all_and_the_screen_the_pooled_numbers_and_a_line_for_each(
     assert [one["accuracy"] for one in told["broadcasts"]] == [0.95, 0.5]
     assert told["broadcasts"][0]["first_right"] == {"count": 8, "never": 0, "p50_ms": 4_000, "p95_ms": 10_000}
     assert told["missed_bounds"] == ["without videos: accuracy is 50.0%, at least 95% is expected"]
+    with pytest.raises(NotWritten, match=r"the report cannot be written: .*Is a directory"):
+        report.write(tmp_path / "new")
     screen = io.StringIO()
     Console(file=screen, width=100).print(report.table())
     assert "95.0% of 40" in screen.getvalue() and "50.0% of 40" in screen.getvalue()
