@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from encoders.network_store import write_whole
+
 CHECKPOINT, LOSSES = "checkpoint.pt", "losses.jsonl"
 
 
@@ -90,7 +92,7 @@ class LossLog:
         self._path = path
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         told = [line for line in lines if _before(line, standing)]
-        path.write_text("".join(f"{line}\n" for line in told), encoding="utf-8")
+        write_whole(path, "".join(f"{line}\n" for line in told))
 
     def tell(self, told: Mapping[str, object]) -> None:
         """Add a line, at once."""

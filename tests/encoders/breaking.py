@@ -1,8 +1,10 @@
-"""Ways in which the file of a model breaks, and a copy of the shipped models that may be broken."""
+"""Ways in which the file of a model breaks, a copy of the shipped models that may be broken, and a full disk."""
 
 import json
+import resource
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +76,14 @@ def without(name: str) -> Break:
     return lambda file: file.write_text(
         json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k != name})
     )
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process may grow beyond a few bytes: what it sees is a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -3,10 +3,8 @@
 import json
 import os
 import re
-import resource
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +25,7 @@ from encoders.thresholds import (
     space_of,
     store_thresholds,
 )
+from tests.encoders.breaking import full_disk
 from tests.encoders.tiny import tiny_network, tiny_profile
 
 pytestmark = pytest.mark.hermetic
@@ -58,17 +57,6 @@ def test_what_was_stored_is_what_is_loaded(make: Make, fusion: str) -> None:
     assert file == path_of(profile, "network") / ("config.json" if fusion == "trained" else "thresholds.json")
     assert load_thresholds(profile) == NEW
     load_network(profile)  # it is still whole
-
-
-@contextmanager
-def full_disk() -> Iterator[None]:
-    """No file of this process may grow beyond a few bytes: what it sees is a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (16, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("fusion", ["trained", "late"])

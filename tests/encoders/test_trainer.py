@@ -18,6 +18,7 @@ from encoders.training.checkpoint import LOSSES, LossLog, OtherRun, Standing
 from encoders.training.plan import PlanError, TrainPlan
 from encoders.training.trainer import LOGS, RUN, Told, Trainer
 from encoders.vision import load_vision
+from tests.encoders.breaking import full_disk
 from tests.encoders.tiny import TOWER, tiny_network, tiny_prepared
 
 pytestmark = pytest.mark.hermetic
@@ -142,3 +143,12 @@ def test_a_loss_that_was_half_written_is_told_anew(tmp_path: Path) -> None:
     log.tell({"stage": 0, "step": 1, "loss": 3})
     assert [json.loads(line)["loss"] for line in path.read_text().splitlines()] == [1, 3]
     assert log.last()["loss"] == 3
+
+
+def test_losses_that_were_told_outlive_a_full_disk(tmp_path: Path) -> None:
+    path = tmp_path / LOSSES
+    path.write_text("".join(f'{{"stage": 0, "step": {step}, "loss": 1}}\n' for step in range(9)))
+    before = path.read_bytes()
+    with pytest.raises(OSError, match=LOSSES), full_disk():
+        LossLog(path, Standing(0, 5))
+    assert path.read_bytes() == before
