@@ -22,12 +22,11 @@ from encoders.engines import Domain, Floats
 from encoders.network import FusionModule
 from encoders.network_store import CONFIG, FUSION, TOKENIZER, NetworkConfig, load_weights, read_config, untrained
 from encoders.prepared import Prepared
-from encoders.tokens import fitting_tokenizer, token_ids
+from encoders.tokens import VOCABULARY, fitting_tokenizer, token_ids
 
 BATCH = 64
 Telling = Callable[[Domain, Tensor, Tensor, Tensor], Tensor]
 """Domain, visual tokens, token ids, and which of the two count → numbers for each view of a batch."""
-FILES = (CONFIG, FUSION, TOKENIZER)
 
 
 class WrongNetwork(ValueError):
@@ -151,7 +150,7 @@ def load_network(folder: Path, device: str = "cpu") -> EvaluatedNetwork:
 def checksum(folder: Path) -> str:
     """The sha256 over the files that an evaluation reads of a network."""
     digest = sha256()
-    for name in FILES:
+    for name in (CONFIG, FUSION, TOKENIZER if (folder / TOKENIZER).exists() else VOCABULARY):
         digest.update(sha256((folder / name).read_bytes()).digest())
     return digest.hexdigest()
 

@@ -8,8 +8,11 @@ import pytest
 from encoders.engines import FusionInput
 from encoders.evaluation.networks import EvaluatedNetwork, Reading, WrongNetwork, checksum, load_network
 from encoders.fusion import load_fusion
+from encoders.network_store import TOKENIZER
 from encoders.prepared import Prepared
+from encoders.tokens import VOCABULARY
 from tests.encoders.evaluation.samples import make_views, tokens_of, write_network
+from tests.encoders.tiny import tiny_network
 
 pytestmark = pytest.mark.hermetic
 
@@ -84,3 +87,11 @@ def test_the_checksum_tells_networks_apart(folder: Path, tmp_path: Path) -> None
     for name, seed in (("same", 1), ("other", 2)):
         write_network(tmp_path / name, seed)
     assert checksum(folder) == checksum(tmp_path / "same") != checksum(tmp_path / "other")
+
+
+def test_a_network_whose_tokens_are_a_plain_vocabulary_has_a_checksum_too(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tiny_network(tmp_path / name) / TOKENIZER).unlink()
+        (tmp_path / name / VOCABULARY).write_text(f"[PAD]\n[UNK]\n[CLS]\nmug{name}\n")
+        load_network(tmp_path / name)
+    assert checksum(tmp_path / "a") != checksum(tmp_path / "b")
