@@ -35,7 +35,7 @@ class Prepared:
     """Each with a `text`; "" where nothing is said."""
     tokens: Halves  # (views, 9, dim): the clip's token and those of its 8 frames
     tower: str
-    """The name of the vision tower that made the tokens."""
+    """The name of the vision tower that made the tokens; empty where no view has a picture."""
 
     def __post_init__(self) -> None:
         if self.tokens.ndim != 3 or len(self.tokens) != len(self.views):

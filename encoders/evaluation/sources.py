@@ -18,14 +18,17 @@ from encoders.prepared import Prepared, PreparedError, read_prepared
 def gathered(folders: Sequence[Path]) -> Prepared:
     """All views of all folders. Raises `PreparedError` where towers differ, `ManifestError` for a view given twice."""
     parts = [read_prepared(folder) for folder in folders]
-    towers = {part.tower: folder for part, folder in zip(parts, folders, strict=True)}
+    towers = {part.tower: folder for part, folder in zip(parts, folders, strict=True) if part.tower}
     if len(towers) > 1:
         told = ", ".join(f"{folder} by {tower}" for tower, folder in towers.items())
         raise PreparedError(f"views that different towers have seen cannot be compared: {told}")
     views = [_placed(view, folder) for part, folder in zip(parts, folders, strict=True) for view in part.views]
     if len({view.view_id for view in views}) < len(views):
         raise ManifestError("a view_id stands in two of the manifests; each view needs its own")
-    return Prepared(tuple(views), np.concatenate([part.tokens for part in parts]), parts[0].tower)
+    seeing = next((part for part in parts if part.tower), parts[0])
+    shape = seeing.tokens.shape[1:]
+    tokens = [part.tokens if part.tower else np.zeros((len(part.views), *shape), np.float16) for part in parts]
+    return Prepared(tuple(views), np.concatenate(tokens), seeing.tower)
 
 
 def held_out(prepared: Prepared) -> Prepared:

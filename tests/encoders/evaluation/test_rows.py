@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from encoders.evaluation.rows import RowsError, ViewFacts, ViewText, read_lines, read_rows
 from encoders.evaluation.sources import gathered
 from encoders.manifest import ManifestError
-from encoders.prepared import Prepared, PreparedError, folder_of, write_prepared
+from encoders.prepared import Prepared, PreparedError, folder_of, read_prepared, write_prepared
 from tests.encoders.evaluation.samples import ROWS, make_views, tokens_of, write_views
 
 pytestmark = pytest.mark.hermetic
@@ -76,6 +77,17 @@ def test_splits_in_folders_of_their_own_are_read_together(tmp_path: Path) -> Non
     assert [view.view_id for view in views.views] == [view.view_id for view in (*test, *valid)]
     assert views.views[0].media == str(tmp_path / "a" / "test-0000-page.jpg")
     assert (views.tokens[12:] == tokens_of(valid)).all()
+
+
+def test_views_without_any_picture_lie_beside_those_that_were_seen(tmp_path: Path) -> None:
+    seen = write_views(tmp_path / "a", make_views(4))
+    titles = tuple(view.model_copy(update={"media": None}) for view in make_views(4, "valid"))
+    write_prepared(Prepared(titles, np.zeros((12, 9, 0), np.float16), ""), tmp_path / "b")
+    for folders, rows in (([seen, tmp_path / "b"], slice(12, None)), ([tmp_path / "b", seen], slice(0, 12))):
+        views = gathered(folders)
+        assert views.tower == read_prepared(seen).tower
+        assert len(views.tokens) == 24
+        assert not views.tokens[rows].any()
 
 
 def test_views_given_twice_or_seen_by_two_towers_are_refused(tmp_path: Path) -> None:
