@@ -18,7 +18,7 @@ LAYOUTS = ("rope", "lpr4m")
 
 
 class BadDataSet(InfraError):
-    """The data set does not lie as it was published."""
+    """The data set does not lie as it was published, or cannot be read, or its manifest not be written."""
 
 
 @click.command()
@@ -42,13 +42,16 @@ def command(folder: Path, layout: str, out: Path, images: Path | None) -> None:
     from encoders.layouts.rows import LayoutError  # here: a wrong word need not wait for these
     from encoders.manifest import moved, write_manifest
 
-    out.parent.mkdir(parents=True, exist_ok=True)
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         here, there = Path().resolve(), out.parent.resolve()
         views = [moved(view, here, there) for view in _read(folder, layout, images)]
+        write_manifest(views, out)
     except LayoutError as wrong:
         raise BadDataSet(str(wrong)) from wrong
-    write_manifest(views, out)
+    except OSError as failure:
+        remedy = "put that right, or give another --out"
+        raise BadDataSet(f"no manifest could be made: {failure}", remedy=remedy) from failure
     products = len({view.product_id for view in views})
     click.echo(f"{len(views)} views of {products} products in {plain(str(out))}")
 

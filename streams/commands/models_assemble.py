@@ -65,6 +65,9 @@ def command(vision: Path, text: Path, out: Path, **sizes: Any) -> None:
         raise NotAssembled(str(wrong)) from wrong
     except FileExistsError as there:
         raise NotAssembled(f"{out} is there already", remedy="give another --out, or remove that") from there
+    except OSError as failure:
+        remedy = "make room, or give another --out"
+        raise NotAssembled(f"{out} cannot be written: {failure}", remedy=remedy) from failure
     click.echo(f"made {plain(made.space)} in {plain(str(out))}")
     for line in (*_told(made), *_next(made, out)):
         click.echo(line)

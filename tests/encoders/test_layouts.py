@@ -177,3 +177,8 @@ def test_the_command_tells_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureF
     assert "holds no training_product_pages_pair.txt" in capsys.readouterr().err
     assert run([*words, "--layout", "lpr4m", "--images", str(tmp_path)]) == 2
     assert "only the layout rope" in capsys.readouterr().err
+    lpr4m(tmp_path)
+    (tmp_path / "file").touch()
+    words = ["manifest", str(tmp_path), "--layout", "lpr4m", "--out", str(tmp_path / "file" / "views.jsonl")]
+    assert run(words) == 1
+    assert "no manifest could be made: [Errno" in capsys.readouterr().err

@@ -18,6 +18,7 @@ from encoders.vision import load_vision
 from infra.settings import SETTINGS
 from streams.cli import run
 from tests.encoders import public_folders
+from tests.encoders.breaking import full_disk
 from tests.encoders.public_folders import SMALL
 
 pytestmark = pytest.mark.model
@@ -208,3 +209,12 @@ def test_a_profile_may_name_a_network_anywhere(towers: Path) -> None:
     (towers / "network").rename(towers / "elsewhere")
     with pytest.raises(MissingModel, match=f"is not at {towers / 'network'}"):
         path_of(profile, "network")
+
+
+def test_a_full_disk_leaves_no_half_of_a_network(towers: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(towers.iterdir())
+    with full_disk():
+        status = run(words(towers))
+    assert status == 1
+    assert f"{towers / 'network'} cannot be written: " in capsys.readouterr().err
+    assert sorted(towers.iterdir()) == before
