@@ -16,6 +16,8 @@ from encoders.settings import Checkpoint, NetworkPart, Profile
 SHIPPED = Path(__file__).parent / "models" / "demo"
 THRESHOLDS = "thresholds.json"
 """In the folder of a late fusion's public pair: the thresholds that were measured in its space."""
+PATTERN = frozenset("*?[")
+"""By which a path is told to be a pattern."""
 _PROFILES = Path(__file__).parent / "profiles"
 
 
@@ -55,15 +57,22 @@ def path_of(profile: Profile, part: str) -> Path:
     """
     checkpoint = profile.parts()[part]
     folder = SHIPPED if checkpoint.shipped else profile.models
-    if Path(checkpoint.path).is_absolute():
-        found = [path for path in (Path(checkpoint.path),) if os.access(path, os.F_OK)]
-    else:
-        found = sorted(folder.glob(checkpoint.path)) if folder else []
+    found = _named(folder, checkpoint.path)
     if not found:
         raise MissingModel(_what_to_do(profile, part, checkpoint))
     if not os.access(found[0], os.R_OK | (os.X_OK if found[0].is_dir() else 0)):
         raise BrokenModel(f"{found[0]}: this user may not read it")
     return found[0]
+
+
+def _named(folder: Path | None, path: str) -> list[Path]:
+    """What there is of this name, which may have brackets in it; else what fits it as a pattern, inside a folder."""
+    inside = Path() if Path(path).is_absolute() else folder
+    if inside is None:
+        return []
+    if os.access(inside / path, os.F_OK):
+        return [inside / path]
+    return sorted(inside.glob(path)) if inside is folder and PATTERN.intersection(path) else []
 
 
 def load_engines(profile: Profile, device: str = "cpu") -> LoadedEngines:

@@ -103,6 +103,19 @@ def test_a_missing_model_says_what_where_and_what_to_do(tmp_path: Path) -> None:
     assert str(tmp_path) in str(empty.value)
 
 
+@pytest.mark.parametrize("name", ["shop [v2]", "shop*", "a/shop", "./shop", "."])
+def test_a_path_is_a_name_before_it_is_a_pattern(name: str, tmp_path: Path) -> None:
+    network = tmp_path / "models" / name
+    network.mkdir(parents=True)
+    own = load_profile("demo", tmp_path / "models")
+    part = own.network.model_copy(update={"path": name, "shipped": False})
+    own = own.model_copy(update={"network": part})
+    assert path_of(own, "network").samefile(network)
+    network.rename(tmp_path / "elsewhere")
+    with pytest.raises(MissingModel, match="put it there"):
+        path_of(own, "network")
+
+
 def test_the_files_of_a_profile_are_verified_one_by_one(tmp_path: Path) -> None:
     good, bad = b"weights", b"something else"
     (tmp_path / "whisper").mkdir()
