@@ -40,8 +40,8 @@ class Options:
 def command(ctx: click.Context, /, **given: Any) -> None:
     """Play labelled broadcasts through the whole flow and tell what the matches are worth.
 
-    Services and data are its own, in VITRINE_DATA/evaluation, emptied before. For all broadcasts together and for
-    each: accuracy, abstaining, off-shelf, time to the first right answer, flicker, age of the summaries, repaired
+    Services and data are its own, in VITRINE_DATA/scratch/evaluation, emptied before. For all broadcasts together and
+    for each: accuracy, abstaining, off-shelf, time to the first right answer, flicker, age of the summaries, repaired
     names, word errors. Ends with 1 when a bound was missed.
 
     \b

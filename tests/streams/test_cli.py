@@ -7,9 +7,11 @@ from pathlib import Path
 import click
 import pytest
 
+from infra import scratch
 from infra.errors import ServiceFailed
-from infra.settings import SETTINGS
+from infra.settings import SETTINGS, read_settings
 from streams.cli import COMMANDS, run, tell, vitrine
+from streams.quality_run import FOLDER
 
 pytestmark = pytest.mark.hermetic
 
@@ -43,6 +45,12 @@ def test_the_help_of_all_commands_loads_none_of_them() -> None:
         assert says.split()[0] in done.stdout
     for heavy in ("kafka", "faust", "pydantic", "torch", "pymilvus", "av", "rich"):
         assert f"'{heavy}'" not in done.stdout
+
+
+def test_the_folder_that_an_evaluation_empties_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(["evaluate", "stream", "--help"]) == 0
+    emptied = scratch.own(read_settings({"VITRINE_DATA": str(tmp_path)}), FOLDER).data
+    assert f"VITRINE_DATA/{emptied.relative_to(tmp_path)}" in " ".join(capsys.readouterr().out.split())
 
 
 def test_every_command_has_the_help_of_the_table_and_an_example() -> None:
