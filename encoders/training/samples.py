@@ -131,10 +131,11 @@ class Sampler:
 
     def _shuffled(self, epoch: int) -> Rows:
         rng = np.random.default_rng([self._habits.seed, 0, epoch])
+        mixed = rng.permutation(len(self.products))
         if not self._habits.together:
-            return rng.permutation(len(self.products))
+            return mixed
         order = rng.permutation(int(self._family.max()) + 1)
-        return np.argsort(order[self._family], kind="stable")
+        return mixed[np.argsort(order[self._family[mixed]], kind="stable")]
 
     def _views(self, products: Rows, domain: Domain, rng: np.random.Generator | None) -> Rows:
         """One view of each product in this domain: any, or without a generator the first."""

@@ -29,6 +29,14 @@ def test_an_epoch_has_every_product_once_and_the_next_one_another_order() -> Non
     assert list(first) != list(second)
 
 
+def test_of_a_family_larger_than_a_batch_other_products_are_left_out_each_time() -> None:
+    one = [view.model_copy(update={"family": "shop", "split": "train"}) for view in tiny_views(30)]
+    sampler = Sampler(one, "train", HABITS)
+    batches = [sampler.draw(number).products for number in range(12 * sampler.per_epoch)]
+    assert set(np.concatenate(batches)) == set(range(30))
+    assert len({frozenset(batch) for batch in batches}) > sampler.per_epoch
+
+
 @settings(max_examples=12)
 @given(st.integers(0, 500), st.integers(0, 9))
 def test_a_batch_follows_from_seed_and_number_alone(number: int, seed: int) -> None:
