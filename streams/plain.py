@@ -9,9 +9,10 @@ import unicodedata
 
 _ESCAPES = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # CSI: colours, cursor, screen
-    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # OSC, DCS: titles, links
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x90\x98\x9c-\x9f]*(?:\x07|\x1b\\|\x9c)"  # OSC, DCS: titles, links
     r"|\x1b[ -/]*[0-~]?"  # two and three characters: resets, character sets
 )
+"""What begins a string ends one that is open, as in a terminal: so no beginning looks through all of the rest."""
 _JOINERS = frozenset("\u200c\u200d")
 """Persian, Hindi and emoji are spelt with them, and they steer nothing."""
 

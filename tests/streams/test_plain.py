@@ -1,5 +1,6 @@
 """Nothing that was heard, typed or pushed reaches the terminal as anything but letters."""
 
+import time
 import unicodedata
 
 import pytest
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.hermetic
         ("\x1b(0lqk", "lqk"),
         ("\x1b", ""),
         ("\x1b]0;never closed", "0;never closed"),
+        ("\x90one\x90two\x9crest", "onerest"),
         ("two\r\nlines\tand\x08 more", "two lines and more"),
         ("bell\x07 null\x00", "bell null"),
         ("shaver\u202egnp.exe", "shavergnp.exe"),
@@ -38,6 +40,15 @@ def test_escape_sequences_and_control_characters_do_not_get_through(hostile: str
 @pytest.mark.parametrize("kept", ["Feike 剃须刀", "ماشین‌ریش‌تراش", "👩‍🍳 pan", "naïve café", "a/b\\c 'q' \"q\""])
 def test_letters_of_any_script_stay_as_they_are(kept: str) -> None:
     assert plain(kept) == kept
+
+
+@pytest.mark.parametrize(
+    "opened", ["\x90", "\x98", "\x9d", "\x9e", "\x9f", "\x9b", "\x1b", "\x1b]", "\x1b[", "\x90\x9d\x9b"]
+)
+def test_many_sequences_that_are_never_closed_are_shown_at_once(opened: str) -> None:
+    began_s = time.process_time()
+    plain(opened * 30_000, 60)
+    assert time.process_time() - began_s < 2.5
 
 
 def test_a_long_text_is_cut_visibly() -> None:
