@@ -13,6 +13,7 @@ from schemas.reference import Reference
 
 MAX_INLINE_BYTES = 8 * 1024 * 1024
 """Above this the bytes go to the object store and the event carries their reference."""
+MAX_SEQUENCE = 10**9
 MAX_STREAM_MS = 10**12
 """Thirty years: a time beyond it is no time of a stream, and Milvus has no room for one beyond 64 bits."""
 
@@ -22,7 +23,7 @@ class Segment(StreamEvent):
 
     ce_type: ClassVar[str] = "vitrine.segment.v1"
 
-    sequence: Annotated[int, Field(ge=0, le=10**9)]
+    sequence: Annotated[int, Field(ge=0, le=MAX_SEQUENCE)]
     start_ms: Annotated[StreamMs, Field(ge=0, le=MAX_STREAM_MS)]
     duration_ms: Annotated[int, Field(gt=0, le=600_000)]
     missing_ms: Annotated[int, Field(ge=0, le=MAX_STREAM_MS)] = 0

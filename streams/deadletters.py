@@ -28,6 +28,8 @@ from streams.reading import Reader
 from streams.topology import DEADLETTERS, HANDLED, topic_name
 
 UNKNOWN = "?"
+MOST_DIGITS = 19
+"""Of Kafka's own numbers, which have 64 bits."""
 
 
 class NoLetter(InfraError):
@@ -81,10 +83,11 @@ class Letter:
         """Where its bytes lie, if not in the letter; None also for a reference that cannot be read."""
         said = {name: self.record.headers.get(f"ce_{name}", b"").decode(errors="replace")
                 for name in ("dataref", "datasha256", "datasize")}  # fmt: skip
-        if not said["dataref"] or not said["datasize"].isdecimal():
+        size_bytes = number(said["datasize"])
+        if not said["dataref"] or size_bytes is None:
             return None
         try:
-            return Reference(dataref=said["dataref"], sha256=said["datasha256"], size_bytes=int(said["datasize"]))
+            return Reference(dataref=said["dataref"], sha256=said["datasha256"], size_bytes=size_bytes)
         except ValidationError:
             return None
 
@@ -154,10 +157,9 @@ def read_letter(record: Record, notes: dict[str, Handled] | None = None) -> Lett
     def said(name: str) -> str:
         return record.headers.get(name, b"").decode(errors="replace")
 
-    again = said(f"ce_{REPLAY}")
-    attempt = int(again) if again.isascii() and again.isdigit() else 0
-    topic, *numbers = (said(PREFIX + part) for part in ("topic", "partition", "offset"))
-    placed = topic and all(number.isascii() and number.isdigit() for number in numbers)
+    attempt = number(said(f"ce_{REPLAY}")) or 0
+    topic, *place = (said(PREFIX + part) for part in ("topic", "partition", "offset"))
+    placed = topic and all(number(each) is not None for each in place)
     name = said(PREFIX + "id") or record.position
     return Letter(
         record,
@@ -166,10 +168,15 @@ def read_letter(record: Record, notes: dict[str, Handled] | None = None) -> Lett
         said(PREFIX + "stage") or UNKNOWN,
         said(PREFIX + "exception") or UNKNOWN,
         said(PREFIX + "message"),
-        "/".join([topic, *numbers]) if placed else UNKNOWN,
+        "/".join([topic, *place]) if placed else UNKNOWN,
         said("ce_subject") or (record.key or b"").decode(errors="replace") or UNKNOWN,
         (notes or {}).get(f"{name}~{attempt}"),
     )
+
+
+def number(said: str) -> int | None:
+    """What a header counts; None for what is no number, or has more digits than any count: headers are anybody's."""
+    return int(said) if said.isascii() and said.isdigit() and len(said) <= MOST_DIGITS else None
 
 
 def handled(reader: Reader, run: str = "") -> dict[str, Handled]:
@@ -197,7 +204,8 @@ def as_line(letter: Letter) -> str:
     done = f"  [{letter.handled.what}]" if letter.handled else ""
     again = f" attempt {letter.attempt}" if letter.attempt else ""
     at = _clock(letter.record.timestamp_ms)
-    return f"{at}  {letter.reason:<12} {letter.stage:<15} {plain(letter.id, 80)}{again}  {letter.origin}{done}"
+    reason, stage, origin = plain(letter.reason, 40), plain(letter.stage, 40), plain(letter.origin)
+    return f"{at}  {reason:<12} {stage:<15} {plain(letter.id, 80)}{again}  {origin}{done}"
 
 
 def as_json(letter: Letter) -> str:
@@ -215,11 +223,11 @@ def as_text(letter: Letter, bytes_are: str) -> str:
     """All of one letter but its bytes."""
     lines = [
         f"{plain(letter.id)}{f', attempt {letter.attempt}' if letter.attempt else ''}",
-        f"reason    {letter.reason}: {plain(letter.detail)}",
-        f"stage     {letter.stage}",
+        f"reason    {plain(letter.reason)}: {plain(letter.detail)}",
+        f"stage     {plain(letter.stage)}",
         f"stream    {plain(letter.stream)}",
         f"at        {_clock(letter.record.timestamp_ms)}",
-        f"message   {letter.origin}",
+        f"message   {plain(letter.origin)}",
         f"letter    {letter.record.position}",
         f"bytes     {bytes_are}",
         f"handled   {f'{letter.handled.what} {_clock(letter.handled.at_ms)}' if letter.handled else 'no'}",

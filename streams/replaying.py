@@ -104,4 +104,4 @@ def _must_be_newest(letter: Letter, newest_product: Callable[[bytes], int | None
 
 
 def _refused(letter: Letter, why: str, remedy: str) -> NotReplayable:
-    return NotReplayable(f"{plain(letter.id)} ({letter.reason}) is not replayed: {why}", remedy=remedy)
+    return NotReplayable(f"{plain(letter.id)} ({plain(letter.reason)}) is not replayed: {why}", remedy=remedy)

@@ -20,7 +20,8 @@ from schemas.deadletter import PREFIX
 from schemas.ids import StreamId
 from schemas.match import Match
 from schemas.room import StreamEnded
-from schemas.segment import Segment
+from schemas.segment import MAX_SEQUENCE, Segment
+from streams.deadletters import number
 from streams.envelope import Envelope, Record
 from streams.plain import plain
 from streams.reading import Reader, Stretch, understood
@@ -81,7 +82,7 @@ def rooms(records: Iterable[Record]) -> list[RoomStatus]:
     """What segments, matches and dead letters say of each broadcast, the one that was last heard of first."""
     known: dict[StreamId, RoomStatus] = {}
     for record in records:
-        if PREFIX + "exception" in record.headers:
+        if PREFIX + "exception" in record.headers and record.topic != SEGMENTS.name:  # sent again by another tool
             _count_letter(record, known)
             continue
         found = understood(record)
@@ -112,9 +113,10 @@ def _count_letter(record: Record, known: dict[StreamId, RoomStatus]) -> None:
     stream = record.headers.get("ce_subject", record.key or b"?").decode(errors="replace")
     room = _room(stream, known)
     room.gaps[f"dead letter: {reason}"] += 1
-    sequence = record.headers.get("ce_sequence", b"")
-    if sequence.isdigit() and record.headers.get("ce_type") == Segment.ce_type.encode():
-        room.last_settled = max(room.last_settled, int(sequence))
+    sequence = number(record.headers.get("ce_sequence", b"").decode(errors="replace"))
+    is_segment = record.headers.get("ce_type") == Segment.ce_type.encode()
+    if is_segment and sequence is not None and sequence <= MAX_SEQUENCE:
+        room.last_settled = max(room.last_settled, sequence)
 
 
 def _room(stream: str, known: dict[StreamId, RoomStatus]) -> RoomStatus:

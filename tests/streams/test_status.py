@@ -93,3 +93,19 @@ def test_a_segment_that_became_a_dead_letter_is_not_behind() -> None:
     letter = record_of(segment(44), 0)
     (room,) = rooms([record_of(segment(44), 0), record_of(MATCH, 0), replace(letter, headers=letter.headers | headers)])
     assert (room.last_match, room.behind) == (42, 0)
+
+
+@pytest.mark.parametrize("sequence", [b"9" * 5000, b"9" * 15, b"\xb2", b"-1"])
+def test_a_letter_settles_no_segment_that_no_segment_can_be(sequence: bytes) -> None:
+    headers = ErrorHeaders("frame_encoder", "live.segments", 0, 3, Reason.MALFORMED, "no number").headers()
+    letter = record_of(segment(45), 0)
+    said = letter.headers | headers | {"ce_sequence": sequence}
+    (room,) = rooms([record_of(segment(44), 0), record_of(MATCH, 0), replace(letter, headers=said)])
+    assert (room.behind, room.gaps) == (2, {"dead letter: Malformed": 1})
+
+
+def test_a_segment_that_another_tool_took_from_the_letters_is_a_segment() -> None:
+    headers = ErrorHeaders("frame_encoder", "live.segments", 0, 3, Reason.UNDECODABLE, "no media").headers()
+    again = record_of(segment(44), 0)
+    (room,) = rooms([replace(again, topic="live.segments", headers=again.headers | headers), record_of(MATCH, 0)])
+    assert (room.last_segment, room.behind, room.gaps) == (44, 2, {})

@@ -1,0 +1,33 @@
+"""A dead letter is anybody's record: whatever its headers say, it is listed, and steers nothing."""
+
+import pytest
+
+from schemas.deadletter import PREFIX
+from streams.deadletters import as_line, as_text, read_letter
+from streams.envelope import Record
+from streams.topology import DEADLETTERS
+
+pytestmark = pytest.mark.hermetic
+
+MANY = b"1" * 5000
+"""Python refuses to read a number of more than 4,300 digits."""
+
+
+def letter_with(headers: dict[str, bytes]) -> Record:
+    return Record(DEADLETTERS.name, 0, 7, b"room-7", b"?", headers, 1_795_424_400_000)
+
+
+def test_headers_with_numbers_of_any_length_are_read_as_none() -> None:
+    place = {"topic": b"live.segments", "partition": MANY, "offset": MANY}
+    told = {PREFIX + name: said for name, said in place.items()} | {"ce_replay": MANY}
+    told |= {"ce_dataref": b"file:/x", "ce_datasha256": b"a" * 64, "ce_datasize": MANY}
+    letter = read_letter(letter_with(told))
+    assert (letter.attempt, letter.origin, letter.reference) == (0, "?", None)
+
+
+def test_what_another_program_wrote_of_its_letter_cannot_steer_the_terminal() -> None:
+    names = ("exception", "message", "topic", "stage", "id")
+    told = {PREFIX + name: b"\x1b[2J\x1b]0;owned\x07X" for name in names}
+    letter = read_letter(letter_with(told | {PREFIX + "partition": b"0", PREFIX + "offset": b"1"}))
+    assert as_line(letter).isprintable()
+    assert all(line.isprintable() for line in as_text(letter, "none").splitlines())
