@@ -187,7 +187,8 @@ class _Reader:
         try:
             return convert(text)
         except ValueError as wrong:
-            shown = "(hidden)" if name.endswith(("PASSWORD", "TOKEN")) else repr(text)
+            secret = name.endswith(("PASSWORD", "TOKEN")) or "@" in text
+            shown = "(hidden)" if secret else repr(text)
             raise BadSetting(f"{name}={shown}: {wrong}", remedy=f"set it to: {SETTINGS[name]}, or unset it") from wrong
 
     def refuse_unknown(self) -> None:
@@ -195,9 +196,8 @@ class _Reader:
             if name.startswith("VITRINE_") and name not in (*SETTINGS, SET_UP):
                 near = difflib.get_close_matches(name, SETTINGS, n=1)
                 hint = f"did you mean {near[0]}" if near else f"known are {', '.join(SETTINGS)}"
-                raise BadSetting(
-                    f"{name}={self.environ[name]!r} is not a setting of Vitrine", remedy=f"{hint}, else unset it"
-                )
+                # its value is not shown: a misspelt name may have been meant for a password
+                raise BadSetting(f"{name} is not a setting of Vitrine", remedy=f"{hint}, else unset it")
 
 
 def _security(read: _Reader) -> KafkaSecurity:
@@ -244,6 +244,7 @@ def _root(text: str) -> str:
     scheme, apart, _ = text.partition("://")
     if not apart:
         return str(_folder(text))
+    _refuse_credentials(text, "what the store's own client reads, such as AWS_PROFILE for s3")
     import fsspec  # half a second, which only those who ask for it pay
 
     if scheme not in fsspec.available_protocols():
@@ -273,6 +274,8 @@ def _bootstrap(text: str) -> str:
     for server in servers:
         if "://" in server:
             raise ValueError("a bootstrap address has no scheme; write host:port")
+        if "@" in server:
+            raise ValueError("user and password go into VITRINE_KAFKA_SASL_USERNAME and VITRINE_KAFKA_SASL_PASSWORD")
         _host_port(server)
     return ",".join(servers)
 
@@ -280,7 +283,14 @@ def _bootstrap(text: str) -> str:
 def _milvus_uri(text: str) -> str:
     if text and (urlsplit(text).scheme not in ("http", "https", "tcp", "unix") or not urlsplit(text).netloc):
         raise ValueError("not a URI of a server such as http://host:19530")
+    _refuse_credentials(text, "VITRINE_MILVUS_TOKEN")
     return text
+
+
+def _refuse_credentials(uri: str, where: str) -> None:
+    """An address is written into files and messages; a password in it would be too."""
+    if "@" in urlsplit(uri).netloc:
+        raise ValueError(f"user and password go into {where}")
 
 
 def _at_least(least: int) -> Callable[[str], int]:

@@ -93,6 +93,25 @@ def test_a_password_shows_up_neither_in_the_settings_nor_in_what_clients_log() -
     assert settings.kafka_security.options()["sasl_plain_password"] == "s3cret"
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("VITRINE_KAFKA_PASSWORD", "s3cret"),
+        ("VITRINE_KAFKA", "sasl://vitrine:s3cret@broker:9092"),
+        ("VITRINE_KAFKA", "vitrine:s3cret@broker:9092"),
+        ("VITRINE_MILVUS", "vitrine:s3cret@milvus:19530"),
+        ("VITRINE_MILVUS", "https://vitrine:s3cret@milvus:19530"),
+        ("VITRINE_OBJECTS", "s3://KEY:s3cret@bucket"),
+        ("VITRINE_DATAREF_ROOTS", "media s3://KEY:s3cret@bucket"),
+    ],
+)
+def test_a_password_in_the_wrong_place_is_refused_and_not_shown(variable: str, value: str) -> None:
+    with pytest.raises(BadSetting) as failure:
+        read_settings({variable: value})
+    assert variable in str(failure.value)
+    assert "s3cret" not in str(failure.value)
+
+
 def test_a_plain_connection_passes_no_security_options() -> None:
     assert KafkaSecurity().options() == {}
 
