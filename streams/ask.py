@@ -121,12 +121,15 @@ class Ask:
         """Where the bytes of an unreadable segment can be had while its dead letter lives; None: it has none."""
         if segment.reference or not segment.media:
             return segment.reference
-        return await self._call("objects", lambda: self.objects.put(segment.media), len(segment.media))
+        return await self.put_aside(segment.media)
+
+    async def put_aside(self, data: bytes) -> Reference:
+        """Keep bytes that a message has no room for."""
+        return await self._call("objects", lambda: self.objects.put(data), len(data))
 
     async def park(self, half: Visual | Summary) -> Reference:
         """Keep a half outside of a snapshot."""
-        data = half.value()
-        return await self._call("objects", lambda: self.objects.put(data), len(data))
+        return await self.put_aside(half.value())
 
     async def fetch(self, parked: Parked) -> Visual | Summary:
         """A half that was parked. Raises `Unreadable` where it is gone."""

@@ -40,6 +40,7 @@ from schemas.event import Event
 from schemas.reasons import Reason
 from streams.ask import Ask
 from streams.envelope import REPLAY_OF, Envelope, Record, UnreadableEnvelope, decode, encode
+from streams.fitting import fitted
 from streams.flight import CRASHES_AT_MOST, CRASHES_WITHOUT_MODELS_AT_MOST, Recorder, Unrecorded
 from streams.stages import Incoming, Stage
 from streams.state import ASIDE, PartitionStates, Slot
@@ -218,7 +219,8 @@ class Delivery(Generic[S]):
         if outcome.instead and cause:
             key, value, headers = encode(Envelope(outcome.instead, cause.source, cause.time, cause.extras))
         name = self._letter_name(record, cause, outcome)
-        message = (key, value, headers | said.headers() | {"__streams.errors.id": name.encode()})
+        added = said.headers() | {"__streams.errors.id": name.encode()}
+        message = await self._steadily(record, lambda: fitted((key, value, headers), added, self.wiring.ask.put_aside))
         topic = topic_name(DEADLETTERS, self.wiring.run)
         await self._steadily(record, lambda: self.wiring.outbox.publish(topic, *message))
 

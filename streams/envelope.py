@@ -44,6 +44,8 @@ all that is made from it, and of two answers under one id the one with the highe
 REPLAY_OF = "ce_replayof"
 """Header: the id of the dead letter that a record was made again from."""
 MAX_REPLAYS = 999
+MAX_TRACEPARENT_CHARS = 128
+"""W3C's has 55. A longer one is none, and is not passed on: it would grow everything that is made from the segment."""
 
 MAX_ID_CHARS = 200
 """Longest stream or product id: Milvus stores them as bounded strings."""
@@ -168,6 +170,8 @@ def decode(record: Record) -> Envelope:
     _check_identity(record, attributes, event)
     time = attributes.get("time")
     extras: dict[str, str] = {name: str(attributes[name]) for name in PASSED_ON if name in attributes}
+    if len(extras.get("traceparent", "")) > MAX_TRACEPARENT_CHARS:
+        del extras["traceparent"]
     again = extras.get(REPLAY, "0")
     if not (again.isascii() and again.isdigit() and len(again) <= len(str(MAX_REPLAYS))):
         raise UnreadableEnvelope(f"header ce_{REPLAY} counts replays from 1 to {MAX_REPLAYS}, not {again[:20]!r}")
