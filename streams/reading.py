@@ -5,6 +5,7 @@ A record is found by its position (``topic/partition/offset``), by a stretch of 
 
 import heapq
 import logging
+import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from streams.topology import MAX_MESSAGE_BYTES
 ANSWERS_WITHIN_MS = 15_000
 """A broker that has not answered a question after this is not there."""
 POLL_MS = 500
+POSITION = re.compile("([^/]{1,249})/([0-9]{1,10})/([0-9]{1,19})")
+"""Longer ones there are not: Kafka's limits of a topic's name, a partition, an offset."""
 
 
 class NotFound(InfraError):
@@ -176,11 +179,10 @@ def understood(record: Record) -> Envelope | UnreadableEnvelope:
 
 def split_position(position: str) -> tuple[str, int, int]:
     """``topic/partition/offset`` in its parts. Raises `NotFound` for anything else."""
-    topic, _, rest = position.partition("/")
-    partition, _, offset = rest.partition("/")
-    if not (topic and partition.isdecimal() and offset.isdecimal()):
-        raise NotFound(f"{position!r} is not a position", remedy="a position reads topic/partition/offset")
-    return topic, int(partition), int(offset)
+    found = POSITION.fullmatch(position)
+    if found is None:
+        raise NotFound(f"{position[:300]!r} is not a position", remedy="a position reads topic/partition/offset")
+    return found[1], int(found[2]), int(found[3])
 
 
 def _within(record: Record, left: dict[TopicPartition, Stretch]) -> bool:

@@ -5,7 +5,7 @@ back from the match ends at the segment. What is no longer kept is said, not ski
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from infra.errors import InfraError
@@ -14,9 +14,9 @@ from schemas.observation import Said
 from schemas.room import RoomChanged
 from schemas.segment import Segment
 from schemas.shedding import Shed
-from streams.envelope import Envelope, Record
+from streams.envelope import Envelope, Record, UnreadableEnvelope
 from streams.plain import plain
-from streams.reading import Reader, understood
+from streams.reading import NotFound, Reader, understood
 from streams.topology import MATCHES, topic_name
 from streams.watch import clock
 
@@ -52,30 +52,40 @@ def find(reader: Reader, match_id: str, run: str = "") -> Lineage:
         if record.headers.get("ce_id") == match_id.encode():
             found = understood(record)
             if isinstance(found, Envelope) and isinstance(found.event, Match):
-                return Lineage(found.event, record.position, _ancestors(reader, record, found))
+                return Lineage(found.event, record.position, ancestors(reader.at, record, found))
     raise NoMatch(
         f"no match {plain(match_id)} is on {topic}",
         remedy="an id reads STREAM/000042/match; vitrine matches --json --no-follow lists them",
     )
 
 
-def _ancestors(reader: Reader, record: Record, match: Envelope) -> tuple[Step, ...]:
+def ancestors(at: Callable[[str], Record | None], record: Record, match: Envelope) -> tuple[Step, ...]:
+    """All that a match was made from; `at` has the record at a position, and raises `NotFound` where none can be."""
     steps: dict[str, Step] = {}
     waiting = deque(origins(match))
     while waiting and len(steps) < MAX_STEPS:
         position = waiting.popleft()
         if position in steps or position == record.position:
             continue
-        at = reader.at(position)
-        found = understood(at) if at else None
+        found = _found(at, position)
         steps[position] = Step(position, found if isinstance(found, Envelope) else None)
         if isinstance(found, Envelope):
             waiting.extend(origins(found))
     return tuple(steps.values())
 
 
+def _found(at: Callable[[str], Record | None], position: str) -> Envelope | UnreadableEnvelope | None:
+    try:
+        record = at(position)
+    except NotFound:  # the topic is no more
+        return None
+    return understood(record) if record else None
+
+
 def origins(envelope: Envelope) -> list[str]:
-    """The positions that an event was made from; none for what was pushed."""
+    """The positions that an event was made from; none for what was pushed, whatever its sender says."""
+    if isinstance(envelope.event, Segment):
+        return []
     return [position for position in envelope.extras.get("origin", "").split(",") if position]
 
 

@@ -13,8 +13,9 @@ from schemas.reference import Reference
 from schemas.room import Room, RoomChanged
 from schemas.segment import Segment
 from schemas.shedding import Shed
-from streams.envelope import Envelope
-from streams.why import Lineage, Step, origins, why
+from streams.envelope import Envelope, Record, decode, encode
+from streams.reading import NotFound, split_position
+from streams.why import Lineage, Step, ancestors, origins, why
 
 pytestmark = pytest.mark.hermetic
 
@@ -102,3 +103,26 @@ def test_origins_are_the_positions_and_a_pushed_segment_has_none() -> None:
     both = Envelope(MATCH, "vitrine/matcher", AT, {"origin": "live.embeddings/1/7,live.embeddings/1/6"})
     assert origins(both) == ["live.embeddings/1/7", "live.embeddings/1/6"]
     assert origins(Envelope(SEGMENT, "platform", AT)) == []
+
+
+@pytest.mark.parametrize("claimed", ["nonsense", "live.segments/0/" + "9" * 5000, "gone.topic/0/1", "live.matches/0/0"])
+def test_a_match_is_explained_whatever_its_segment_says_that_it_was_made_from(claimed: str) -> None:
+    pushed = record_at("live.segments", SEGMENT, {"origin": claimed})
+    decided = record_at("live.matches", MATCH, {"origin": f"{pushed.position},gone.topic/0/1"})
+
+    def at(position: str) -> Record | None:
+        topic, _, _ = split_position(position)
+        if topic == "gone.topic":
+            raise NotFound(f"there is no topic {topic}")
+        return {each.topic: each for each in (pushed, decided)}[topic]
+
+    steps = ancestors(at, decided, decode(decided))
+    assert [(each.position, each.envelope is not None) for each in steps] == [
+        (pushed.position, True),
+        ("gone.topic/0/1", False),
+    ]
+
+
+def record_at(topic: str, event: Event, extras: dict[str, str]) -> Record:
+    key, value, headers = encode(Envelope(event, "platform", AT, extras))
+    return Record(topic, 0, 7, key, value, headers, 0)
