@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,6 +29,10 @@ REMEMBERED = 20
 """Of so many of the newest segments the names are kept, to know an older copy of the playlist by."""
 TRIES = 3
 """So often a segment that is listed is asked for before it counts as missing."""
+LONGEST_S = 86_400.0
+"""No segment is longer."""
+LONGEST_GAP_MS = 30 * 86_400_000
+"""Numbers or dates that leap further were set anew: by an encoder that got the time of day, or counts from 1970."""
 BROKEN_OFF = 5
 """So often a segment may break off half-way, while its playlist is served, before it counts as missing."""
 
@@ -121,12 +125,13 @@ class Follower:
         end = first + len(playlist.segments)
         if self._next is not None and end < self._next and self._is_older(playlist, end):
             return
-        if self._next is None or end < self._next:  # the first look, or another broadcast
+        passed_ms = 0 if self._next is None else round(1000 * (first - self._next) * _mean_s(playlist))
+        if self._next is None or end < self._next or passed_ms > LONGEST_GAP_MS:  # the first look, or another broadcast
             self._missing_ms = 0 if self._next is None else None
             self._next = first if playlist.is_endlist else max(first, end - BEHIND)
             self._fresh, self._names = True, {}
         elif self._next < first:
-            self._miss(round(1000 * (first - self._next) * _mean_s(playlist)))
+            self._miss(passed_ms)
             self._next = first
         names = self._names | {each.media_sequence: _name(each) for each in playlist.segments}
         self._names = {number: name for number, name in names.items() if number >= end - REMEMBERED}
@@ -170,7 +175,7 @@ class Follower:
         if not (began and self._ended_at) or (began.tzinfo is None) != (self._ended_at.tzinfo is None):
             return missing_ms
         apart_ms = round((began - self._ended_at).total_seconds() * 1000)
-        return apart_ms if apart_ms >= 0 else missing_ms
+        return apart_ms if 0 <= apart_ms <= LONGEST_GAP_MS else missing_ms
 
     def _miss(self, duration_ms: int) -> None:
         self._fresh = True
@@ -230,9 +235,14 @@ def parsed(text: bytes, url: str) -> Any:
     if not text.lstrip(b"\xef\xbb\xbf \r\n").startswith(b"#EXTM3U"):
         raise SourceUnreadable("what the server gives is no HLS playlist: it does not begin with #EXTM3U")
     try:
-        return m3u8.loads(text.decode("utf-8-sig", "replace"), uri=url)
-    except (ValueError, KeyError, IndexError, TypeError) as wrong:  # what its parser raises on damaged lines
+        playlist = m3u8.loads(text.decode("utf-8-sig", "replace"), uri=url)
+    except (ValueError, KeyError, IndexError, TypeError, OverflowError) as wrong:  # of its parser, on damaged lines
         raise SourceAway(f"the playlist cannot be read: {wrong}") from wrong
+    for segment in playlist.segments:
+        began = segment.current_program_date_time
+        if not 0 <= float(segment.duration or 0) <= LONGEST_S or (began and began.year == MAXYEAR):
+            raise SourceAway(f"the playlist cannot be read: a segment of {segment.duration} s, at {began}")
+    return playlist
 
 
 def _variant(playlist: Any) -> str:

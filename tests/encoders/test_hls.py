@@ -143,3 +143,35 @@ def test_a_playlist_that_stands_still_is_told() -> None:
 def test_what_cannot_be_followed_is_refused_by_name(text: str, error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=said):
         list(Served([text]).follower().chunks())
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "#EXTINF:nan,",
+        "#EXTINF:inf,",
+        "#EXTINF:-4,",
+        "#EXTINF:1e300,",
+        "#EXT-X-PROGRAM-DATE-TIME:9999-12-31T23:59:59Z\n#EXTINF:4,",
+        "#EXT-X-PROGRAM-DATE-TIME:2026-11-23T09:00:00Z\n#EXTINF:1e12,",
+    ],
+)
+def test_a_playlist_with_times_that_are_none_is_asked_for_again(broken: str) -> None:
+    served = Served([playlist(0, 3).replace("#EXTINF:4.0,", broken, 1), playlist(0, 3, end=True)])
+    follower = served.follower()
+    with pytest.raises(SourceAway, match="the playlist cannot be read"):
+        list(follower.chunks())
+    assert [chunk.number for chunk in follower.chunks()] == [0, 1, 2]
+
+
+def test_an_encoder_that_counts_from_the_epoch_now_is_another_broadcast() -> None:
+    served = Served([playlist(0, 3), playlist(1_796_025_607, 3, end=True)])
+    found = told(list(served.follower().chunks()))
+    assert found[3:] == [(1_796_025_607, False, None), (1_796_025_608, True, 0), (1_796_025_609, True, 0)]
+
+
+def test_an_encoder_that_got_the_time_of_day_left_nothing_out() -> None:
+    dates = {0: "#EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:10Z",
+             1: "#EXT-X-DISCONTINUITY\n#EXT-X-PROGRAM-DATE-TIME:2026-11-23T09:00:00Z"}  # fmt: skip
+    served = Served([playlist(0, 2, end=True, tags=dates)])
+    assert told(list(served.follower().chunks())) == [(0, False, 0), (1, False, 0)]
