@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import fsspec
 
@@ -39,6 +39,7 @@ BACKENDS = {
     "google.auth.exceptions": ("GoogleAuthError",),
 }
 """What the libraries below fsspec's file systems raise that is no OSError: over HTTP, of Azure, of S3 and of Google."""
+WEB = ("http", "https")
 UNNAMEABLE = (errno.ENAMETOOLONG, errno.ELOOP)
 """Nothing can lie under such a name."""
 MAX_KEY_BYTES = 1024
@@ -64,7 +65,11 @@ class Place:
     @property
     def uri(self) -> str:
         """As fsspec wants it."""
-        return str(self.path) if self.scheme == "file" else f"{self.scheme}://{self.authority}{self.path}"
+        if self.scheme == "file":
+            return str(self.path)
+        # a server of files reads what stands here once more: it must find the path that was checked
+        path = quote(str(self.path)) if self.scheme in WEB else self.path
+        return f"{self.scheme}://{self.authority}{path}"
 
     def is_inside(self, root: Place) -> bool:
         """Whether it lies below the root, or is it."""
@@ -223,7 +228,7 @@ class ObjectStore:
             with files.open(path, "rb") as stream:
                 return cast(BinaryIO, stream).read(limit)
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as absent:
-            if found.scheme in ("http", "https") and _is_outage(absent.__cause__):
+            if found.scheme in WEB and _is_outage(absent.__cause__):
                 raise _unread(found, absent.__cause__) from absent
             raise Refused(Reason.MISSING, f"there is no object at {_shown(found.uri)}") from absent
         except PermissionError as closed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -285,3 +286,28 @@ def test_a_file_that_a_server_does_not_have_is_missing_and_a_server_that_does_no
     for uri in (f"{shop}/media/ill", f"{shop}/media/half", f"{away}/media/whole"):
         with pytest.raises(DependencyDown, match="cannot be read"):
             store.get(reference(uri))
+
+
+@pytest.mark.parametrize(
+    "name", ["%252e%252e/private/whole", "%25%32%65%252e/private/whole", "gone%3Fwhole", "x%23/../whole"]
+)
+def test_a_server_is_asked_for_the_path_that_was_checked(name: str, tmp_path: Path) -> None:
+    asked = list[str]()
+
+    class Told(Shop):
+        def _begin(self) -> None:
+            asked.append(self.path)
+            super()._begin()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Told) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        root = f"http://127.0.0.1:{server.server_port}/media"
+        with suppress(Refused):
+            ObjectStore(str(tmp_path), [root]).get(reference(f"{root}/{name}"))
+        server.shutdown()
+    assert all(path.startswith("/media/") and "?" not in path for path in asked)
+
+
+def test_a_name_with_letters_of_any_script_is_found_on_a_server(shop: str, tmp_path: Path) -> None:
+    store = ObjectStore(str(tmp_path), [f"{shop}/media"])
+    assert store.get(reference(f"{shop}/media/%E5%89%83%20whole+1")) == MEDIA
