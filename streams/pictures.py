@@ -3,7 +3,8 @@
 What one would get wrong: a name's ending says nothing (shops serve WebP as ``.jpg``), and an error page is no picture.
 """
 
-from http.client import HTTPException, InvalidURL
+import time
+from http.client import HTTPException, HTTPResponse, InvalidURL
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
@@ -12,7 +13,11 @@ from schemas.product import Picture
 
 MAX_BYTES = 64 * 1024 * 1024
 """A short video of a minute or two; a page image is far below."""
+READ_BYTES = 64 * 1024
 FETCH_WITHIN_S = 30.0
+"""Between two answers of a server."""
+WHOLE_WITHIN_S = 300.0
+"""Of a server that trickles."""
 
 _IMAGES = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"), (b"GIF8", "image/gif"))
 _VIDEOS = ((b"\x1aE\xdf\xa3", "video/webm"), (b"\x47", "video/mp2t"))
@@ -22,15 +27,15 @@ class NoPicture(ValueError):
     """There is nothing usable at this place; the message names it and says why."""
 
 
-def image(place: str, folder: Path) -> Picture:
+def image(place: str, folder: Path, within_s: float = WHOLE_WITHIN_S) -> Picture:
     """The still picture at a path (relative to `folder`), or at a file, http or https URL. Raises `NoPicture`."""
-    data = _read(place, folder)
+    data = _read(place, folder, within_s)
     return Picture(content_type=_kind(data, place, "a JPEG, PNG, WebP or GIF picture", _image_type(data)), data=data)
 
 
 def video(place: str, folder: Path) -> Picture:
     """The short video at such a place. Raises `NoPicture`."""
-    data = _read(place, folder)
+    data = _read(place, folder, WHOLE_WITHIN_S)
     return Picture(content_type=_kind(data, place, "an MP4, WebM or MPEG-TS video", _video_type(data)), data=data)
 
 
@@ -54,13 +59,13 @@ def _video_type(data: bytes) -> str | None:
     return next((kind for magic, kind in _VIDEOS if data.startswith(magic)), None)
 
 
-def _read(place: str, folder: Path) -> bytes:
+def _read(place: str, folder: Path, within_s: float) -> bytes:
     try:
         url = urlsplit(place)
     except ValueError as error:
         raise NoPicture(f"{place} is no URL: {error}") from error
     if url.scheme in ("http", "https"):
-        return _fetch(place)
+        return _fetch(place, within_s)
     if url.scheme == "file":
         return _load(Path(unquote(url.path)))
     if "://" in place:
@@ -78,15 +83,28 @@ def _load(path: Path) -> bytes:
     return _bounded(data, str(path))
 
 
-def _fetch(url: str) -> bytes:
+def _fetch(url: str, within_s: float) -> bytes:
     try:
         with urlopen(Request(url, headers={"User-Agent": "vitrine"}), timeout=FETCH_WITHIN_S) as answer:
-            data: bytes = answer.read(MAX_BYTES + 1)
+            data = _whole(answer, within_s)
     except (InvalidURL, UnicodeEncodeError) as error:
         raise NoPicture(f"{url} is no URL: {error}; a blank is written as %20, what is not ASCII alike") from error
     except (OSError, ValueError, HTTPException) as error:
         raise NoPicture(f"{url} cannot be fetched: {error}") from error
     return _bounded(data, url)
+
+
+def _whole(answer: HTTPResponse, within_s: float) -> bytes:
+    """All that was announced, as far as it is not too large. Raises `OSError`."""
+    data, until_s = bytearray(), time.monotonic() + within_s
+    while len(data) <= MAX_BYTES and (part := answer.read1(READ_BYTES)):
+        data += part
+        if time.monotonic() > until_s:
+            raise TimeoutError(f"it was not complete after {within_s:g} s")
+    left = getattr(answer, "length", None)  # a redirection to FTP tells none
+    if left and len(data) <= MAX_BYTES:
+        raise ConnectionError(f"it broke off {left} bytes before its end")
+    return bytes(data)
 
 
 def _bounded(data: bytes, place: str) -> bytes:

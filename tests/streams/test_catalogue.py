@@ -1,7 +1,11 @@
 """A product line is loaded whole or refused by file, line and field; nothing is passed over in silence."""
 
 import json
+import time
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -176,3 +180,35 @@ def test_a_room_file_that_does_not_fit_names_the_field(tmp_path: Path, content: 
     (tmp_path / "room.json").write_text(content)
     with pytest.raises(rooms.BadRoom, match=told):
         rooms.read_room(tmp_path / "room.json")
+
+
+class Slow(BaseHTTPRequestHandler):
+    """Announces a picture of 1,000 bytes; what it gives of it, the path says."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(JPEG if "half" in self.path else JPEG.ljust(1000, b"x") if "whole" in self.path else b"")
+        with suppress(OSError):  # whoever asked has gone
+            for _ in range(100 if "trickle" in self.path else 0):
+                self.wfile.write(b"x")
+                time.sleep(0.05)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("half", "broke off 9"), ("trickle", "not complete after 0.3 s"), ("whole", "")]
+)
+def test_a_picture_is_fetched_whole_or_not_at_all(tmp_path: Path, name: str, told: str) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        place = f"http://127.0.0.1:{server.server_port}/{name}"
+        if told:
+            with pytest.raises(pictures.NoPicture, match=told):
+                pictures.image(place, tmp_path, 0.3)
+        else:
+            assert len(pictures.image(place, tmp_path, 0.3).data) == 1000
+        server.shutdown()
