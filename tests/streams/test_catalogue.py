@@ -94,6 +94,7 @@ def test_a_picture_may_be_a_path_or_a_file_url(folder: Path, place: str) -> None
         (GOOD | {"images": ["empty.png"]}, "images[0]", "is empty"),
         (GOOD | {"images": ["a\0b.png"]}, "images[0]", "cannot be read"),
         (GOOD | {"images": ["ftp://host/a.png"]}, "images[0]", "ftp: is not read here"),
+        ('{"product_id": "p-9", "price": ' + "1" * 5000 + "}", "line", "not JSON"),
         (GOOD | {"images": ["http://127.0.0.1:1/a.png"]}, "images[0]", "cannot be fetched"),
         (GOOD | {"images": ["http://127.0.0.1:1/my image.jpg"]}, "images[0]", "a blank is written as %20"),
         (GOOD | {"images": ["http://127.0.0.1:1/ü.jpg"]}, "images[0]", "what is not ASCII alike"),
