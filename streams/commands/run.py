@@ -7,7 +7,7 @@ from dataclasses import replace
 import click
 
 from infra.settings import read_settings
-from streams.commands.words import profile_named
+from streams.commands.words import profile_named, usable_run
 from streams.commands.worker import some_stages
 from streams.supervision import RestartPolicy
 from streams.supervisor import Orders, Supervisor
@@ -19,7 +19,13 @@ STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 @click.command()
 @click.option("--workers", type=click.IntRange(1, 1000), default=1, show_default=True, help="Worker processes.")
 @click.option("--stages", callback=some_stages, default="", help="Some of the stages, with commas [default: all].")
-@click.option("--run", "name", default="", help="Write only the topics and collections of this run (a replay).")
+@click.option(
+    "--run",
+    "name",
+    callback=usable_run,
+    default="",
+    help="Write only the topics and collections of this run (a replay).",
+)
 @click.option("--profile", default="", help="Model profile [default: VITRINE_PROFILE].")
 @click.option("--failures", type=click.IntRange(1), help="Give up after so many [default: VITRINE_FAILURES, 10].")
 @click.option("--within-min", type=click.FloatRange(0.01),

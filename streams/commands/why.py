@@ -4,11 +4,12 @@ import click
 
 from infra.settings import read_settings
 from streams import reading, why
+from streams.commands.words import usable_run
 
 
 @click.command()
 @click.argument("match_id")
-@click.option("--run", default="", help="Of a named run instead of production.")
+@click.option("--run", callback=usable_run, default="", help="Of a named run instead of production.")
 def command(match_id: str, run: str) -> None:
     """Tell how a match came about.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from tomllib import TOMLDecodeError
@@ -12,10 +13,13 @@ import click
 from infra.errors import InfraError
 from infra.settings import Settings
 from streams.envelope import UnreadableEnvelope, check_id
+from streams.plain import plain
 
 if TYPE_CHECKING:
     from encoders.settings import Profile
 
+RUN_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
+"""What Kafka takes in a topic's name; before the longest of ours there is room for 200 characters."""
 LISTED = "vitrine models list names the profiles, and what each of them needs"
 
 
@@ -30,6 +34,16 @@ def usable_id(ctx: click.Context, option: click.Parameter, given: str | None) ->
             check_id(given)
         except UnreadableEnvelope as unusable:
             raise click.BadParameter(str(unusable), ctx=ctx, param=option) from unusable
+    return given
+
+
+def usable_run(ctx: click.Context, option: click.Parameter, given: str) -> str:
+    """The name of a run, or a usage error: topics, groups and folders are named after it."""
+    if given and not re.fullmatch(RUN_NAME, given):
+        told = (
+            f"the name {plain(given, 60)!r} is not usable: 1 to 200 of A-Z a-z 0-9 . _ -, the first a letter or number"
+        )
+        raise click.BadParameter(told, ctx=ctx, param=option)
     return given
 
 

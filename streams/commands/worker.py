@@ -7,7 +7,7 @@ import click
 from infra.errors import InfraError, NotRunning, ServiceRefused
 from infra.settings import read_settings
 from streams import cli, topology
-from streams.commands.words import models_usable, profile_named
+from streams.commands.words import models_usable, profile_named, usable_run
 from streams.supervision import EXIT_REFUSED, EXIT_UNAVAILABLE
 
 
@@ -21,7 +21,12 @@ def some_stages(_ctx: click.Context, _option: click.Parameter, given: str) -> tu
 
 @click.command()
 @click.option("--stages", callback=some_stages, default="", help="Some of the stages, with commas [default: all].")
-@click.option("--run", default="", help="Read what was recorded, write only the topics and collections of this run.")
+@click.option(
+    "--run",
+    callback=usable_run,
+    default="",
+    help="Read what was recorded, write only the topics and collections of this run.",
+)
 @click.option("--profile", default="", help="Model profile [default: VITRINE_PROFILE].")
 @click.option("--flight", type=click.Path(dir_okay=False, path_type=Path), hidden=True)
 @click.pass_context

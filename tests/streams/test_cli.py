@@ -102,6 +102,9 @@ def test_a_misspelt_setting_is_told_with_the_right_one(
         (["push", "show.mp4", "--room", "/nowhere/room.json"], "does not exist"),
         (["room", "set", "/nowhere/room.json", "--stream", "a"], "does not exist"),
         (["worker", "--stages", "transcriber,summariser"], "no stage is named 'summariser'; they are transcriber"),
+        (["run", "--run", "../../elsewhere"], "the name '../../elsewhere' is not usable"),
+        (["worker", "--run", "monday/2"], "the name 'monday/2' is not usable: 1 to 200 of A-Z"),
+        (["matches", "--run", "my run"], "the name 'my run' is not usable"),
         (["topology", "--format", "dot"], "'dot' is not one of 'text', 'mermaid', 'asyncapi'"),
     ],
 )
