@@ -8,6 +8,10 @@ from pydantic import BeforeValidator, Field
 from schemas.event import StreamEvent, Value
 from schemas.ids import EventId, ProductId, ended_id, room_id
 
+MAX_ROOM_BYTES = 1024 * 1024
+"""Of its JSON, some 8,000 products with their titles: each stage keeps it in its state, one twice, and writes that with
+every message."""
+
 
 def _primary(language: object) -> object:
     """``zh-CN`` and ``ZH_Hans`` → ``zh``; an empty one is none."""

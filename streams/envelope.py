@@ -24,7 +24,7 @@ from schemas.observation import Summary, Visual
 from schemas.product import Product, ProductDeleted
 from schemas.reasons import Reason
 from schemas.reference import Reference
-from schemas.room import RoomChanged, StreamEnded
+from schemas.room import MAX_ROOM_BYTES, RoomChanged, StreamEnded
 from schemas.segment import Segment
 from schemas.transcript import ClosingTranscript, Transcript
 
@@ -209,6 +209,8 @@ def _event(attributes: dict[str, object], data: bytes) -> Event:
         raise UnreadableEnvelope(f"ce_type {kind!r} is unknown; expected one of {sorted([Segment.ce_type, *_BY_TYPE])}")
     if kind == StreamEnded.ce_type and not data:
         return StreamEnded(stream_id=StreamId(str(attributes.get("subject", ""))))
+    if kind == RoomChanged.ce_type and len(data) > MAX_ROOM_BYTES:
+        raise UnreadableEnvelope(f"the room has {len(data)} bytes, at most {MAX_ROOM_BYTES} are taken")
     try:
         return _BY_TYPE[kind].model_validate_json(data)
     except ValidationError as error:

@@ -9,11 +9,14 @@ from pydantic import ValidationError
 from infra.errors import InfraError
 from schemas.ids import ProductId
 from schemas.product import Product, ProductDeleted
-from schemas.room import Room
+from schemas.room import MAX_ROOM_BYTES, Room
 from streams.envelope import Envelope
 from streams.plain import plain
 from streams.reading import Reader, understood
 from streams.topology import PRODUCTS
+
+LARGEST_BYTES = MAX_ROOM_BYTES - 2048
+"""Its event names the stream too."""
 
 
 class BadRoom(InfraError):
@@ -50,11 +53,18 @@ def read_room(file: Path) -> Room:
 
 
 def check(room: Room, titles: Mapping[ProductId, str]) -> CheckedRoom:
-    """The room with the titles of its shelf, those that the platform gave first; and what is not in the catalogue."""
+    """The room with the titles of its shelf, those that the platform gave first; and what is not in the catalogue.
+
+    Raises `BadRoom` for one that is too large to be pushed.
+    """
     named = [*room.shelf.values(), *([room.pinned] if room.pinned else [])]
     unknown = tuple(dict.fromkeys(product for product in named if product not in titles))
     filled = {link: titles[product] for link, product in room.shelf.items() if product in titles}
-    return CheckedRoom(room.model_copy(update={"shelf_titles": filled | room.shelf_titles}), unknown)
+    whole = room.model_copy(update={"shelf_titles": filled | room.shelf_titles})
+    if (size := len(whole.model_dump_json().encode())) > LARGEST_BYTES:
+        remedy = "put fewer products on the shelf, or give them shorter titles"
+        raise BadRoom(f"the room has {size} bytes, at most {LARGEST_BYTES} are taken", remedy=remedy)
+    return CheckedRoom(whole, unknown)
 
 
 def catalogue_titles(reader: Reader) -> dict[ProductId, str]:
