@@ -142,7 +142,8 @@ def _family(folder: Path, sense: Sense) -> Any:
 def _whole(folder: Path) -> Any:
     read_as(OBJECT, folder / "config.json")
     with _quiet(), naming(folder / "config.json", OSError, StrictDataclassError, *UNFIT):
-        return AutoConfig.from_pretrained(folder, local_files_only=True)
+        # a checkpoint's own code is never run: left open, Transformers asks at the terminal
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Towers of every family, from folders laid out as they are published: outputs, masks, marks, and a round trip."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -197,3 +198,15 @@ def test_only_a_towers_own_configuration_is_kept(folder: Folder) -> None:
     assert kept["hidden_size"] == 16
     assert "transformers_version" not in kept
     assert "text_config" not in settings_in(folder("xclip"), "vision")
+
+
+def test_a_checkpoint_that_brings_code_of_its_own_is_refused_and_nobody_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = {"model_type": "own", "auto_map": {"AutoConfig": "own.OwnConfig", "AutoModel": "own.OwnModel"}}
+    (tmp_path / "config.json").write_text(json.dumps(told))
+    (tmp_path / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    with pytest.raises(BrokenModel, match="custom code"):
+        settings_in(tmp_path, "vision")
+    assert capsys.readouterr().out == ""
+    assert not (tmp_path / "ran").exists()
