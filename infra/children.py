@@ -70,12 +70,16 @@ class Child:
             os.killpg(self.pid, signal.SIGKILL)
 
     def stop(self) -> None:
-        """Stop the server and wait until its whole process group is gone; stopping twice is harmless."""
+        """Stop the server and wait until its whole process group is gone; stopping twice is harmless.
+
+        One whose guardian was killed is killed.
+        """
         if self._guardian.stdin is not None:
             self._guardian.stdin.close()
         if self.is_alive():
             self._guardian.terminate()
         self._guardian.wait(self.command.grace_s + 10.0)
+        self.status()
 
 
 def start(command: Command, *, attached: bool) -> Child:
@@ -147,14 +151,18 @@ def not_ready(child: Child, within_s: float) -> ServiceFailed:
 
 
 def stop_recorded(lock: Path, *, wait_s: float = 30.0) -> bool:
-    """Stop the server whose guardian holds ``lock``, whoever started it; False when none was running."""
+    """Stop the server that holds ``lock``, whoever started it, also without its guardian; False: none was running."""
     if not locks.is_held(lock):
         return False
-    os.kill(int(lock.read_text()), signal.SIGTERM)
-    deadline = time.monotonic() + wait_s
+    spec: guardian.Spec = json.loads(lock.with_suffix(".json").read_text())
+    group, begun_s = int(lock.read_text()), time.monotonic()
+    guardian.signal_group(group, getattr(signal, spec["stop_signal"]))
     while locks.is_held(lock):
-        if time.monotonic() > deadline:
+        waited_s = time.monotonic() - begun_s
+        if waited_s > wait_s:
             raise ServiceFailed(f"{lock.stem} did not stop within {wait_s:.0f} s", log=lock.with_suffix(".log"))
+        if waited_s > spec["grace_s"]:
+            guardian.signal_group(group, signal.SIGKILL)
         time.sleep(0.05)
     return True
 

@@ -8,8 +8,9 @@ process id on standard output, and then waits for the first of these:
 - SIGTERM or SIGINT: someone asked for a stop.
 - the server ended by itself.
 
-In each case nothing of the server's process group is left when this process ends. While it lives it holds an exclusive
-lock on ``SPEC.lock``: that lock, not a process id, is what says that the server is ours and running.
+In each case nothing of the server's process group is left when this process ends. Both hold an exclusive lock on
+``SPEC.lock``: that lock, not a process id, is what says that the server is ours and running. The server inherits it, so
+that one whose guardian was killed is still known, used, and stopped by the process group that the lock's file names.
 
 Uses the standard library only, and nothing of this project: it is run by path, isolated from the environment.
 """
@@ -50,13 +51,13 @@ def main(path: Path) -> int:
         if not _acquired(lock.fileno()):
             return os.EX_TEMPFAIL
         lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
         with Path(spec["log"]).open("ab") as log:
             server = subprocess.Popen(
                 spec["command"], env=spec["environment"], cwd=spec["folder"], stdin=subprocess.DEVNULL,
-                stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                stdout=log, stderr=subprocess.STDOUT, start_new_session=True, pass_fds=(lock.fileno(),),
             )  # fmt: skip
+        lock.write(str(server.pid))
+        lock.flush()
         print(server.pid, flush=True)
         _wait_for_an_end(wake, server, follow_parent=spec["follow_parent"])
         _stop(server, getattr(signal, spec["stop_signal"]), spec["grace_s"])
@@ -99,17 +100,17 @@ def _wait_for_an_end(wake: int, server: subprocess.Popen[bytes], *, follow_paren
 
 def _stop(server: subprocess.Popen[bytes], stop_signal: int, grace_s: float) -> None:
     """Ask, wait ``grace_s``, then kill the whole group; also when the leader has already ended and left members."""
-    _signal_group(server.pid, stop_signal)
+    signal_group(server.pid, stop_signal)
     with suppress(subprocess.TimeoutExpired):
         server.wait(grace_s)
     deadline = time.monotonic() + 5.0
-    while _signal_group(server.pid, signal.SIGKILL) and time.monotonic() < deadline:
+    while signal_group(server.pid, signal.SIGKILL) and time.monotonic() < deadline:
         server.poll()
         time.sleep(0.02)
     server.wait()
 
 
-def _signal_group(group: int, number: int) -> bool:
+def signal_group(group: int, number: int) -> bool:
     """Whether there still was a process to signal. macOS answers EPERM for a group of which only a zombie is left."""
     try:
         os.killpg(group, number)

@@ -77,6 +77,29 @@ def test_a_detached_server_outlives_its_parent_and_is_stopped_by_its_lock(tmp_pa
     assert not children.stop_recorded(tmp_path / "napper.lock")
 
 
+def kill_the_guardian(of: int) -> None:
+    """As ``pkill -9 python`` does; no server sees its parent go."""
+    parents = subprocess.run(["ps", "-o", "ppid=", "-p", str(of)], capture_output=True, text=True, check=True).stdout
+    os.kill(int(parents), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("script", [TWO_PROCESSES, DEAF])
+def test_a_server_whose_guardian_was_killed_is_still_known_and_stopped(tmp_path: Path, script: str) -> None:
+    child = children.start(napper(tmp_path, script), attached=False)
+    kill_the_guardian(child.pid)
+    assert within(5, lambda: not child.is_alive())
+    assert locks.is_held(tmp_path / "napper.lock")
+    assert children.stop_recorded(tmp_path / "napper.lock")
+    assert within(5, lambda: group_is_gone(child.pid))
+
+
+def test_stopping_leaves_nothing_of_a_server_whose_guardian_was_killed(tmp_path: Path) -> None:
+    child = children.start(napper(tmp_path), attached=True)
+    kill_the_guardian(child.pid)
+    child.stop()
+    assert within(5, lambda: group_is_gone(child.pid))
+
+
 def test_stopping_takes_the_whole_group_and_stopping_twice_is_harmless(tmp_path: Path) -> None:
     child = children.start(napper(tmp_path, DEAF), attached=True)
     assert child.is_alive()
