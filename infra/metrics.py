@@ -109,6 +109,10 @@ class StageMetrics:
         """How far this partition is behind."""
         self.metrics.lag.labels(self.stage, partition).set(messages)
 
+    def no_lag(self, partition: int) -> None:
+        """This partition is not ours any more: its new owner tells how far it is behind."""
+        self.metrics.lag.remove(self.stage, partition)
+
     def model(self, model: str, seconds: float) -> None:
         """One call of a model took so long."""
         self.metrics.model_s.labels(model).observe(seconds)

@@ -32,6 +32,8 @@ class StageWatch:
     """Partition → when its last message was taken or finished."""
     next_offset: dict[int, int] = field(default_factory=dict)
     """Partition → the first offset that is not finished, as far as messages have come."""
+    _told: set[int] = field(default_factory=set)
+    """Partitions whose lag the metrics tell."""
 
     @property
     def waits_for(self) -> str | None:
@@ -94,6 +96,9 @@ class StageWatch:
         }
         for partition, messages in behind.items():
             self.metrics.lag(partition, messages)
+        for partition in self._told - behind.keys():
+            self.metrics.no_lag(partition)
+        self._told = set(behind)
         return behind
 
     def stalled(self, lag: dict[int, int], stalled_after_s: float) -> list[int]:

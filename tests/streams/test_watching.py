@@ -74,6 +74,17 @@ def test_what_was_finished_is_not_behind() -> None:
     assert it.stalled(BOUND_S + 1) == []
 
 
+def test_the_lag_of_a_partition_that_went_to_another_worker_is_told_by_that_one_alone() -> None:
+    it = Watched()
+    told = it.watch.metrics.metrics.registry.get_sample_value
+    it.watch.lag(it.reach, it.committed)
+    assert told("vitrine_lag", {"stage": "matcher", "partition": "1"}) == 10
+    del it.reach[1]
+    it.watch.lag(it.reach, it.committed)
+    assert told("vitrine_lag", {"stage": "matcher", "partition": "0"}) == 10
+    assert told("vitrine_lag", {"stage": "matcher", "partition": "1"}) is None
+
+
 def test_records_that_retention_removed_are_not_waited_for() -> None:
     it = Watched()
     it.reach = {0: (10, 10), 1: (7, 10)}
