@@ -40,6 +40,8 @@ BACKENDS = {
 }
 """What the libraries below fsspec's file systems raise that is no OSError: over HTTP, of Azure, of S3 and of Google."""
 WEB = ("http", "https")
+OBJECT = re.compile(r"(\.)?(?P<sha256>[0-9a-f]{64})(?(1)\.\d+)")
+"""The name of an object, and that of one that is being written."""
 UNNAMEABLE = (errno.ENAMETOOLONG, errno.ELOOP)
 """Nothing can lie under such a name."""
 MAX_KEY_BYTES = 1024
@@ -185,8 +187,8 @@ class ObjectStore:
         count = size = 0
         try:
             files, root = fsspec.core.url_to_fs(self._root.uri)
-            for entry in _kept(files, root):
-                if goes(PurePosixPath(entry["name"]).name, _written_s(entry)):
+            for digest, entry in _kept(files, root):
+                if goes(digest, _written_s(entry)):
                     count, size = count + 1, size + int(entry["size"] or 0)
                     if not dry_run:
                         files.rm_file(entry["name"])
@@ -218,9 +220,12 @@ class ObjectStore:
         file = Path(target.path)
         file.parent.mkdir(parents=True, exist_ok=True)
         fresh = file.with_name(f".{file.name}.{time.monotonic_ns()}")
-        fresh.write_bytes(data)
-        os.utime(fresh, (self._clock(), self._clock()))
-        fresh.replace(file)
+        try:
+            fresh.write_bytes(data)
+            os.utime(fresh, (self._clock(), self._clock()))
+            fresh.replace(file)
+        finally:
+            fresh.unlink(missing_ok=True)  # else each new try would take more of a disk that is full
 
     def _read(self, found: Place, limit: int) -> bytes:
         try:
@@ -256,15 +261,17 @@ def _is_for_its_name(found: Place, failure: Exception) -> bool:
     return number in UNNAMEABLE or (is_long and found.scheme != "file" and number == errno.EINVAL)
 
 
-def _kept(files: fsspec.AbstractFileSystem, root: str) -> Iterator[dict[str, Any]]:
-    """The objects below a root; not its other folders, such as the catalogue's, nor what is being written."""
+def _kept(files: fsspec.AbstractFileSystem, root: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects below a root by their sha256, also what is left of one whose writer was killed; not other folders,
+    such as the catalogue's."""
     if not files.exists(root):
         return
     for folder in files.ls(root, detail=True, refresh=True):
         if folder["type"] == "directory" and re.fullmatch("[0-9a-f]{2}", PurePosixPath(folder["name"]).name):
             for entry in files.ls(folder["name"], detail=True, refresh=True):
-                if entry["type"] == "file" and re.fullmatch("[0-9a-f]{64}", PurePosixPath(entry["name"]).name):
-                    yield entry
+                named = OBJECT.fullmatch(PurePosixPath(entry["name"]).name)
+                if named and entry["type"] == "file":
+                    yield named["sha256"], entry
 
 
 def _written_s(entry: dict[str, Any]) -> float:

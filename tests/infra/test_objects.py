@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
+import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import sha256
@@ -131,6 +133,30 @@ def test_a_store_that_cannot_be_written_is_down_and_not_a_bad_message(tmp_path: 
     (tmp_path / "objects").write_text("a file where a folder must be")
     with pytest.raises(DependencyDown, match="VITRINE_OBJECTS"):
         ObjectStore(str(tmp_path / "objects")).put(MEDIA)
+
+
+def files_of(folder: Path) -> list[Path]:
+    return [each for each in folder.rglob("*") if each.is_file()]
+
+
+def test_a_write_that_fails_leaves_nothing_on_the_full_disk(store: ObjectStore, tmp_path: Path) -> None:
+    before, deaf = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(DependencyDown, match="space left"):
+            store.put(b"m" * 10_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, deaf)
+    assert files_of(tmp_path) == []
+
+
+def test_what_a_killed_writer_left_expires_too(store: ObjectStore, tmp_path: Path) -> None:
+    kept = Path(str(place(store.put(MEDIA).dataref).path))
+    kept.rename(kept.with_name(f".{kept.name}.123"))
+    assert store.expire(3600) == Swept()
+    assert store.expire(-3600) == Swept(1, len(MEDIA))
+    assert files_of(tmp_path) == []
 
 
 def test_objects_expire_by_the_time_of_their_writing(store: ObjectStore) -> None:
