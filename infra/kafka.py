@@ -107,7 +107,7 @@ def ask(bootstrap: str, security: KafkaSecurity, *, within_s: float) -> int:
     _reachable(bootstrap, deadline)
     while True:
         try:
-            with_admin = admin(bootstrap, security)
+            with_admin = admin(bootstrap, security, max(1.0, deadline - time.monotonic()))
             try:
                 return len(with_admin.describe_cluster()["brokers"])
             finally:
@@ -118,10 +118,15 @@ def ask(bootstrap: str, security: KafkaSecurity, *, within_s: float) -> int:
             time.sleep(0.2)
 
 
-def admin(bootstrap: str, security: KafkaSecurity) -> KafkaAdminClient:
-    """kafka-python's admin client for this cluster; the caller closes it."""
+def admin(bootstrap: str, security: KafkaSecurity, within_s: float = 30.0) -> KafkaAdminClient:
+    """kafka-python's admin client for this cluster; the caller closes it. Raises `kafka.errors.KafkaTimeoutError`."""
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    return KafkaAdminClient(bootstrap_servers=bootstrap.split(","), client_id="vitrine-admin", **security.options())
+    return KafkaAdminClient(
+        bootstrap_servers=bootstrap.split(","),
+        client_id="vitrine-admin",
+        bootstrap_timeout_ms=int(1000 * within_s),
+        **security.options(),
+    )
 
 
 def _reachable(bootstrap: str, deadline: float) -> None:
@@ -139,7 +144,8 @@ def _reachable(bootstrap: str, deadline: float) -> None:
 def _not_there(bootstrap: str, why: str) -> NotRunning:
     return NotRunning(
         f"no Kafka broker answers at {bootstrap}: {why}",
-        remedy="vitrine up (embedded), or set VITRINE_KAFKA and its security settings to a cluster that is reachable",
+        remedy="vitrine up (embedded; vitrine down first where it runs and says nothing), or set VITRINE_KAFKA and its "
+        "security settings to a cluster that is reachable",
     )
 
 

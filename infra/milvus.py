@@ -84,7 +84,8 @@ def connect(uri: str, token: str, timeout_s: float = 10.0) -> MilvusClient:
     except MilvusException as failure:
         raise NotRunning(
             f"no Milvus answers at {uri}: {failure.message}",
-            remedy="vitrine up (embedded), or set VITRINE_MILVUS (and VITRINE_MILVUS_TOKEN) to a server in reach",
+            remedy="vitrine up (embedded; vitrine down first where it runs and says nothing), or set VITRINE_MILVUS "
+            "(and VITRINE_MILVUS_TOKEN) to a server in reach",
         ) from failure
 
 

@@ -153,6 +153,14 @@ def test_a_broker_that_is_not_there_is_named_within_the_time_given() -> None:
     assert time.monotonic() - started < 5
 
 
+def test_a_frozen_broker_is_named_within_the_time_given_and_so_is_what_ends_it() -> None:
+    with socket.create_server((ports.LOOPBACK, 0)) as silent:
+        address, started = f"{ports.LOOPBACK}:{silent.getsockname()[1]}", time.monotonic()
+        with pytest.raises(NotRunning, match=rf"no Kafka broker answers at {address}(.|\n)*vitrine down first"):
+            kafka.ask(address, KafkaSecurity(), within_s=1.0)
+        assert time.monotonic() - started < 10
+
+
 def _is_there(process: int) -> bool:
     try:
         os.kill(process, 0)
