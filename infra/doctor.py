@@ -59,7 +59,7 @@ def examine(settings: Settings) -> Iterator[Row]:
     yield _kafka(settings)
     yield _milvus(settings)
     yield _models(settings)
-    yield from (_disk(what, folder) for what, folder in (("data", settings.data), ("cache", settings.cache)))
+    yield from (_disk(what, folder) for what, folder in _folders(settings).items())
 
 
 def settings_in_use(environ: dict[str, str] | None = None) -> list[tuple[str, str, str]]:
@@ -167,9 +167,18 @@ def _models(settings: Settings) -> Row:
     return Row("models", f"{settings.profile}, in {settings.models or 'no folder'}", ok, remedy)
 
 
+def _folders(settings: Settings) -> dict[str, Path]:
+    """What is written to, as the settings name it; objects may lie elsewhere than in a folder of this machine."""
+    found = {"data": settings.data, "cache": settings.cache}
+    return found | ({} if "://" in settings.objects else {"objects": Path(settings.objects)})
+
+
 def _disk(what: str, folder: Path) -> Row:
+    """`os.access` sees a file system that may only be read also for root."""
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     free = shutil.disk_usage(there).free
-    ok = free >= ENOUGH_DISK_BYTES
-    remedy = "" if ok else f"free some space, or name another folder with VITRINE_{what.upper()}"
-    return Row(f"disk for {what}", f"{free / 1024**3:.1f} GiB free in {there}", ok, remedy)
+    lacks = [] if free >= ENOUGH_DISK_BYTES else ["free some space"]
+    lacks += [] if there.is_dir() and os.access(there, os.W_OK | os.X_OK) else [f"make {there} a writable folder"]
+    remedy = f"{', '.join(lacks)}, or name another folder with VITRINE_{what.upper()}" if lacks else ""
+    found = f"{free / 1024**3:.1f} GiB free in {there}"
+    return Row(f"disk for {what}", found, not lacks, remedy)

@@ -1,9 +1,11 @@
 """``vitrine``: the command line. `COMMANDS` is the table of contents; a command's file is loaded when it is called.
 
 Every named failure (`infra.errors.InfraError`) is printed as what happened, the log and the remedy, and ends with 1.
-A wrong word on the command line ends with 2, Ctrl-C with 130. Anything else is our bug, and shows its traceback.
+So is a folder that cannot be written. A wrong word on the command line ends with 2, Ctrl-C with 130. Anything else is
+our bug, and shows its traceback.
 """
 
+import errno
 import importlib
 import os
 import sys
@@ -43,6 +45,10 @@ COMMANDS = {
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells expect."""
+
+
+UNUSABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
+"""A disk is full, a folder belongs to somebody else or may only be read, or a file lies in its place."""
 
 
 class LazyGroup(click.Group):
@@ -96,7 +102,18 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:  # the reader of our output left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as failure:
+        if failure.errno not in UNUSABLE:
+            raise
+        tell(_unusable(failure))
+        return 1
     return answer if isinstance(answer, int) else 0
+
+
+def _unusable(failure: OSError) -> InfraError:
+    where = f": {failure.filename}" if failure.filename else ""
+    remedy = "make room, give the right to write there, or name another folder; vitrine doctor says which are used"
+    return InfraError(f"a file cannot be written, {failure.strerror}{where}", remedy=remedy)
 
 
 def tell(failure: InfraError) -> None:

@@ -147,7 +147,7 @@ class Producer:
     def _refused(self, error: KafkaError) -> NotPublished:
         return NotPublished(
             f"Kafka at {self._address} did not take a record: {error or type(error).__name__}",
-            remedy="vitrine up makes the topics with the right sizes; vitrine doctor says what differs",
+            remedy="vitrine up makes topics that are missing, and says which have another size than they must have",
         )
 
 

@@ -32,6 +32,17 @@ def test_everything_that_is_wrong_has_a_remedy(service_settings: Settings, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+def test_folders_that_cannot_be_written_are_named(service_settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    settings = replace(service_settings, data=tmp_path / "file" / "data", objects=str(tmp_path / "file"))
+    wrong = {row.what: row.remedy for row in examine(settings) if not row.ok}
+    assert set(wrong) == {"disk for data", "disk for objects"}
+    assert f"make {tmp_path / 'file'} a writable folder" in wrong["disk for data"]
+    assert "VITRINE_OBJECTS" in wrong["disk for objects"]
+    elsewhere = replace(service_settings, objects="s3://bucket/objects", data=tmp_path)
+    assert not any(row.what == "disk for objects" for row in examine(elsewhere))
+
+
 def test_jars_that_are_missing_are_counted(service_settings: Settings, tmp_path: Path) -> None:
     (row,) = (row for row in examine(replace(service_settings, cache=tmp_path)) if row.what == "broker's jars")
     assert (row.ok, "0 of 46 jars" in row.found, row.remedy != "") == (False, True, True)

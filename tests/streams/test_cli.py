@@ -75,6 +75,19 @@ def test_without_services_a_command_says_what_to_start_and_ends_with_1(
     assert "remedy: vitrine up" in told
 
 
+def test_a_data_folder_that_cannot_be_written_is_told_in_a_line(
+    environ: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    for data in (tmp_path / "file", tmp_path / "file" / "below"):
+        environ.setenv("VITRINE_DATA", str(data))
+        assert run(["down"]) == 1
+        told = capsys.readouterr().err
+        assert told.startswith("error: a file cannot be written")
+        assert f"{tmp_path / 'file'}" in told
+        assert "remedy: make room" in told
+
+
 def test_a_broker_that_is_not_there_is_named_with_its_address(
     environ: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
