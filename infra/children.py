@@ -15,10 +15,14 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from infra import guardian, locks
 from infra.errors import ServiceFailed
+
+TELLING = ("ERROR", "FATAL", "Exception", "Error", "error: ")
+FATAL = "due to fatal exception during startup."
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +172,14 @@ def stop_recorded(lock: Path, *, wait_s: float = 30.0) -> bool:
 
 
 def last_words(log: Path) -> str:
-    """The last line of a log that tells of an error, else its last line; at most 300 characters."""
+    """The last line of a log that tells of an error, else its last line; at most 300 characters.
+
+    Kafka says that something was fatal, then what; the lines behind that are about its going down.
+    """
     try:
-        lines = [line.strip() for line in log.read_text(errors="replace")[-20_000:].splitlines() if line.strip()]
+        lines = [line.strip() for line in log.read_text(errors="replace")[-200_000:].splitlines() if line.strip()]
     except OSError:
         return "(no log)"
-    telling = [
-        line for line in lines if any(word in line for word in ("ERROR", "FATAL", "Exception", "Error", "error: "))
-    ]
-    return (telling or lines or ["(the log is empty)"])[-1].removeprefix("error: ")[:300]
+    fatal = [what for line, what in pairwise(lines) if line.endswith(FATAL)]
+    telling = [line for line in lines if any(word in line for word in TELLING) and " INFO " not in line]
+    return (fatal or telling or lines or ["(the log is empty)"])[-1].removeprefix("error: ")[:300]

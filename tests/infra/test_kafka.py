@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -143,6 +144,17 @@ def test_storage_that_cannot_be_read_is_a_failure_that_names_the_log(
     with pytest.raises(ServiceFailed, match=r"log: .*kafka\.log(.|\n)*remedy: "):
         kafka.start(settings, attached=True, say=print)
     shutil.rmtree(tmp_path / "kafka")
+
+
+def test_the_cause_of_a_failed_start_is_told_and_not_what_followed(service_settings: Settings, tmp_path: Path) -> None:
+    settings = replace(service_settings, data=tmp_path)
+    folder = settings.data / "kafka"
+    properties = kafka.write_properties(folder, *ports.choose(folder / "ports.json", 0, 2, ""))
+    kafka.format_once(folder, properties, kafka.runtime(settings, print))
+    with (folder / kafka.STORAGE / ".lock").open("w") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        with pytest.raises(ServiceFailed, match=r"kafka did not start: .*Failed to acquire lock on file"):
+            kafka.start(settings, attached=True, say=print)
 
 
 def test_a_broker_that_is_not_there_is_named_within_the_time_given() -> None:
