@@ -20,6 +20,7 @@ from streams.app import Broker, StageApp
 from streams.ask import Ask
 from streams.delivery import Delivery, Watcher, Wiring
 from streams.flight import Flight, Recorder, Unrecorded
+from streams.moved import Moved
 from streams.pulse import Pulse
 from streams.stages import STEPS, Stage
 from streams.topics import DAY_MS, catalogue_end, make_topics, topic_ids
@@ -72,7 +73,7 @@ def main(stages: Sequence[str], run: str = "", profile: str = "", flight: Path |
     log.info("probes are up", extra={"address": address, "stages": ",".join(stages), "run": run,
                                       "mode": Mode.LIVE if shedding else Mode.REPLAY})  # fmt: skip
     try:
-        return run_until_stopped(apps, pulse)
+        return run_until_stopped(apps, pulse, Moved(found, lambda: services.find(settings)))
     finally:
         probes.stop()
 
