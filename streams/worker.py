@@ -102,8 +102,10 @@ def run_until_stopped(apps: Sequence[StageApp[Any]], *beside: Any) -> int:
     quiet_libraries()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    worker: Any = faust.Worker(*(stage.app for stage in apps), *beside, loop=loop, quiet=True, loglevel="WARNING",
+    # Faust's own logging would print the bare messages, without the fields that say which stage, partition or segment.
+    worker: Any = faust.Worker(*(stage.app for stage in apps), *beside, loop=loop, quiet=True, override_logging=False,
                           redirect_stdouts=False)  # fmt: skip
+    worker.spinner = None  # it hides and shows the cursor, also in a file
     try:
         worker.execute_from_commandline()
     except SystemExit as ended:

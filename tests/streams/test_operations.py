@@ -238,3 +238,7 @@ def test_ready_says_which_service_is_away(production: Production) -> None:
     finally:
         os.kill(production.milvus_pid, signal.SIGCONT)
     wait_for(lambda: production.ready() == [""], "the workers", production.said)
+    log = production.settings.data / production.supervisor.seats[0].name
+    told = (log / f"{log.name}.log").read_text()
+    assert " WARNING streams.pulse: a dependency is away dependency=Milvus said=" in told
+    assert "\x1b" not in told
