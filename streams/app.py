@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 
 import faust
 import faust.streams
+import kafka.errors
 import mode.utils.queues
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 from faust.exceptions import ProducerSendError
@@ -28,9 +29,11 @@ from infra.settings import KafkaSecurity
 from streams.delivery import Delivery, Revoked, Wiring
 from streams.envelope import Record, headers_of
 from streams.passed_over import Continuity, read_again
+from streams.reading import NotFound
 from streams.snapshots import KafkaSnapshots
 from streams.state import PartitionStates, Source, TopicRecreated
-from streams.supervision import EXIT_REFUSED
+from streams.supervision import EXIT_REFUSED, EXIT_UNAVAILABLE
+from streams.topics import topic_ids
 from streams.topology import MAX_MESSAGE_BYTES, Keep, group_id, topic_name
 
 log = logging.getLogger(__name__)
@@ -234,6 +237,7 @@ class StageApp(Generic[S]):
         if known is not None and epoch == self._epoch:
             return known
         now = self._epoch
+        await self._refuse_another_topic(partition, lambda: now == self._epoch)
         source = Source(self.app_topic, self.broker.topic_ids.get(self.app_topic, ""), partition)
         snapshots = KafkaSnapshots(
             topic_name(self.wiring.row.state, self.wiring.run), self.consumer_options(), self.send
@@ -249,6 +253,26 @@ class StageApp(Generic[S]):
         delivery = self.make_delivery(self.wiring, states, lambda: now == self._epoch)
         self._partitions[partition] = (now, delivery)
         return delivery
+
+    async def _refuse_another_topic(self, partition: int, held: Callable[[], bool]) -> None:
+        """End the worker where its topic was deleted and made anew: what it kept as the old one's state could not be
+        read back. The worker after it begins on the new one."""
+        known = self.broker.topic_ids.get(self.app_topic)
+        if known is None or await self._patiently(self._topic_id, partition, held) == known:
+            return
+        log.error("stopping: the topic was deleted and made anew", extra={"stage": self.wiring.row.stage,
+                                                                          "topic": self.app_topic})  # fmt: skip
+        self.halt(EXIT_UNAVAILABLE)
+        raise Revoked
+
+    async def _topic_id(self) -> str:
+        topic, broker = self.app_topic, self.broker
+        try:
+            return (await asyncio.to_thread(topic_ids, [topic], broker.bootstrap, broker.security))[topic]
+        except kafka.errors.KafkaError as error:
+            raise DependencyDown(f"Kafka does not tell the id of {topic}: {error!r}", remedy="vitrine up") from error
+        except NotFound as gone:
+            raise DependencyDown(gone.what, remedy=gone.remedy) from gone
 
     async def _patiently(self, ask: Callable[[], Awaitable[A]], partition: int, held: Callable[[], bool]) -> A:
         """Ask until Kafka answers. Raises `Revoked` where the partition is taken away first."""

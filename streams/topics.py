@@ -8,7 +8,7 @@ from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 from infra import services
 from infra.errors import ServiceRefused
 from infra.kafka import admin
-from infra.settings import Settings
+from infra.settings import KafkaSecurity, Settings
 from infra.topics import TopicSpec, ensure_topics, partition_counts
 from streams.reading import NotFound, Stretch
 from streams.topology import (
@@ -47,13 +47,13 @@ def make_topics(settings: Settings, bootstrap: str, run: str = "", recorded: str
     return ensure_topics(specs, bootstrap, security)
 
 
-def topic_ids(names: list[str], settings: Settings, bootstrap: str) -> dict[str, str]:
+def topic_ids(names: list[str], bootstrap: str, security: KafkaSecurity) -> dict[str, str]:
     """Kafka's own id of each topic: a topic that was deleted and made anew has another.
 
     Raises:
         NotFound: one of them is not there.
     """
-    client = admin(bootstrap, services.security(settings))
+    client = admin(bootstrap, security)
     try:
         described = client.describe_topics(names)
     finally:

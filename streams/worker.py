@@ -141,7 +141,7 @@ def quiet_libraries() -> None:
 def broker_of(settings: Settings, bootstrap: str, stages: Sequence[str], run: str, recorded: str = "") -> Broker:
     """How these stages reach Kafka; their source topics must exist."""
     sources = sorted({source_topic(row_of(name), run, recorded) for name in stages})
-    ids = topic_ids(sources, settings, bootstrap)
+    ids = topic_ids(sources, bootstrap, services.security(settings))
     scratch = settings.data / "faust"
     scratch.mkdir(parents=True, exist_ok=True)
     kept_ms = settings.retention_days * DAY_MS

@@ -19,7 +19,7 @@ from mode import Service
 
 from agents.frame_encoder import FrameEncoder
 from infra.metrics import Metrics, StageMetrics
-from infra.settings import Settings
+from infra.settings import KafkaSecurity, Settings
 from infra.topics import TopicSpec, delete_topics, ensure_topics
 from streams.app import EXIT_BUG, Broker, StageApp
 from streams.ask import Ask
@@ -29,8 +29,8 @@ from streams.flight import Unrecorded
 from streams.passed_over import Continuity, read_again
 from streams.stages import STEPS
 from streams.state import TopicRecreated
-from streams.supervision import EXIT_REFUSED
-from streams.topics import make_topics
+from streams.supervision import EXIT_REFUSED, EXIT_UNAVAILABLE
+from streams.topics import make_topics, topic_ids
 from streams.topology import MAX_MESSAGE_BYTES, row_of
 from streams.watching import StageWatch
 from tests.fakes.log import FakeOutbox
@@ -65,11 +65,11 @@ def test_a_compacted_topic_is_asked_about_only_where_a_generation_begins() -> No
     assert list(continuity.missing(record(11))) == [10]
 
 
-def stage_on(broker: str, scratch: Path, run: str = "") -> StageApp[FrameEncoder]:
-    """The frame encoder's app, which is not started."""
+def stage_on(broker: str, scratch: Path, run: str = "", topic_id: str | None = None) -> StageApp[FrameEncoder]:
+    """The frame encoder's app, which is not started; it began when its topic had this id."""
     watch = StageWatch(StageMetrics(Metrics(), "frame_encoder"))
     wiring = Wiring(row_of("frame_encoder"), STEPS["frame_encoder"], Ask.__new__(Ask), FakeOutbox(), watch, run, run)
-    return StageApp(wiring, Broker(broker, scratch))
+    return StageApp(wiring, Broker(broker, scratch, topic_ids={"live.segments": topic_id} if topic_id else {}))
 
 
 @dataclass
@@ -157,6 +157,32 @@ def test_a_generation_that_ends_while_its_state_is_read_back_asks_for_nothing_ag
 
     make_topics(service_settings, broker)
     asyncio.run(deliver())
+
+
+def test_a_worker_whose_topic_was_made_anew_ends_before_it_keeps_any_state_of_it(
+    broker: str, service_settings: Settings, tmp_path: Path
+) -> None:
+    async def deliver(topic_id: str) -> list[int]:
+        ended: list[int] = []
+        stage = stage_on(broker, tmp_path, topic_id=topic_id)
+        stage.halt = ended.append
+        await stage.app.on_partitions_assigned.send(set())
+        message = SimpleNamespace(
+            topic="live.segments", partition=0, offset=9, key=b"k", value=b"v", headers=None, timestamp=0
+        )
+        event = SimpleNamespace(message=message, ack=lambda: None)
+        stage.app.on_rebalance_start()
+        delivered = asyncio.ensure_future(stage._deliver(event))
+        await asyncio.sleep(2)
+        await stage.app.on_partitions_revoked.send(set())
+        with pytest.raises(Revoked):
+            await delivered
+        return ended
+
+    make_topics(service_settings, broker)
+    now = topic_ids(["live.segments"], broker, KafkaSecurity())["live.segments"]
+    assert asyncio.run(deliver(now)) == []
+    assert asyncio.run(deliver("the id before")) == [EXIT_UNAVAILABLE]
 
 
 def test_a_message_that_is_too_large_is_not_waited_for(broker: str, tmp_path: Path) -> None:
