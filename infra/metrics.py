@@ -44,7 +44,6 @@ class Metrics:
         )
         self.lag = Gauge("vitrine_lag", "Messages not yet finished", ["stage", "partition"], registry=here)
         self.waiting = Gauge("vitrine_waiting", "1 while a message waits for a dependency", ["stage"], registry=here)
-        self.held = Gauge("vitrine_held", "Messages kept in the state of a stage", ["stage"], registry=here)
         self.model_s = Histogram(
             "vitrine_model_seconds", "One call of a model", ["model"], buckets=MODEL_S, registry=here
         )
@@ -96,10 +95,6 @@ class StageMetrics:
     def published(self, events: int) -> None:
         """So many events were written."""
         self.metrics.published.labels(self.stage).inc(events)
-
-    def held(self, messages: int) -> None:
-        """So many wait in the stage's state now."""
-        self.metrics.held.labels(self.stage).set(messages)
 
     def waiting(self, waits: bool) -> None:
         """Whether a message waits for a dependency."""

@@ -104,7 +104,7 @@ class Supervisor:
     def run(self) -> None:
         """Raises `GaveUp`, or `infra.errors.InfraError` where the services or a worker cannot be started at all."""
         with self._only_one(), self._everything_stopped_at_the_end():
-            self._bring_services()
+            self._bring_services(first=True)
             self._chore_at_s = self.clock() + min(60.0, self.orders.chore_every_s)
             while not self.stop.is_set():
                 self._look()
@@ -195,17 +195,17 @@ class Supervisor:
             self.say(f"{seat.name}: {said}")
         seat.said = "ready" if lacks == "" else said
 
-    def _bring_services(self) -> None:
+    def _bring_services(self, *, first: bool = False) -> None:
         """Embedded services that do not run are started; they end with this process."""
         if self.clock() < self._services_at_s:
             return
         try:
             services.find(self.settings)
         except NotRunning as absent:
-            if self._running:
+            if not first:
                 self.say(absent.what)
             self._services_at_s = self.clock() + AGAIN_AFTER_S
-            with self._going_on("the services could not be started", unless=not self._running):
+            with self._going_on("the services could not be started", unless=first):
                 self._running.append(services.up(self.settings, attached=True, say=self.say))
 
     def _do_chore(self, now_s: float) -> None:

@@ -63,7 +63,6 @@ def test_a_stage_that_counts_shows_up_in_the_metrics(address: str, metrics: Metr
     stage.finished("dropped", "Duplicate")
     stage.finished("used", None)
     stage.published(3)
-    stage.held(2)
     stage.lag(1, 17)
     stage.waiting(True)
     stage.model("speech", 0.3)
@@ -75,7 +74,6 @@ def test_a_stage_that_counts_shows_up_in_the_metrics(address: str, metrics: Metr
         'vitrine_outcomes_total{fate="dropped",stage="matcher"} 1.0',
         'vitrine_reasons_total{reason="Duplicate",stage="matcher"} 1.0',
         'vitrine_published_total{stage="matcher"} 3.0',
-        'vitrine_held{stage="matcher"} 2.0',
         'vitrine_lag{partition="1",stage="matcher"} 17.0',
         'vitrine_waiting{stage="matcher"} 1.0',
         'vitrine_model_seconds_count{model="speech"} 1.0',

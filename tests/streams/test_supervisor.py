@@ -10,13 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from infra import starved
+from infra import locks, services, starved
 from infra.settings import read_settings
 from streams.flight import read_book
 from streams.supervision import EXIT_REFUSED, EXIT_UNAVAILABLE, RestartPolicy
@@ -56,7 +56,7 @@ class Rig:
     supervisor: Supervisor
     folder: Path
     said: list[str] = field(default_factory=list)
-    failure: GaveUp | None = None
+    failure: GaveUp | OSError | None = None
 
     def starts(self) -> list[int]:
         file = self.folder / "starts"
@@ -71,13 +71,14 @@ class Rig:
     def run(self) -> None:
         try:
             self.supervisor.run()
-        except GaveUp as failure:
+        except (GaveUp, OSError) as failure:
             self.failure = failure
 
 
 @contextmanager
-def supervised(folder: Path, body: str, **orders: object) -> Iterator[Rig]:
-    environ = {"VITRINE_DATA": str(folder), "VITRINE_KAFKA": "127.0.0.1:9", "VITRINE_MILVUS": "http://127.0.0.1:9"}
+def supervised(folder: Path, body: str, kafka: str = "127.0.0.1:9", **orders: object) -> Iterator[Rig]:
+    """`kafka`: empty for an embedded one."""
+    environ = {"VITRINE_DATA": str(folder), "VITRINE_KAFKA": kafka, "VITRINE_MILVUS": "http://127.0.0.1:9"}
     quick = RestartPolicy(failures=4, first_wait_s=0.01, longest_wait_s=0.02)
     told = replace(Orders(script(folder, body), policy=quick), **orders)  # type: ignore[arg-type]
     rig = Rig(Supervisor(read_settings(environ), told, print), folder)
@@ -241,6 +242,24 @@ if number == 1:
         rig.wait(lambda: len(rig.starts()) == 2)
     assert any("worker-1: what it had in hand could not be charged: [Errno" in line for line in rig.said)
     assert rig.failure is None
+
+
+def test_services_of_others_that_end_and_cannot_be_started_are_told_and_the_workers_run_on(tmp_path: Path) -> None:
+    (tmp_path / "services.json").write_text('{"kafka": "127.0.0.1:9"}')
+    (tmp_path / "up.lock").mkdir()  # as good as a full disk
+    hour = [0.0]
+    with ExitStack() as broker:
+        broker.enter_context(locks.held(services.lock_of(tmp_path, "kafka"), wait_s=1, what="a broker"))
+        with supervised(tmp_path, "pass", kafka="") as rig:
+            rig.supervisor.clock = lambda: time.monotonic() + hour[0]
+            rig.wait(lambda: len(rig.starts()) == 1)
+            broker.close()
+            hour[0] = 60.0
+            rig.wait(lambda: any("the services could not be started: [Errno" in line for line in rig.said))
+            assert any("no embedded Kafka runs" in line for line in rig.said)
+            time.sleep(1.0)
+            assert rig.failure is None
+    assert len(rig.starts()) == 1
 
 
 def test_the_first_worker_that_the_disk_refuses_ends_the_run(tmp_path: Path) -> None:
