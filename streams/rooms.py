@@ -6,14 +6,17 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from agents.frame_encoder import FrameEncoder
 from infra.errors import InfraError
-from schemas.ids import ProductId
+from schemas.ids import ProductId, StreamId
 from schemas.product import Product, ProductDeleted
-from schemas.room import MAX_ROOM_BYTES, Room
+from schemas.reasons import Reason
+from schemas.room import MAX_ROOM_BYTES, Room, RoomChanged
 from streams.envelope import Envelope
 from streams.plain import plain
 from streams.reading import Reader, understood
-from streams.topology import PRODUCTS
+from streams.state import Codec, last_saved
+from streams.topology import PRODUCTS, row_of
 
 LARGEST_BYTES = MAX_ROOM_BYTES - 2048
 """Its event names the stream too."""
@@ -65,6 +68,27 @@ def check(room: Room, titles: Mapping[ProductId, str]) -> CheckedRoom:
         remedy = "put fewer products on the shelf, or give them shorter titles"
         raise BadRoom(f"the room has {size} bytes, at most {LARGEST_BYTES} are taken", remedy=remedy)
     return CheckedRoom(whole, unknown)
+
+
+def refuse_ignored(changed: RoomChanged, reader: Reader) -> None:
+    """Raises `BadRoom` where the stages would leave the room out: it is not newer than theirs, or the stream is over.
+
+    As far as the workers have come; a room that is the one they have is sent again and does no harm.
+    """
+    stage = row_of("frame_encoder")  # the first that hears of a room, and the one that writes its letters
+    records = reader.read(reader.stretches(stage.state.name))
+    saved = last_saved(records, changed.stream_id, Codec(lambda stream: FrameEncoder(StreamId(stream))))
+    reason = saved.broadcast.refuse(changed) if saved else None
+    if reason is None or reason is Reason.DUPLICATE or saved is None:
+        return
+    stream = plain(changed.stream_id)
+    if saved.broadcast.ended:
+        raise BadRoom(f"{stream} was ended", remedy="a broadcast ends once: is the --stream right?")
+    has = saved.broadcast.room.revision if saved.broadcast.room else 0
+    raise BadRoom(
+        f"{stream} has revision {has} of its room, and revision {changed.room.revision} would change nothing",
+        remedy=f'give the changed room a higher one: "revision": {has + 1}',
+    )
 
 
 def catalogue_titles(reader: Reader) -> dict[ProductId, str]:

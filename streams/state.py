@@ -6,7 +6,7 @@ offset of each stream, and only the owner who has written a newer one removes th
 """
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -204,6 +204,25 @@ class PartitionStates(Generic[S]):
 
     def _key(self, stream: str) -> bytes:
         return f"{stream}{SEPARATOR}{self._writer}".encode()
+
+
+def last_saved(records: Iterable[Record], stream: str, codec: Codec[S]) -> S | None:
+    """A stream's state as it was saved last, by any writer, for those who only look; None: none is kept.
+
+    `records`: all that the stage's topic of snapshots holds.
+    """
+    begins = f"{stream}{SEPARATOR}".encode()
+    found: dict[bytes, bytes] = {}
+    for record in records:
+        if record.key is None or not record.key.startswith(begins):
+            continue
+        if record.value is None:
+            found.pop(record.key, None)
+        else:
+            found[record.key] = record.value
+    split = [value.partition(b"\n") for value in found.values()]
+    newest = max(split, key=lambda parts: _HEADER.validate_json(parts[0]).applied, default=None)
+    return None if newest is None else codec.decode(stream, newest[2])
 
 
 def stream_of(name: str) -> str:

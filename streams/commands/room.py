@@ -32,6 +32,7 @@ def set_room(file: Path, stream: str, force: bool) -> None:
     """Push the room in a JSON FILE to a stream; it holds for every segment pushed after it.
 
     Each change needs a higher "revision" than the one before; push --room begins with the file's (0 if it has none).
+    Ends with 1 where the stages have that revision or a later one, or the stream is over.
 
     \b
     A room: {"revision": 1, "title": "Evening show", "language": "en", "shelf": {"1": "p-17", "2": "p-9"}}
@@ -43,11 +44,12 @@ def set_room(file: Path, stream: str, force: bool) -> None:
         raise rooms.BadRoom(f"{file} has no revision", remedy='add one above the last, e.g. "revision": 1')
     with reading.connect(settings) as reader:
         checked = rooms.check(room, rooms.catalogue_titles(reader))
+        changed = RoomChanged(stream_id=StreamId(stream), room=checked.room)
+        rooms.refuse_ignored(changed, reader)
     if not force:
         checked.refuse_unknown()
     for product in checked.unknown:
         say(f"not in the catalogue: {plain(product)}")
-    changed = RoomChanged(stream_id=StreamId(stream), room=checked.room)
     with producer.connect(settings, say) as to_kafka:
         to_kafka.send(Envelope(changed, "vitrine/room", datetime.now(UTC)), SEGMENTS.name)
     click.echo(f"{plain(stream)}: room revision {room.revision}, {len(room.shelf)} products on the shelf")

@@ -1,5 +1,6 @@
 """The ingest and looking commands on a real broker: what they push is there, what they are asked is answered."""
 
+import asyncio
 import gc
 import json
 import signal
@@ -13,20 +14,23 @@ from pathlib import Path
 
 import pytest
 
+from agents.frame_encoder import FrameEncoder
 from infra import kafka
 from infra.settings import Settings
 from schemas.ids import StreamId, StreamMs
 from schemas.product import Product, ProductDeleted
-from schemas.room import RoomChanged, StreamEnded
+from schemas.room import Room, RoomChanged, StreamEnded
 from schemas.segment import Segment
 from streams import producer, reading
 from streams.cli import run
-from streams.envelope import Envelope
+from streams.envelope import Envelope, Record
 from streams.producer import NotPublished
+from streams.state import PartitionStates, Source
 from streams.status import look_at_stages
 from streams.topics import make_topics
 from streams.topology import EMBEDDINGS, MATCHES, PRODUCTS, SEGMENTS, row_of, topic_name
 from tests.encoders.samples import Recipe, make_media
+from tests.fakes.log import FakeSnapshots
 from tests.streams.heeding import HEEDING_CTRL_C
 from tests.streams.pushed import events, settings, shell
 from tests.streams.test_catalogue import JPEG
@@ -114,6 +118,42 @@ def test_a_room_gets_its_titles_and_one_with_an_unknown_product_is_refused(
     (changed,) = events(settings, SEGMENTS.name, "roomy/1")
     assert isinstance(changed, RoomChanged)
     assert changed.room.shelf_titles == {1: "Kettle"}
+
+
+def test_a_room_that_would_change_nothing_is_refused_once_the_stages_know_a_newer_one_or_the_end(
+    settings: Settings, shell: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream, row = StreamId("stale/1"), row_of("frame_encoder")
+    state = FrameEncoder(stream)
+    source = Source(row.reads.name, "id", 0)
+
+    def reached(control: RoomChanged | StreamEnded, offset: int) -> None:
+        log = FakeSnapshots()
+        states = PartitionStates(lambda _: state, source, log, "writer")
+        states.slot(stream).state.admit(control)
+        asyncio.run(states.save(stream, Record(source.topic, 0, offset, b"", b"", {}, 0)))
+        with producer.connect(settings) as to_kafka:
+            for key, value in log.writes:
+                to_kafka.send_raw(row.state.name, key, value, {})
+
+    def told(text: str) -> tuple[int, str]:
+        (shell / "room.json").write_text(text)
+        ended_with = run(["room", "set", str(shell / "room.json"), "--stream", stream])
+        return ended_with, capsys.readouterr().err
+
+    reached(RoomChanged(stream_id=stream, room=Room(revision=3, title="Evening")), 0)
+    assert told('{"revision": 3, "title": "Night"}')[0] == 1
+    older = told('{"revision": 2, "title": "Night"}')
+    assert older[0] == 1
+    assert "stale/1 has revision 3 of its room" in older[1]
+    assert '"revision": 4' in older[1]
+    assert events(settings, SEGMENTS.name, stream) == []
+    assert told('{"revision": 3, "title": "Evening"}')[0] == 0
+    assert told('{"revision": 4, "title": "Night"}')[0] == 0
+    reached(StreamEnded(stream_id=stream), 1)
+    over = told('{"revision": 5, "title": "Night"}')
+    assert over[0] == 1
+    assert "stale/1 was ended" in over[1]
 
 
 def test_a_match_is_shown_and_explained_back_to_its_segment(

@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 
 from streams.envelope import Record
-from streams.state import Codec, PartitionStates, Source, TopicRecreated
+from streams.state import Codec, PartitionStates, Source, TopicRecreated, last_saved
 from tests.fakes.log import FakeSnapshots
 
 pytestmark = pytest.mark.hermetic
@@ -56,6 +56,23 @@ def test_a_zombie_does_not_put_an_older_snapshot_over_a_newer_one() -> None:
     write(zombie, "late", 5)
     slot = loaded(log, "three").slot("a")
     assert (slot.state.words, slot.applied) == (["red", "5", "6", "7"], 7)
+
+
+def test_who_only_looks_finds_the_newest_snapshot_of_a_stream_until_it_is_forgotten() -> None:
+    log = FakeSnapshots()
+    zombie = states(log, "one")
+    write(zombie, "red", 4)
+    write(loaded(log, "two"), "blue", 7)
+    write(zombie, "late", 5)
+
+    def found(stream: str) -> Heard | None:
+        kept = [Record("live.state.x", 0, at, key, value, {}, 0) for at, (key, value) in enumerate(log.writes)]
+        return last_saved(kept, stream, Codec(Heard))
+
+    assert found("a") == Heard("a", ["red", "blue"])
+    assert found("") is None
+    log.writes += [(key, None) for key, _ in log.writes]
+    assert found("a") is None
 
 
 def test_the_owner_removes_the_keys_of_earlier_writers_once_it_has_written() -> None:
