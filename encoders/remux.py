@@ -56,7 +56,7 @@ def segments(
     try:
         container = av.open(_opened_as(source), "r", metadata_errors="replace", timeout=_TIMEOUTS_S)
     except LIBAV_ERRORS as failure:
-        wanted = "a media file, a folder of segments or an HLS URL is wanted"
+        wanted = "a media file, a folder of segments or a URL is wanted"
         raise SourceUnreadable(f"{source} cannot be opened ({failure}); {wanted}") from failure
     with container:
         remuxing = Remuxing(container, segment_s, say)

@@ -20,7 +20,7 @@ from infra import kafka, services
 from infra.errors import InfraError, NotRunning
 from infra.settings import Settings
 from streams.envelope import Envelope, Record, UnreadableEnvelope, decode, headers_of
-from streams.topology import MAX_MESSAGE_BYTES
+from streams.topology import MAX_MESSAGE_BYTES, RUNS
 
 ANSWERS_WITHIN_MS = 15_000
 """A broker that has not answered a question after this is not there."""
@@ -115,7 +115,9 @@ class Reader:
         with _Answering(self._address):
             found = self._client.partitions_for_topic(topic)
         if not found:
-            raise NotFound(f"there is no topic {topic} on {self._address}", remedy="vitrine up makes the topics")
+            makes = "vitrine worker --run NAME makes a run's topics: is NAME right?"
+            remedy = makes if topic.startswith(RUNS) else "vitrine up makes the topics"
+            raise NotFound(f"there is no topic {topic} on {self._address}", remedy=remedy)
         return [TopicPartition(topic, partition) for partition in sorted(found)]
 
     def _seek(self, offsets: dict[TopicPartition, int]) -> None:

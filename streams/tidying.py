@@ -19,13 +19,24 @@ from streams import status
 from streams.deadletters import Handling, Letter, Wanted, letters
 from streams.reading import Reader, Stretch
 from streams.topics import DAY_MS, days_kept, delete_before
-from streams.topology import DEADLETTERS, FLOW, HANDLED, STAGES, TOPICS, Keep, Topic, group_id, source_topic, topic_name
+from streams.topology import (
+    DEADLETTERS,
+    FLOW,
+    HANDLED,
+    RUNS,
+    STAGES,
+    TOPICS,
+    Keep,
+    Topic,
+    group_id,
+    source_topic,
+    topic_name,
+)
 
 DAYS_MORE = 1
 """Objects and live rows outlive the records that name them."""
 LOG_BYTES = 64 * 1024 * 1024
 LOG_KEEPS_BYTES = 4 * 1024 * 1024
-RUN = "run."
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +135,8 @@ class Tidying:
 
 def runs(topics: Iterable[str]) -> list[str]:
     """The names of the runs that have topics, and production, which has none."""
-    own = (name for name in topics if name.startswith(RUN))
-    found = {name.removeprefix(RUN)[: -len(topic.name) - 1] for name in own for topic in TOPICS
+    own = (name for name in topics if name.startswith(RUNS))
+    found = {name.removeprefix(RUNS)[: -len(topic.name) - 1] for name in own for topic in TOPICS
              if name.endswith(f".{topic.name}")}  # fmt: skip
     return ["", *sorted(found)]
 

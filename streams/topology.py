@@ -97,6 +97,9 @@ FLOW = (
 STAGES = tuple(row.stage for row in FLOW)
 TOPICS = (SEGMENTS, TRANSCRIPTS, OBSERVATIONS, EMBEDDINGS, MATCHES, PRODUCTS, DEADLETTERS)
 
+RUNS = "run."
+"""What the names of everything that a named run writes begin with."""
+
 MAX_MESSAGE_BYTES = 9 * 1024 * 1024
 """An inline segment of 8 MiB and its headers."""
 
@@ -115,7 +118,7 @@ def row_of(stage: str) -> StageRow:
 
 def run_prefix(run: str) -> str:
     """What a run's own topics, groups and collections begin with; empty for production."""
-    return f"run.{run}." if run else ""
+    return f"{RUNS}{run}." if run else ""
 
 
 def topic_name(topic: Topic, run: str = "") -> str:

@@ -62,12 +62,12 @@ def pull(name: str, folder: Path | None) -> None:
     from streams.pulling import pull as bring
 
     settings = read_settings()
+    profile = profile_named(name, settings)
     if settings.models is None:
         raise BadSetting(
             "VITRINE_MODELS is not set: there is no folder to pull into",
             remedy=f"mkdir models; VITRINE_MODELS=models vitrine models pull {name}",
         )
-    profile = profile_named(name, settings)
     with models_usable(name, settings):
         bring(profile, settings.models, Source(folder), say)
     click.echo(f"{profile.name} is complete: VITRINE_PROFILE={profile.name} uses it")

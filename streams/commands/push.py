@@ -121,19 +121,21 @@ def _pusher(settings: Settings, to_kafka: Producer, keeps: bool, mark: marks.Mar
 
 def _pieces(options: Options, mark: marks.Mark | None, stack: ExitStack) -> Iterator[push.Placed]:
     if not sources.is_url(options.source):
-        return marks.rest(_told(remux.segments(options.source, options.segment_s, say)), mark)
+        return marks.rest(_told(options.source, remux.segments(options.source, options.segment_s, say)), mark)
     now = push.SystemClock()
     listening = Listening(options.segment_s, options.stall_s, now.time, say)
     source = stack.enter_context(sources.opened(options.source, listening, now.sleep))
     return ahead(Ingest(options.source, source, Patience(options.give_up_after_s), now, say, mark).pieces())
 
 
-def _told(pieces: Iterator[push.Piece]) -> Iterator[push.Piece]:
+def _told(source: str, pieces: Iterator[push.Piece]) -> Iterator[push.Piece]:
     """The same pieces; what is wrong with the source is told as a failure of the outside world."""
     try:
         yield from pieces
     except EngineError as unreadable:
-        raise push.NothingToPush(str(unreadable), remedy="ffprobe SOURCE says what is in it") from unreadable
+        there = Path(source).exists()
+        remedy = "ffprobe SOURCE says what is in it" if there else f"is the path right? It is read from {Path.cwd()}"
+        raise push.NothingToPush(str(unreadable), remedy=remedy) from unreadable
 
 
 def _bar() -> Progress:

@@ -147,6 +147,8 @@ def test_a_profile_that_there_is_not_is_told_with_those_there_are(
     assert "remedy: vitrine models list" in told
     assert run(["worker", "--profile", "klingon"]) == 1
     assert "no model profile 'klingon'" in capsys.readouterr().err
+    assert run(["models", "pull", "klingon"]) == 1
+    assert "no model profile 'klingon'" in capsys.readouterr().err
 
 
 def test_a_models_folder_that_does_not_exist_is_told(

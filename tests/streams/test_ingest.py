@@ -84,7 +84,9 @@ def test_a_source_that_is_not_there_is_told_and_begins_no_stream(
     settings: Settings, shell: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["push", str(shell / "gone.mp4"), "--stream", "gone/1"]) == 1
-    assert "gone.mp4" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "gone.mp4" in told
+    assert "remedy: is the path right?" in told
     assert events(settings, SEGMENTS.name, "gone/1") == []
 
 
@@ -178,6 +180,10 @@ def test_a_match_is_shown_and_explained_back_to_its_segment(
     assert "explained/1/000042 (5 bytes)" in told
     assert run(["why", "explained/1/000043/match"]) == 1
     assert "no match explained/1/000043/match" in capsys.readouterr().err
+    assert run(["why", shown["id"], "--run", "nightly"]) == 1
+    told = capsys.readouterr().err
+    assert "no topic run.nightly.live.matches" in told
+    assert "remedy: vitrine worker --run NAME" in told
 
 
 def test_status_names_each_room_and_the_stages_that_have_work_and_say_nothing(
