@@ -182,7 +182,8 @@ class StageApp(Generic[S]):
                 raise
             except Exception:
                 log.exception("stopping: a message could not be handled because of a bug; it stays unread",
-                              extra={"stage": self.wiring.row.stage, "offset": event.message.offset})  # fmt: skip
+                              extra={"stage": self.wiring.row.stage, "partition": event.message.partition,
+                                     "offset": event.message.offset})  # fmt: skip
                 self._end(EXIT_BUG, self._in_hand.get(event.message.partition))
                 raise
 
@@ -197,7 +198,8 @@ class StageApp(Generic[S]):
         delivery = await self._delivery(record.partition)
         for missed in await self._missed(record, delivery.held):
             log.warning("a message was passed over; it is handled now",
-                        extra={"stage": self.wiring.row.stage, "offset": missed.offset})  # fmt: skip
+                        extra={"stage": self.wiring.row.stage, "partition": missed.partition,
+                               "offset": missed.offset})  # fmt: skip
             await self._handle(delivery, missed, lambda: None)
         await self._pass_gap(record)
         await self._handle(delivery, record, event.ack)

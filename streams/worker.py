@@ -5,6 +5,7 @@ Each stage is a Faust app and a consumer group of its own, whatever process it r
 
 import asyncio
 import logging
+import logging.config
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,7 +100,6 @@ def build(plan: Plan, ask: Ask) -> list[StageApp[Any]]:
 
 def run_until_stopped(apps: Sequence[StageApp[Any]], *beside: Any) -> int:
     """Run until SIGTERM or Ctrl-C; the exit status. `beside`: further services, such as the probes."""
-    quiet_libraries()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     # Faust's own logging would print the bare messages, without the fields that say which stage, partition or segment.
@@ -114,10 +114,17 @@ def run_until_stopped(apps: Sequence[StageApp[Any]], *beside: Any) -> int:
 
 
 def log_to_stderr() -> None:
-    """Static messages with their fields, one line each."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(FieldFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    """Static messages with their fields, one line each. Of libraries no INFO: it is about themselves."""
+    ours = dict.fromkeys(("streams", "encoders", "infra"), "INFO")
+    of_mode = dict.fromkeys(("streams.moved", "streams.pulse"), "WARNING")  # services of Mode's, which tell of themselves
+    logging.config.dictConfig({
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"fields": {"()": FieldFormatter, "fmt": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "fields"}},
+        "root": {"level": "WARNING", "handlers": ["stderr"]},
+        "loggers": {name: {"level": level} for name, level in (ours | of_mode).items()},
+    })  # fmt: skip
 
 
 class FieldFormatter(logging.Formatter):
@@ -130,12 +137,6 @@ class FieldFormatter(logging.Formatter):
         text = super().format(record)
         first, line_break, rest = text.partition("\n")
         return f"{first} {fields}{line_break}{rest}" if fields else text
-
-
-def quiet_libraries() -> None:
-    """Their INFO is about themselves; what matters of it is in our own log and metrics."""
-    for name in ("aiokafka", "faust", "mode", "kafka", "pymilvus"):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def broker_of(settings: Settings, bootstrap: str, stages: Sequence[str], run: str, recorded: str = "") -> Broker:
