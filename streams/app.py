@@ -44,6 +44,11 @@ METADATA_MAX_AGE_MS = 10_000
 """A broker that has just come back may not know a topic yet. A group that shares out its partitions at that moment
 gives nobody any, and does so again only when the topic is looked for anew (by default after 5 minutes)."""
 
+LONGEST_POLL_S = 10 * 365 * 86_400.0
+"""A member that fetches nothing for so long (by default 1,000 s) leaves its group for good and cannot take over any
+more. But Faust does not fetch where no partition is held, or all of them are paused. Who really stands still is found
+by `streams/watching.py`."""
+
 TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 """Waiting does not make a message smaller."""
 
@@ -146,6 +151,7 @@ class StageApp(Generic[S]):
             "broker_commit_interval": 0.5,
             "broker_session_timeout": self.broker.session_timeout_s,
             "broker_heartbeat_interval": self.broker.session_timeout_s / 4,
+            "broker_max_poll_interval": LONGEST_POLL_S,
             "broker_request_timeout": max(40.0, 2 * self.broker.session_timeout_s),
             "consumer_auto_offset_reset": "earliest",
             "consumer_max_fetch_size": 1024 * 1024,
