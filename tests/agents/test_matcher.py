@@ -1,6 +1,7 @@
 """The matcher: exact scores in a fixed order, and three answers of which none is forced."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import fsum, sqrt
 from struct import pack
 
@@ -8,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.matcher import Found, Matcher, MatchPolicy, Row, Search, rank
+from agents.matcher import Found, Matcher, MatchPolicy, Row, Search, decide, rank
 from agents.outcome import Fate, Outcome
 from schemas.embedding import Embedding
 from schemas.ids import ProductId, StreamMs
-from schemas.match import Decision, Doubt, Match
+from schemas.match import Candidate, Decision, Doubt, Match
 from schemas.observation import Said, Tokens
 from schemas.reasons import Reason
 from schemas.room import Room, RoomChanged, StreamEnded
@@ -180,6 +181,24 @@ def test_the_link_number_said_last_decides_between_neighbours_but_never_alone() 
     assert match.margin == pytest.approx(0.13)
     assert matched([row("b", 0.4)], said=Said(product_name="mug", links=(2,))).decision is Decision.ABSTAINED
     assert matched(near, said=Said(product_name="mug", links=(9,))).doubt is Doubt.TOO_CLOSE
+
+
+def test_a_product_that_has_several_links_is_told_with_the_lowest() -> None:
+    assert matched([row("a", 0.9)], shelf="baca").shown[0].link == 2
+
+
+@pytest.mark.parametrize("short", [0.0, 1e-9])
+@pytest.mark.parametrize("bound", ["min_score", "margin", "off_shelf_advantage", "seen_min_score"])
+def test_every_bound_of_the_policy_is_reached_by_what_equals_it(bound: str, short: float) -> None:
+    policy = replace(MatchPolicy(0.25, 0.25, 0.25, 0.25, -1.0, 0.0), **{bound: 0.5 + short})  # type: ignore[arg-type]  # no int
+    near = [
+        Candidate(product_id=ProductId("a"), title="a", score=0.5, seen_score=0.5, link=1, row="a", restricted=False)
+    ]
+    second = near[0].model_copy(update={"product_id": ProductId("b"), "score": 0.0, "link": 2})
+    if bound == "off_shelf_advantage":
+        near = [near[0].model_copy(update={"link": None})]
+    told = decide((*near, second), policy, shelved=True, silent=False, named=None)
+    assert (told.ranked[0].product_id == "a" and told.decision is not Decision.ABSTAINED) is (short == 0.0)
 
 
 def test_a_product_counts_by_its_best_row_and_is_named_once() -> None:

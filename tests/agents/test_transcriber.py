@@ -83,6 +83,35 @@ def test_the_tail_is_heard_by_itself_when_a_segment_is_missing() -> None:
     assert events[1].words
 
 
+@pytest.mark.parametrize(
+    ("sequence", "later_ms", "follows"), [(1, 0, True), (1, 500, True), (1, 501, False), (2, 0, False)]
+)
+def test_a_segment_follows_another_only_in_number_and_in_time(sequence: int, later_ms: int, follows: bool) -> None:
+    step = Transcriber(STREAM)
+    first, second = broadcast()[:2]
+    hear(step, first, Said((), "en", 800))
+    due = step.admit(second.model_copy(update={"sequence": sequence, "start_ms": second.start_ms + later_ms}))
+    assert isinstance(due, Listen)
+    assert (step.listened(due, bytes(32)).then is None) is follows
+
+
+def test_a_word_that_begins_before_what_is_final_ends_comes_now_and_one_that_begins_there_waits() -> None:
+    events = hear(
+        Transcriber(STREAM), broadcast()[0], Said((SaidWord("a", 600, 900), SaidWord("b", 800, 900)), "en", 800)
+    )
+    assert words_of(events) == [("a", 600, 900)]
+
+
+@pytest.mark.parametrize("reason", [Reason.UNDECODABLE, Reason.CRASHED])
+def test_sound_that_may_have_ended_the_process_is_not_heard_again(reason: Reason) -> None:
+    step = Transcriber(STREAM)
+    first, second = broadcast()[:2]
+    hear(step, first, Said((), "en", 800))
+    assert step.tail
+    step.unreadable(second, reason)
+    assert bool(step.tail) is (reason is not Reason.CRASHED)
+
+
 def test_the_last_words_come_when_the_broadcast_ends_and_only_once() -> None:
     pieces = broadcast(words=(("shaver", 800, 1_200),))
     events = transcribed([pieces[0], END, END])
@@ -182,6 +211,15 @@ def test_a_rooms_revision_only_grows(revisions: tuple[int, ...], reasons: tuple[
     rooms = [RoomChanged(stream_id=STREAM, room=Room(revision=revision)) for revision in revisions]
     outcomes = Player("transcriber").play([(room, "platform") for room in rooms])
     assert tuple(outcome.reason for outcome in outcomes) == reasons
+
+
+def hear(step: Transcriber, piece: Segment, said: "Said") -> list[Event]:
+    """What becomes of a segment in which this is heard."""
+    due = step.admit(piece)
+    assert isinstance(due, Listen)
+    outcome = step.settle(step.listened(due, FakeDecoder().audio(piece.media)), said)
+    assert isinstance(outcome, Outcome)
+    return list(outcome.events)
 
 
 @dataclass(frozen=True)
