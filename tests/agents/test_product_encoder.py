@@ -115,13 +115,14 @@ def test_one_half_is_enough(seen: Visual, said: Summary, vector: tuple[float, ..
     assert (made.vector, made.visual_gap, made.speech_gap) == (vector, seen.gap, said.gap)
 
 
-def test_what_still_waits_when_the_stream_ends_goes_on_alone() -> None:
+def test_what_still_waits_when_the_stream_ends_goes_on_alone_and_in_order() -> None:
     events = published([*picture(visual(1), visual(2)), *speech(summary(0), summary(2), END), *picture(END)])
     assert [event.id for event in events if not isinstance(event, Embedding)] == [END.id]
     made = {event.sequence: event for event in events if isinstance(event, Embedding)}
     assert {sequence: (each.visual_gap, each.speech_gap) for sequence, each in made.items()} == {
         0: (Reason.UNPAIRED, None), 1: (None, Reason.UNPAIRED), 2: (None, None),
     }  # fmt: skip
+    assert list(made) == [2, 0, 1]
 
 
 def test_ending_twice_says_nothing_twice() -> None:

@@ -44,6 +44,7 @@ def test_it_climbs_over_several_rungs_at_once() -> None:
 def test_it_comes_down_one_rung_after_three_calm_messages_in_a_row() -> None:
     full, fewer = Rung.FULL, Rung.FEWER_FRAMES
     assert treated(3.1, 1, 1, 2, 1, 1, 1, 1) == [fewer, fewer, fewer, fewer, fewer, fewer, fewer, full]
+    assert treated(3.1, 1, 1, 1.5, 1, 1, 1, 1) == [fewer] * 7 + [full], "calm is less than half of the threshold"
 
 
 def test_it_skips_to_the_newest_and_then_comes_down() -> None:
