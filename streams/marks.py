@@ -94,17 +94,21 @@ def refuse_ended(stream_id: StreamId, mark: Mark) -> None:
 
 def rest(pieces: Iterator[Piece], mark: Mark | None) -> Iterator[Placed]:
     """A recorded source from the marked segment on, which is given again. Raises `CannotGoOn` for another source."""
+    sequence = -1
     for sequence, piece in enumerate(pieces):
         if mark is None or sequence >= mark.sequence:
             if mark is not None and sequence == mark.sequence:
                 refuse_other(piece, mark)
             yield Placed(piece, sequence, piece.start_ms)
+    if mark is not None and sequence < mark.sequence:
+        raise _other(f"this source ends before segment {mark.sequence}, up to which another one was pushed")
 
 
 def refuse_other(piece: Piece, mark: Mark) -> None:
     """Raises `CannotGoOn` where the piece is not the marked segment."""
     if (piece.start_ms, fingerprint(piece.media)) != (mark.start_ms, mark.content):
-        raise CannotGoOn(
-            f"segment {mark.sequence} of this source is not the one that was pushed before",
-            remedy="give the same source and --segment-s as before, or another --stream",
-        )
+        raise _other(f"segment {mark.sequence} of this source is not the one that was pushed before")
+
+
+def _other(what: str) -> CannotGoOn:
+    return CannotGoOn(what, remedy="give the same source and --segment-s as before, or another --stream")
