@@ -38,6 +38,12 @@ def test_a_room_has_its_last_segment_last_match_and_the_distance_between() -> No
     assert NOW_MS - (room.last_segment_ms or 0) == 1000
 
 
+def test_a_record_that_comes_again_takes_a_room_not_back() -> None:
+    older = MATCH.model_copy(update={"sequence": 40})
+    (room,) = rooms([record_of(segment(42), 4000), record_of(MATCH, 3000), record_of(older, 10)])
+    assert (room.last_match, room.last_settled, room.behind) == (42, 42, 0)
+
+
 def test_gaps_and_dead_letters_are_counted_by_reason() -> None:
     gap = MATCH.model_copy(update={"speech_gap": Reason.NO_AUDIO})
     headers = ErrorHeaders("frame_encoder", "live.segments", 0, 3, Reason.CONFLICT, "other bytes").headers()

@@ -57,6 +57,12 @@ def test_the_wait_doubles_up_to_a_bound_and_begins_anew_after_a_calm_run() -> No
     assert restarts.after("w", Ending.FAILED, 1.0, 8) == 2
 
 
+def test_a_worker_that_was_ended_from_outside_does_not_wait_for_the_failures_before() -> None:
+    restarts = Restarts(RestartPolicy(failures=99, longest_wait_s=8))
+    assert [restarts.after("w", Ending.FAILED, 1.0, now_s) for now_s in range(3)] == [1, 2, 4]
+    assert restarts.after("w", Ending.ASKED, 1.0, 3) == 1
+
+
 def test_so_many_failures_of_all_workers_within_the_time_are_the_end() -> None:
     restarts = Restarts(POLICY)
     assert restarts.after("a", Ending.FAILED, 1, 0) is not None
