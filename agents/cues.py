@@ -48,6 +48,7 @@ _ZH = Cues(
 _TABLES = {"en": _EN, "zh": _ZH, "yue": _ZH}
 _SIMPLIFIED = str.maketrans("號連鏈結個來們兩萬", "号连链结个来们两万")
 """What the table needs of them: Whisper writes Chinese in either script, and in Cantonese in the traditional one."""
+_STOPS = (".", "!", "?", "。", "！", "？")
 _SILENT = Cues(" ", re.compile(r"(?!)"), re.compile(r"(?!)"))
 
 
@@ -116,10 +117,15 @@ def _links(words: Sequence[Word], language: str | None, shelf: Shelf) -> list[tu
 
 
 def _joined(words: Sequence[Word], joiner: str) -> tuple[str, list[int]]:
-    """The words as one line, and for each of its characters the word it belongs to."""
+    """The words as one line, and for each of its characters the word it belongs to.
+
+    Of signs the end of a sentence alone stays: "link twenty. Three colours" names no 23.
+    """
     text, at = "", list[int]()
     for index, word in enumerate(words):
-        plain = word.text.lower().translate(_SIMPLIFIED).strip(" .,;:!?，。！？、") + joiner
+        spoken = word.text.lower().translate(_SIMPLIFIED).strip()
+        stop = "." if spoken.endswith(_STOPS) else ""
+        plain = spoken.strip(" .,;:!?，。！？、") + stop + joiner
         text += plain
         at += [index] * len(plain)
     return text, at

@@ -130,6 +130,25 @@ def test_a_part_of_a_large_number_is_no_link(text: str) -> None:
     assert links_said(words(text), "en", Shelf()) == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "language", "links"),
+    [
+        ("It's link number twenty. Three colours are left", "en", (20,)),
+        ("This is number one. Brand new", "en", (1,)),
+        ("Is it link 3? Number 4!", "en", (3, 4)),
+        ("Next up: number, four", "en", (4,)),
+        ("链接 二十。 三 种 颜色", "zh", (20,)),
+    ],
+)
+def test_a_number_ends_with_its_sentence(text: str, language: str, links: tuple[int, ...]) -> None:
+    assert links_said(words(text), language, Shelf()) == links
+
+
+def test_a_number_means_its_new_product_only_after_the_old_one_has_left_it() -> None:
+    shelf = Shelf((3,), {3: 5})
+    assert [shelf.has(3, said_ms) for said_ms in (4, 5, 6)] == [False, False, True]
+
+
 def test_links_come_in_the_order_in_which_they_were_said_last() -> None:
     assert links_said(words("link one link two link one"), "en", Shelf()) == (2, 1)
 
