@@ -72,6 +72,7 @@ def test_two_names_that_share_a_character_are_not_one_product() -> None:
         ("飞科剃须刀", "飞科剃须刀"),  # said apart, in pieces
         ("飞利浦剃须刀", "剃须刀"),  # the maker is invented
         ("飞刀", ""),  # both characters were said, the word was not
+        ("飞科刀", "飞科"),  # nor was this one, and a single character supports nothing
         ("剃须刀 飞科", "剃须刀 飞科"),
         ("刀", "刀"),
         ("鞋", ""),

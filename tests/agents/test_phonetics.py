@@ -42,6 +42,10 @@ def test_a_name_is_never_repaired_to_a_quality_nor_to_a_word_that_is_hardly_like
     assert repaired("stol bottle", ("Stool bottle, low noise",)) == "stool bottle"
 
 
+def test_a_word_with_a_single_consonant_is_like_too_many_others_to_be_repaired() -> None:
+    assert repaired("bea mug", ["Bee mug"]) is None
+
+
 def test_a_name_that_no_word_of_it_changes_is_not_repaired() -> None:
     assert repaired("fake-pro shaver", ["Feike Pro shaver, matte"]) is None
 

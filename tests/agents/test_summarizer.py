@@ -163,6 +163,14 @@ def test_the_link_number_stays_with_its_product_and_goes_with_it() -> None:
     assert listener.hear(transcript(10, "next up a stool"), "empty").said.links == ()
 
 
+def test_an_answer_that_names_the_same_product_otherwise_leaves_the_window_as_it_is() -> None:
+    listener = Listener()
+    listener.hear(transcript(0, "the red mug"), "Product name: red mug\nFeatures:")
+    listener.hear(transcript(1, "a steel mug"), "Product name: steel mug\nFeatures:")
+    listener.hear(transcript(2, "leak proof"), MUG)
+    assert listener.asked[-1] == "the red mug a steel mug leak proof"
+
+
 def test_an_answer_with_another_name_lets_the_window_begin_where_that_name_was_said() -> None:
     listener = Listener()
     listener.hear(transcript(0, "a red mug it is leak proof"), MUG)
