@@ -26,7 +26,6 @@ from schemas.transcript import UNSPACED, is_latin
 
 PREPROCESSOR = "preprocessor_config.json"
 _FRAMES_PER_S = 100
-_FRAMES_PER_TOKEN = 2
 
 
 @dataclass(frozen=True, slots=True)

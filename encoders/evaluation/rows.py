@@ -22,7 +22,8 @@
     [bound]
     facts = "truth.jsonl"        # lines of view_id and any other attributes: what the view shows and says
 
-A path is relative to the file's folder. A row whose network is not there is left out, and the evaluation says so.
+The rows have fixed names, so that each is known by what it is: those of `NAMES`. A path is relative to the file's
+folder. A row whose network is not there is left out, and the evaluation says so.
 """
 
 from __future__ import annotations

@@ -97,11 +97,6 @@ def outcomes(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return found
 
 
-def letters_ear(split: Split) -> BrandEar:
-    """A recogniser that spells every brand right."""
-    return BrandEar(split, {})
-
-
 def read_ear(path: Path) -> BrandEar:
     """The ear of the brands that ``main`` wrote."""
     told = json.loads(path.read_text())
