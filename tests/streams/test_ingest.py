@@ -186,6 +186,20 @@ def test_a_match_is_shown_and_explained_back_to_its_segment(
     assert "remedy: vitrine worker --run NAME" in told
 
 
+def test_a_lineage_that_runs_in_a_circle_comes_to_an_end(
+    settings: Settings, shell: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream = StreamId("circle/1")
+    with reading.connect(settings) as reader:
+        itself = ",".join(f"{EMBEDDINGS.name}/{s.partition}/{s.end}" for s in reader.stretches(EMBEDDINGS.name))
+    made = MATCH.model_copy(update={"stream_id": stream})
+    with producer.connect(settings) as to_kafka:
+        for event, topic in ((RoomChanged(stream_id=stream, room=Room()), EMBEDDINGS), (made, MATCHES)):
+            to_kafka.send(Envelope(event, "vitrine/test", NOW, {"origin": itself}), topic.name)
+    assert run(["why", made.id]) == 0
+    assert capsys.readouterr().out.count(RoomChanged.ce_type) == 1
+
+
 def test_status_names_each_room_and_the_stages_that_have_work_and_say_nothing(
     settings: Settings, shell: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
