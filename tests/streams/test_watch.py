@@ -91,6 +91,28 @@ def test_json_is_one_line_of_ascii_with_the_event_as_it_is() -> None:
     assert (read["id"], read["latency_ms"], read["position"]) == ("room-7/000042/match", 1500, "live.matches/0/0")
 
 
+def test_media_time_that_no_segment_covers_is_told_before_the_next_one() -> None:
+    def match(sequence: int, start_ms: int, stream: str = "room-7") -> Match:
+        times = {"start_ms": StreamMs(start_ms), "end_ms": StreamMs(start_ms + 4000)}
+        return MATCH.model_copy(update={"stream_id": StreamId(stream), "sequence": sequence, **times})
+
+    events = [
+        match(1, 4_000),
+        match(1, 90_000, "room-8"),  # of another stream
+        match(2, 12_000),  # 4 s after the end of the one before
+        match(3, 16_500),  # durations round
+        match(5, 40_000),  # the segment between has a dead letter
+        StreamEnded(stream_id=MATCH.stream_id),
+        match(6, 60_000),
+    ]
+    found = [one for one in Watcher().fresh(map(record_of, events)) if one]
+    assert [one.missing_ms for one in found] == [0, 0, 4_000, 0, 0, 0, 0]
+    gap, line = as_line(found[2]).splitlines()
+    assert gap == "── room-7: 4.0 s are missing from the source before 0:12"
+    assert line.startswith("0:12")
+    assert json.loads(as_json(found[2]))["missing_ms"] == 4_000
+
+
 def test_what_is_published_twice_is_shown_once() -> None:
     again = [record_of(MATCH, 0), None, record_of(MATCH, 1)]
     assert [bool(one) for one in Watcher().fresh(again)] == [True, False]
