@@ -116,14 +116,14 @@ def run_until_stopped(apps: Sequence[StageApp[Any]], *beside: Any) -> int:
 def log_to_stderr() -> None:
     """Static messages with their fields, one line each. Of libraries no INFO: it is about themselves."""
     ours = dict.fromkeys(("streams", "encoders", "infra"), "INFO")
-    of_mode = dict.fromkeys(("streams.moved", "streams.pulse"), "WARNING")  # services of Mode's, which tell of themselves
+    services_of_mode = dict.fromkeys(("streams.moved", "streams.pulse"), "WARNING")  # they tell when they start
     logging.config.dictConfig({
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"fields": {"()": FieldFormatter, "fmt": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "fields"}},
         "root": {"level": "WARNING", "handlers": ["stderr"]},
-        "loggers": {name: {"level": level} for name, level in (ours | of_mode).items()},
+        "loggers": {name: {"level": level} for name, level in (ours | services_of_mode).items()},
     })  # fmt: skip
 
 
