@@ -238,11 +238,11 @@ def main(settings: Settings, report: Path | None, pace: str) -> int:
         demo = Demo(settings, show, view)
         with demo.opened() as hall:
             told = demo.perform(hall, pieces, Pace(pace))
-        if report:
-            told.write(report)
         view.table(told.table())
         for line in (*where_to_look(settings, told), *(f"missed: {bound}" for bound in told.missed())):
             view.say(line)
+        if report:
+            told.write(report)
     return 1 if told.missed() else 0
 
 

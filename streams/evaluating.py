@@ -23,6 +23,7 @@ from encoders.manifest import ManifestError
 from encoders.prepared import PreparedError, folder_of
 from infra.errors import InfraError
 from streams.evaluation_tables import tables
+from streams.written import written
 
 RESULT, PAGE = "evaluation.json", "evaluation.html"
 COUNTED = ("none", "one", "two", "three", "four", "five", "six")
@@ -30,10 +31,6 @@ COUNTED = ("none", "one", "two", "three", "four", "five", "six")
 
 class CannotEvaluate(InfraError):
     """The views or the networks are not what an evaluation needs."""
-
-
-class NotWritten(InfraError):
-    """What was found cannot be written; it has been printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +52,10 @@ def main(asked: Asked, console: Console) -> None:
     say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     _tell(evaluation, console, say)
     shown = album_of(evaluation.rows, evaluation.bench).examples(asked.seed)
-    try:
+    with written("the result cannot be written", "give another --out"):
         asked.out.mkdir(parents=True, exist_ok=True)
         write_result(evaluation.result, asked.out / RESULT)
         (asked.out / PAGE).write_text(page(evaluation.result, shown), encoding="utf-8")
-    except OSError as failure:
-        raise NotWritten(f"the result cannot be written: {failure}", remedy="give another --out") from failure
     say(f"written: {asked.out / RESULT}, {asked.out / PAGE}")
 
 

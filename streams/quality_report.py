@@ -7,19 +7,15 @@ from pathlib import Path
 
 from rich.table import Table
 
-from infra.errors import InfraError
 from schemas.ids import StreamId
 from streams.plain import plain
 from streams.quality import Delays, Quality, Rates
+from streams.written import written
 
 ACCURACY_AT_LEAST = 0.95
 ABSTAIN_PRECISION_AT_LEAST = 0.95
 FIRST_RIGHT_AT_MOST_MS = 10_000
 FLICKER_AT_MOST = 1.2
-
-
-class NotWritten(InfraError):
-    """The report's file cannot be written; the numbers have been told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +52,9 @@ class QualityReport:
 
     def write(self, file: Path) -> None:
         """Write the JSON, the folder made where it is missing. Raises `NotWritten`."""
-        try:
+        with written("the report cannot be written", "give another --report"):
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(self.as_json() + "\n")
-        except OSError as failure:
-            raise NotWritten(f"the report cannot be written: {failure}", remedy="give another --report") from failure
 
     def missed(self) -> list[str]:
         """The bounds that all broadcasts together did not reach; a number that could not be told is missed too."""

@@ -10,6 +10,7 @@ import click
 
 from infra.errors import InfraError
 from streams.plain import plain
+from streams.written import written
 
 if TYPE_CHECKING:
     from encoders.manifest import View
@@ -18,7 +19,7 @@ LAYOUTS = ("rope", "lpr4m")
 
 
 class BadDataSet(InfraError):
-    """The data set does not lie as it was published, or cannot be read, or its manifest not be written."""
+    """The data set does not lie as it was published."""
 
 
 @click.command()
@@ -43,15 +44,13 @@ def command(folder: Path, layout: str, out: Path, images: Path | None) -> None:
     from encoders.manifest import moved, write_manifest
 
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        here, there = Path().resolve(), out.parent.resolve()
-        views = [moved(view, here, there) for view in _read(folder, layout, images)]
-        write_manifest(views, out)
+        with written("no manifest could be made", "put that right, or give another --out"):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            here, there = Path().resolve(), out.parent.resolve()
+            views = [moved(view, here, there) for view in _read(folder, layout, images)]
+            write_manifest(views, out)
     except LayoutError as wrong:
         raise BadDataSet(str(wrong)) from wrong
-    except OSError as failure:
-        remedy = "put that right, or give another --out"
-        raise BadDataSet(f"no manifest could be made: {failure}", remedy=remedy) from failure
     products = len({view.product_id for view in views})
     click.echo(f"{len(views)} views of {products} products in {plain(str(out))}")
 

@@ -13,6 +13,7 @@ import click
 from encoders.settings import SPACE_NAME
 from infra.errors import InfraError
 from streams.plain import plain
+from streams.written import written
 
 if TYPE_CHECKING:
     from encoders.network_store import NetworkConfig
@@ -59,15 +60,13 @@ def command(vision: Path, text: Path, out: Path, **sizes: Any) -> None:
     from encoders.faults import BrokenModel, MissingModel
     from encoders.network import BadSizes
 
-    try:
-        made = assemble_into(out, vision, text, Plan(**sizes))
-    except (BrokenModel, MissingModel, BadSizes) as wrong:
-        raise NotAssembled(str(wrong)) from wrong
-    except FileExistsError as there:
-        raise NotAssembled(f"{out} is there already", remedy="give another --out, or remove that") from there
-    except OSError as failure:
-        remedy = "make room, or give another --out"
-        raise NotAssembled(f"{out} cannot be written: {failure}", remedy=remedy) from failure
+    with written(f"{out} cannot be written", "make room, or give another --out"):
+        try:
+            made = assemble_into(out, vision, text, Plan(**sizes))
+        except (BrokenModel, MissingModel, BadSizes) as wrong:
+            raise NotAssembled(str(wrong)) from wrong
+        except FileExistsError as there:
+            raise NotAssembled(f"{out} is there already", remedy="give another --out, or remove that") from there
     click.echo(f"made {plain(made.space)} in {plain(str(out))}")
     for line in (*_told(made), *_next(made, out)):
         click.echo(line)

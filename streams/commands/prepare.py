@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,14 @@ from infra.errors import InfraError
 from infra.settings import read_settings
 from streams.commands.words import models_usable, profile_named, say
 from streams.plain import plain
+from streams.written import written
 
 if TYPE_CHECKING:
     from encoders.manifest import View
     from streams.preparing import LeftOut, Preparer, Ready
+
+
+_kept = partial(written, "the preparation cannot go on", "put that right; the same command goes on where it was")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +42,6 @@ class Options:
 
 class BadManifest(InfraError):
     """The manifest cannot be read, or would be written over."""
-
-
-class CannotGoOn(InfraError):
-    """What was made of the views cannot be kept or written."""
 
 
 def _parts(ctx: click.Context, option: click.Parameter, given: str) -> tuple[int, int]:
@@ -94,7 +94,7 @@ def command(**given: Any) -> None:
         raise BadManifest(str(wrong)) from wrong
     chosen = prepare.Choice(options.share, options.seed, *options.parts).of(views)
     cache = options.cache or options.out / "cache"
-    with _written(), models_usable(options.profile, settings):
+    with _kept(), models_usable(options.profile, settings):
         profile = with_network(profile, options.network) if options.network else profile
         preparer = prepare.preparer_of(profile, settings.device, options.manifest.parent, cache)
         outcomes = _watched(chosen, preparer, min(options.jobs, max(1, len(chosen))))
@@ -102,23 +102,11 @@ def command(**given: Any) -> None:
     if options.parts[1] > 1:
         click.echo(f"kept {len(outcomes) - left_out} of {len(outcomes)} views in {plain(str(cache))}")
         return
-    with _written():
+    with _kept():
         prepared = prepare.gather(outcomes, preparer, options.out)
     click.echo(f"prepared {len(prepared.views)} of {len(outcomes)} views in {plain(str(options.out))}")
     if left_out:
         say(f"left out {left_out}: {plain(str(options.out / prepare.PROBLEMS))} says why")
-
-
-@contextmanager
-def _written() -> Iterator[None]:
-    """A disk that is full, or not to be written on, becomes a `CannotGoOn`."""
-    try:
-        yield
-    except BrokenPipeError:  # of our own output, which is no fault of the disk's
-        raise
-    except OSError as failure:
-        remedy = "put that right; the same command goes on where it was"
-        raise CannotGoOn(f"the preparation cannot go on: {failure}", remedy=remedy) from failure
 
 
 def _watched(views: tuple[View, ...], preparer: Preparer, jobs: int) -> list[Ready | LeftOut]:

@@ -15,6 +15,7 @@ from infra.errors import InfraError
 from infra.settings import read_settings
 from streams.commands.words import say
 from streams.plain import plain
+from streams.written import written
 
 if TYPE_CHECKING:
     from encoders.training.trainer import Trainer
@@ -104,19 +105,17 @@ def _begun(manifest: Path, config: Path, out: Path, settings: tuple[str, ...]) -
 
 
 def _trained(trainer: Trainer, interrupt: Interrupt) -> bool:
-    """Whether it came to the end. Raises `NoTraining` where it cannot go on."""
+    """Whether it came to the end. Raises `NoTraining`, `NotWritten` where it cannot go on."""
     from encoders.engines import Unreadable
 
+    what = "the training cannot go on"
+    remedy = "put that right; the same command goes on from the last checkpoint, which is kept every save_every steps "
+    remedy += "and after each stage"
     try:
-        return _watched(trainer, interrupt)
-    except BrokenPipeError:  # of our own output, which is no fault of the run's
-        raise
-    except (Unreadable, OSError) as failure:
-        raise NoTraining(
-            f"the training cannot go on: {failure}",
-            remedy="put that right; the same command goes on from the last checkpoint, which is kept every save_every "
-            "steps and after each stage",
-        ) from failure
+        with written(what, remedy):
+            return _watched(trainer, interrupt)
+    except Unreadable as failure:
+        raise NoTraining(f"{what}: {failure}", remedy=remedy) from failure
 
 
 def _watched(trainer: Trainer, interrupt: Interrupt) -> bool:

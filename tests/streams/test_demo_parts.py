@@ -29,6 +29,7 @@ from streams.envelope import Envelope, Record, encode
 from streams.labels import Labels, Stretch
 from streams.probing import totals
 from streams.scoring import Pushed, Score, TwoAnswers, score
+from streams.written import NotWritten
 
 pytestmark = pytest.mark.hermetic
 
@@ -239,6 +240,11 @@ def test_the_report_has_the_promised_keys(tmp_path: Path) -> None:
     assert told["latency_ms"] == {"p50": 900, "p95": 2_000}
     assert told["model_seconds"] == {"speech": 10.4}
     assert told["missed_bounds"] == []
+
+
+def test_a_report_that_cannot_be_written_is_told_in_a_line_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(NotWritten, match=r"the report cannot be written: .*Is a directory.*\n.*another --report"):
+        report(PERFECT).write(tmp_path)
 
 
 @pytest.mark.parametrize(

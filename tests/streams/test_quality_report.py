@@ -10,7 +10,8 @@ from rich.console import Console
 
 from schemas.ids import StreamId
 from streams.quality import Delays, Quality, Rates
-from streams.quality_report import NotWritten, QualityReport, Told, missed
+from streams.quality_report import QualityReport, Told, missed
+from streams.written import NotWritten
 
 pytestmark = pytest.mark.hermetic
 

@@ -1,0 +1,21 @@
+"""What a command writes → its files, or one line of why they cannot be written and what to do, and no traceback."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from infra.errors import InfraError
+
+
+class NotWritten(InfraError):
+    """A disk is full, or a place is not to be written to."""
+
+
+@contextmanager
+def written(what: str, remedy: str) -> Iterator[None]:
+    """A failure of the disk becomes a `NotWritten`; `what` says what it means for the command."""
+    try:
+        yield
+    except BrokenPipeError:  # of our own output, which is no fault of the disk's
+        raise
+    except OSError as failure:
+        raise NotWritten(f"{what}: {failure}", remedy=remedy) from failure
