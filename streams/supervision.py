@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 EXIT_UNAVAILABLE = os.EX_UNAVAILABLE
-"""A service that the worker needs did not answer when it began."""
+"""A service that the worker needs did not answer when it began, is elsewhere now, or has other topics now."""
 EXIT_REFUSED = os.EX_CONFIG
 """The worker cannot work as it is told to: a setting, a topic, a model file."""
 
@@ -22,7 +22,7 @@ class Ending(Enum):
     """Why a worker is no more."""
 
     ASKED = "was ended from outside"
-    UNAVAILABLE = "ended: a service that it needs does not answer"
+    UNAVAILABLE = "ended: a service that it needs does not answer, or is another now; the end of its log says which"
     REFUSED = "cannot work as it is told to"
     FAILED = "failed"
 

@@ -44,6 +44,10 @@ def test_an_exit_status_is_a_failure_or_not(status: int, ours: bool, ending: End
     assert ending_of(status, ours=ours) is ending
 
 
+def test_a_worker_that_left_a_service_which_moved_is_not_said_to_have_had_no_answer() -> None:
+    assert ending_of(EXIT_UNAVAILABLE).value.endswith("or is another now; the end of its log says which")
+
+
 def test_a_status_is_told_by_name() -> None:
     assert [told(128 + signal.SIGSEGV), told(70), told(250)] == ["SIGSEGV", "exit status 70", "exit status 250"]
 
