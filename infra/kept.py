@@ -35,8 +35,11 @@ class Kept:
         path = self._path(kind, key)
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f"{path.name}.{os.getpid()}.part")
-        aside.write_bytes(answer)
-        aside.replace(path)
+        try:
+            aside.write_bytes(answer)
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)  # else each process would take more of a disk that is full
 
     def _path(self, kind: str, key: str) -> Path:
         return self.folder / kind / key[:2] / key

@@ -20,6 +20,7 @@ from schemas.reasons import Reason
 from streams.cli import run
 from streams.prepare import PROBLEMS, Choice, NothingPrepared, each, gather
 from streams.preparing import LeftOut, Preparer, Ready
+from tests.encoders.breaking import full_disk
 from tests.fakes.engines import FakeLanguage, FakeSpeech, FakeVision, fake_engines, fake_media, fake_picture
 
 pytestmark = pytest.mark.hermetic
@@ -286,6 +287,14 @@ def test_keys_keep_their_parts_apart_and_a_half_written_answer_is_none(tmp_path:
     kept.put("tokens", "k1", b"second")
     (tmp_path / "tokens" / "k1" / "k1x.123.part").write_bytes(b"cut")
     assert (kept.get("tokens", "k1"), kept.get("tokens", "k1x")) == (b"second", None)
+
+
+def test_an_answer_that_cannot_be_kept_leaves_no_part_of_itself_on_the_full_disk(tmp_path: Path) -> None:
+    kept = Kept(tmp_path)
+    kept.put("tokens", "k1", b"first")
+    with full_disk(), pytest.raises(OSError, match="File too large"):
+        kept.put("tokens", "k1", 10 * b"second")
+    assert [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()] == [b"first"]
 
 
 @pytest.mark.parametrize(
