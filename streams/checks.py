@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from infra.errors import NotRunning
+from streams.reading import looks_back
 
 ANSWERS_WITHIN_S = 10.0
 
@@ -105,15 +106,16 @@ class Reaches:
 
 async def messages_end(client: AIOKafkaConsumer, part: TopicPartition, begin: int, end: int) -> int:
     """The offset behind the last message that there is in a partition from `begin` to `end`; `begin`: there is none."""
-    start, found = end, begin
+    found = begin
     client.assign([part])
     try:
-        while found == begin < start:
-            start = max(begin, end - 2 * (end - start) - 1)
+        for start in looks_back(begin, end):
             client.seek(part, start)
             while await client.position(part) < end:
                 messages = (await client.getmany(part, timeout_ms=500)).get(part, [])
                 found = max([found, *(message.offset + 1 for message in messages if message.offset < end)])
+            if found > begin:
+                break
     finally:
         client.unsubscribe()
     return found

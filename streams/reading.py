@@ -8,7 +8,7 @@ import logging
 import re
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -18,7 +18,7 @@ from kafka.errors import KafkaError
 
 from infra import kafka, services
 from infra.errors import InfraError, NotRunning
-from infra.settings import Settings
+from infra.settings import KafkaSecurity, Settings
 from streams.envelope import Envelope, Record, UnreadableEnvelope, decode, headers_of
 from streams.topology import MAX_MESSAGE_BYTES, RUNS
 
@@ -80,6 +80,13 @@ class Reader:
             for part in [part for part, stretch in left.items() if self._position(part) >= stretch.end]:
                 del left[part]
                 self._client.pause(part)
+
+    def last(self, stretch: Stretch) -> Record | None:
+        """The last record that is there of a stretch: at its end the markers of a producer's transactions may stand."""
+        for start in looks_back(stretch.start, stretch.end):
+            if found := list(self.read([replace(stretch, start=start)])):
+                return found[-1]
+        return None
 
     def follow(self, topic: str, *, from_beginning: bool) -> Iterator[Record | None]:
         """All that comes from now on, or all there is and then what comes; None after each quiet half second."""
@@ -157,6 +164,11 @@ def connect(settings: Settings) -> Reader:
     address = settings.kafka or services.find(settings).kafka
     security = services.security(settings)
     kafka.ask(address, security, within_s=5.0)
+    return reader_of(address, security)
+
+
+def reader_of(address: str, security: KafkaSecurity) -> Reader:
+    """A reader of a cluster that is there."""
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it prints every attempt to reconnect
     client = KafkaConsumer(
         bootstrap_servers=address.split(","),
@@ -169,6 +181,14 @@ def connect(settings: Settings) -> Reader:
         **security.options(),
     )
     return Reader(client, address)
+
+
+def looks_back(begin: int, end: int) -> Iterator[int]:
+    """From which offsets to look for the last message before `end`, until it is found: each further back."""
+    start = end
+    while start > begin:
+        start = max(begin, end - 2 * (end - start) - 1)
+        yield start
 
 
 def understood(record: Record) -> Envelope | UnreadableEnvelope:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from infra import services
@@ -10,7 +10,7 @@ from infra.errors import ServiceRefused
 from infra.kafka import admin
 from infra.settings import KafkaSecurity, Settings
 from infra.topics import TopicSpec, ensure_topics, partition_counts
-from streams.reading import NotFound, Stretch
+from streams.reading import NotFound, Stretch, reader_of
 from streams.topology import (
     DEADLETTERS,
     FLOW,
@@ -67,21 +67,14 @@ def topic_ids(names: list[str], bootstrap: str, security: KafkaSecurity) -> dict
 
 
 def catalogue_end(settings: Settings, bootstrap: str, recorded: str = "") -> int:
-    """The offset of the last product event that there is now, or that the run `recorded` has; -1: none."""
-    place = TopicPartition(topic_name(PRODUCTS, recorded), 0)
-    client = KafkaConsumer(bootstrap_servers=bootstrap.split(","), **services.security(settings).options())
-    try:
-        client.assign([place])
-        begin, end = client.beginning_offsets([place])[place], client.end_offsets([place])[place]
-        start, found = end, -1
-        while found < begin < start:  # what stands last may be the marker of a producer's transaction
-            start = max(begin, end - 2 * (end - start) - 1)
-            client.seek(place, start)
-            while client.position(place) < end:
-                found = max([found, *(each.offset for each in client.poll(500).get(place, []) if each.offset < end)])
-        return found
-    finally:
-        client.close()
+    """The offset of the last product event that there is now, or that the run `recorded` has; -1: none.
+
+    Raises `NotFound`, `infra.errors.NotRunning`.
+    """
+    with reader_of(bootstrap, services.security(settings)) as reader:
+        (whole,) = reader.stretches(topic_name(PRODUCTS, recorded))  # which has one partition
+        last = reader.last(whole)
+    return last.offset if last else -1
 
 
 def delete_before(stretches: Iterable[Stretch], settings: Settings, bootstrap: str) -> None:

@@ -12,7 +12,7 @@ from kafka.structs import OffsetAndMetadata
 from infra.settings import Settings
 from infra.topics import TopicSpec, delete_topics, ensure_topics
 from streams.checks import Reaches
-from streams.reading import connect
+from streams.reading import NotFound, connect
 from streams.status import look_at_stages
 from streams.topics import catalogue_end, make_topics
 from streams.topology import PRODUCTS, TRANSCRIPTS, group_id, topic_name
@@ -65,6 +65,11 @@ def test_a_match_does_not_wait_for_a_marker_on_the_catalogue(
     assert catalogue_end(service_settings, broker, RUN) == 1
     transact(1, 4)
     assert catalogue_end(service_settings, broker, RUN) == 8
+
+
+def test_a_worker_on_a_cluster_without_a_catalogue_is_told_so(broker: str, service_settings: Settings) -> None:
+    with pytest.raises(NotFound, match=r"there is no topic run\.nothing\.catalog\.products"):
+        catalogue_end(service_settings, broker, "nothing")
 
 
 def test_a_stage_that_has_done_all_but_a_marker_lags_by_nothing(broker: str, service_settings: Settings) -> None:
