@@ -8,7 +8,8 @@ offset of each stream, and only the owner who has written a newer one removes th
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from functools import cache
+from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -79,6 +80,12 @@ class _Header:
 _HEADER = TypeAdapter(_Header)
 
 
+@cache
+def adapter_of(kind: type) -> TypeAdapter[Any]:
+    """What reads and writes a kind of state. To make one takes longer than to handle a message."""
+    return TypeAdapter(kind)
+
+
 class Codec(Generic[S]):
     """State ↔ JSON. What the worker is configured with is not state: it comes from the worker that reads it back.
 
@@ -87,8 +94,8 @@ class Codec(Generic[S]):
 
     def __init__(self, begin: Callable[[str], S]) -> None:
         self._begin = begin
-        kind = type(begin(""))
-        self._adapter: TypeAdapter[S] = TypeAdapter(kind)
+        kind: Any = type(begin(""))
+        self._adapter: TypeAdapter[S] = adapter_of(kind)
         self._configured: tuple[str, ...] = getattr(kind, "configured", ())
 
     def encode(self, state: S) -> bytes:

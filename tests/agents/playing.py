@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter
-
 from agents.outcome import Fate, Outcome
 from agents.shedding import Rung
 from encoders.batcher import MicroBatcher
@@ -18,6 +16,7 @@ from schemas.product import Picture, Product
 from schemas.segment import Segment
 from streams.ask import Ask
 from streams.stages import STEPS, Incoming
+from streams.state import adapter_of
 from tests.fakes.engines import fake_engines, fake_picture
 from tests.fakes.stores import FakeObjects
 from tests.fakes.vectors import MemoryVectors
@@ -94,7 +93,8 @@ class Player:
         outcome = await self._until_done(state, incoming)
         self.taken += 1
         if self.snapshots:
-            codec: TypeAdapter[Any] = TypeAdapter(type(state))
+            kind: Any = type(state)
+            codec = adapter_of(kind)
             self.states[event.key] = codec.validate_json(codec.dump_json(state))
         return outcome
 

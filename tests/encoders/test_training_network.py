@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from encoders.engines import Domain
 from encoders.network import DOMAINS, FusionModule, Network
@@ -266,6 +268,12 @@ def test_ampere_goes_without_smoothing_and_its_rivals_do_not(shop: tuple[Listing
     }
 
 
+@cache
+def two_variants(shop: tuple[Listing, ...]) -> NDArray[np.int_]:
+    """The number of what is told of each listing, in either variant."""
+    return np.array([draw_variant(shop, SPELT_RIGHT, seed).told for seed in (1, 2)])
+
+
 def some_sampler(shop: tuple[Listing, ...], senses: Senses | None = None) -> FusionSampler:
     """Noise for pictures and texts: a picture's features are four numbers, a text has 19 words."""
     _, rows = looks_of(shop)
@@ -273,8 +281,7 @@ def some_sampler(shop: tuple[Listing, ...], senses: Senses | None = None) -> Fus
     of = {name: torch.from_numpy(rng.normal(size=(looks, KEPT_FRAMES[name], 4))).float() for name in DOMAINS}
     ids = rng.integers(3, 50, (2, len(shop), 3, 33)).astype(np.int16)
     ids[:, :, :, 20:] = 0
-    words = np.array([draw_variant(shop, SPELT_RIGHT, seed).told for seed in (1, 2)])
-    return FusionSampler(catalogue_of(shop, rows, words), Features(of, torch.zeros(8, 4)), ids, 1, senses)
+    return FusionSampler(catalogue_of(shop, rows, two_variants(shop)), Features(of, torch.zeros(8, 4)), ids, 1, senses)
 
 
 def test_a_batch_of_views_marks_siblings_by_what_they_share(shop: tuple[Listing, ...]) -> None:
