@@ -81,17 +81,26 @@ def sources() -> dict[Path, ast.Module]:
     return {file.relative_to(ROOT): ast.parse(file.read_text(), str(file)) for file in files}
 
 
-def imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
+@cache
+def nodes(tree: ast.Module) -> tuple[ast.AST, ...]:
+    """All of a file's."""
+    return tuple(ast.walk(tree))
+
+
+@cache
+def imports(tree: ast.Module) -> tuple[tuple[int, str], ...]:
     """Line and full name of everything that is imported, at any depth: ``kafka.errors.KafkaError``."""
-    for node in ast.walk(tree):
+    found: list[tuple[int, str]] = []
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
+            found += ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+            found += ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+    return tuple(found)
 
 
 def functions(tree: ast.Module) -> Iterator[Function]:
-    return (node for node in ast.walk(tree) if isinstance(node, Function))
+    return (node for node in nodes(tree) if isinstance(node, Function))
 
 
 def spelled(node: ast.AST | None) -> str:
@@ -106,8 +115,8 @@ def spelled(node: ast.AST | None) -> str:
 @cache
 def names(path: Path) -> list[tuple[int, str]]:
     """Line and spelling of every name, attribute and import in a file."""
-    nodes = [node for node in ast.walk(sources()[path]) if isinstance(node, (ast.Name, ast.Attribute))]
-    return [(node.lineno, spelled(node)) for node in nodes] + list(imports(sources()[path]))
+    spelt = [node for node in nodes(sources()[path]) if isinstance(node, (ast.Name, ast.Attribute))]
+    return [(node.lineno, spelled(node)) for node in spelt] + list(imports(sources()[path]))
 
 
 def uses(path: Path, forbidden: set[str]) -> list[str]:
@@ -195,7 +204,7 @@ def parameters(function: Function) -> int:
 
 
 def test_there_is_one_broad_except_and_it_is_in_streams() -> None:
-    found = [str(path) for path, tree in sources().items() for node in ast.walk(tree) if is_broad(node)]
+    found = [str(path) for path, tree in sources().items() for node in nodes(tree) if is_broad(node)]
     assert [path for path in found if not path.startswith("streams/")] == []
     assert len(found) <= 1, found
 
