@@ -14,7 +14,7 @@ from infra.objects import ObjectStore
 from infra.settings import Settings, read_settings
 from schemas.reasons import Reason
 from streams import deadletters, producer, reading, replaying, topology
-from streams.commands.words import say, usable_id, usable_run
+from streams.commands.words import of_a_run, say, usable_id
 from streams.deadletters import Handling, Letter, Wanted
 from streams.envelope import Record
 from streams.plain import plain
@@ -50,7 +50,7 @@ def command() -> None:
 @filters
 @click.option("--handled", is_flag=True, help="Also those that were replayed or dropped.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@click.option("--run", callback=usable_run, default="", help="Of a named run instead of production.")
+@of_a_run
 def list_letters(handled: bool, as_json: bool, run: str, **given: Any) -> None:
     """List the dead letters that nothing was done about: time, reason, stage, id, and the message's position.
 
@@ -67,7 +67,7 @@ def list_letters(handled: bool, as_json: bool, run: str, **given: Any) -> None:
 
 @command.command()
 @click.argument("letter_id")
-@click.option("--run", callback=usable_run, default="", help="Of a named run instead of production.")
+@of_a_run
 def show(letter_id: str, run: str) -> None:
     """Show one dead letter: why, from where, all its headers, and whether its bytes can be had.
 
@@ -106,7 +106,7 @@ def replay(ids: tuple[str, ...], **given: Any) -> None:
 @command.command()
 @click.argument("ids", nargs=-1)
 @filters
-@click.option("--run", callback=usable_run, default="", help="Of a named run instead of production.")
+@of_a_run
 def drop(ids: tuple[str, ...], run: str, **given: Any) -> None:
     """Note that nothing is to be done about dead letters, by id or by filter.
 

@@ -4,7 +4,7 @@ import click
 
 from infra.settings import read_settings
 from streams import reading, topology, watch
-from streams.commands.words import usable_id, usable_run
+from streams.commands.words import of_a_run, usable_id
 
 
 @click.command()
@@ -12,7 +12,7 @@ from streams.commands.words import usable_id, usable_run
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option("--follow/--no-follow", default=True, show_default=True, help="Wait for more, or end at the end.")
 @click.option("--from-beginning", is_flag=True, help="First all that is kept; always so with --no-follow.")
-@click.option("--run", callback=usable_run, default="", help="Of a named run instead of production.")
+@of_a_run
 def command(stream: str | None, as_json: bool, follow: bool, from_beginning: bool, run: str) -> None:
     """Show the matches as they come.
 

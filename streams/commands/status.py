@@ -6,14 +6,14 @@ import click
 
 from infra.settings import read_settings
 from streams import reading, status
-from streams.commands.words import usable_run
+from streams.commands.words import of_a_run
 
 
 @click.command()
 @click.option("--since-h", type=click.FloatRange(0.01), default=24.0, show_default=True, help="Matches of this long.")
 @click.option("--quiet-after-s", type=click.FloatRange(1), default=30.0, show_default=True,
               help="A stage with older work and no output for so long is quiet.")  # fmt: skip
-@click.option("--run", callback=usable_run, default="", help="Of a named run instead of production.")
+@of_a_run
 @click.pass_context
 def command(ctx: click.Context, since_h: float, quiet_after_s: float, run: str) -> None:
     """Say for each room and stage how far it is. Ends with 1 when a stage is quiet.

@@ -4,12 +4,12 @@ import click
 
 from infra.settings import read_settings
 from streams import reading, why
-from streams.commands.words import usable_run
+from streams.commands.words import of_a_run
 
 
 @click.command()
 @click.argument("match_id")
-@click.option("--run", callback=usable_run, default="", help="Of a named run instead of production.")
+@of_a_run
 def command(match_id: str, run: str) -> None:
     """Tell how a match came about.
 

@@ -47,6 +47,9 @@ def usable_run(ctx: click.Context, option: click.Parameter, given: str) -> str:
     return given
 
 
+of_a_run = click.option("--run", callback=usable_run, default="", help="Of a named run instead of production.")
+
+
 def say(line: str) -> None:
     """Tell something beside the answer: on stderr, so that the answer can be piped on."""
     click.echo(line, err=True)
