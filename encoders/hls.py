@@ -33,6 +33,9 @@ LONGEST_S = 86_400.0
 """No segment is longer."""
 LONGEST_GAP_MS = 30 * 86_400_000
 """Numbers or dates that leap further were set anew: by an encoder that got the time of day, or counts from 1970."""
+PART = "#EXT-X-PART:"
+"""Of low-latency HLS: a piece of a segment, listed before the segment is there. Only whole segments are read; left in,
+the pieces shift what the parser says of dates, and those of the segment to come count as a segment without a name."""
 BROKEN_OFF = 5
 """So often a segment may break off half-way, while its playlist is served, before it counts as missing."""
 
@@ -234,10 +237,14 @@ def parsed(text: bytes, url: str) -> Any:
     """The playlist. Raises `SourceUnreadable` where it is none."""
     if not text.lstrip(b"\xef\xbb\xbf \r\n").startswith(b"#EXTM3U"):
         raise SourceUnreadable("what the server gives is no HLS playlist: it does not begin with #EXTM3U")
+    lines = text.decode("utf-8-sig", "replace").splitlines()
+    whole = "\n".join(line for line in lines if not line.startswith(PART))
     try:
-        playlist = m3u8.loads(text.decode("utf-8-sig", "replace"), uri=url)
+        playlist = m3u8.loads(whole, uri=url)
     except (ValueError, KeyError, IndexError, TypeError, OverflowError) as wrong:  # of its parser, on damaged lines
         raise SourceAway(f"the playlist cannot be read: {wrong}") from wrong
+    while playlist.segments and not playlist.segments[-1].uri:  # the server was still writing it
+        playlist.segments.pop()
     for segment in playlist.segments:
         began = segment.current_program_date_time
         if not 0 <= float(segment.duration or 0) <= LONGEST_S or (began and began.year == MAXYEAR):

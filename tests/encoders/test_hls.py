@@ -113,6 +113,32 @@ def test_numbers_that_begin_again_with_other_names_or_move_on_without_reaching_t
     assert told(list(over.follower().chunks()))[3:] == [(0, False, None), (1, True, 0)]
 
 
+def test_parts_of_a_segment_that_is_not_there_yet_are_waited_for() -> None:
+    """Low-latency HLS lists the parts of the newest segments, and of the one that comes next."""
+    parts = "".join(f'#EXT-X-PART:DURATION=2.0,URI="{{}}.{part}.ts"\n' for part in range(2))
+    served = Served([
+        playlist(0, 3) + parts.format(3, 3) + '#EXT-X-PRELOAD-HINT:TYPE=PART,URI="3.2.ts"\n',
+        playlist(0, 3) + parts.format(3, 3) + "#EXTINF:4.0,\n3.ts\n#EXTINF:4.0,\n4.ts\n#EXT-X-ENDLIST\n",
+    ])  # fmt: skip
+    chunks = list(served.follower().chunks())
+    assert [chunk.media for chunk in chunks] == [b"0.ts", b"1.ts", b"2.ts", b"3.ts", b"4.ts"]
+    assert told(chunks) == [(0, False, 0), *((n, True, 0) for n in range(1, 5))]
+
+
+def test_parts_do_not_move_the_dates_of_a_playlist() -> None:
+    at, part = "#EXT-X-PROGRAM-DATE-TIME:2026-11-24T10:00:{:02d}Z", '#EXT-X-PART:DURATION=4.0,URI="1.0.ts"'
+    tags = {0: at.format(0), 1: part, 2: "#EXT-X-DISCONTINUITY\n" + at.format(30)}
+    assert told(list(Served([playlist(0, 3, end=True, tags=tags)]).follower().chunks()))[2] == (2, False, 22_000)
+
+
+@pytest.mark.parametrize("cut", ["#EXTINF:4.0,", "#EXTINF:4.0,\n", "#EXT-X-GAP\n#EXTINF:4.0,\n"])
+def test_a_playlist_that_is_still_being_written_is_read_as_far_as_it_goes(cut: str) -> None:
+    served = Served([playlist(0, 3) + cut, playlist(0, 4, end=True)])
+    chunks = list(served.follower().chunks())
+    assert [chunk.media for chunk in chunks] == [b"0.ts", b"1.ts", b"2.ts", b"3.ts"]
+    assert told(chunks) == [(0, False, 0), *((n, True, 0) for n in range(1, 4))]
+
+
 def test_dates_in_the_playlist_tell_what_is_missing_exactly() -> None:
     at = "#EXT-X-PROGRAM-DATE-TIME:2026-11-24T10:00:{:02d}Z"
     tags = {0: at.format(0), 1: "#EXT-X-DISCONTINUITY\n" + at.format(30)}
