@@ -20,8 +20,18 @@ import m3u8
 
 from encoders.remux import SourceAway, SourceUnreadable
 
-Fetch = Callable[[str], bytes]
-"""The bytes at an address. Raises `SourceAway`; `NotServed` where a server answers and does not give them."""
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The bytes at an address."""
+
+    body: bytes
+    address: str
+    """Where they lay in the end, after redirections: what a playlist names is looked for from there."""
+
+
+Fetch = Callable[[str], Fetched]
+"""What is at an address. Raises `SourceAway`; `NotServed` where a server answers and does not give it."""
 
 BEHIND = 3
 """A live playlist is joined so many segments before its end (RFC 8216, 6.3.3)."""
@@ -113,10 +123,10 @@ class Follower:
             self.sleep(max(0.1, min(float(playlist.target_duration or 1) / 2, self.stall_s / 2)))
 
     def _load(self) -> Any:
-        playlist = parsed(self.fetch(self.url), self.url)
+        playlist = parsed(self.fetch(self.url))
         if playlist.is_variant:
             self.url = _variant(playlist)
-            playlist = parsed(self.fetch(self.url), self.url)
+            playlist = parsed(self.fetch(self.url))
         _refuse_locked(playlist)
         if any(segment.byterange for segment in playlist.segments):
             raise TooMuchForUs("the playlist cuts its segments from one file (EXT-X-BYTERANGE)")
@@ -189,7 +199,7 @@ class Follower:
         """Its bytes; none where the server does not give them. Raises `SourceAway` where it is away."""
         for attempt in range(TRIES):
             try:
-                return self.fetch(_address(segment))
+                return self.fetch(_address(segment)).body
             except NotServed as refused:
                 if attempt == TRIES - 1:
                     self.say(f"segment {number} of the playlist is missing: {refused}")
@@ -210,7 +220,7 @@ class Follower:
         if section.byterange:
             raise TooMuchForUs("the playlist cuts its init section from a file (EXT-X-MAP with BYTERANGE)")
         address = _address(section)
-        return self._init if address == self._init[0] else (address, self.fetch(address))
+        return self._init if address == self._init[0] else (address, self.fetch(address).body)
 
 
 def _name(segment: Any) -> str:
@@ -233,14 +243,14 @@ def _address(part: Any) -> str:
         raise NotServed(f"the playlist names {part.uri!r}, which is no address: {wrong}") from wrong
 
 
-def parsed(text: bytes, url: str) -> Any:
+def parsed(found: Fetched) -> Any:
     """The playlist. Raises `SourceUnreadable` where it is none."""
-    if not text.lstrip(b"\xef\xbb\xbf \r\n").startswith(b"#EXTM3U"):
+    if not found.body.lstrip(b"\xef\xbb\xbf \r\n").startswith(b"#EXTM3U"):
         raise SourceUnreadable("what the server gives is no HLS playlist: it does not begin with #EXTM3U")
-    lines = text.decode("utf-8-sig", "replace").splitlines()
+    lines = found.body.decode("utf-8-sig", "replace").splitlines()
     whole = "\n".join(line for line in lines if not line.startswith(PART))
     try:
-        playlist = m3u8.loads(whole, uri=url)
+        playlist = m3u8.loads(whole, uri=found.address)
     except (ValueError, KeyError, IndexError, TypeError, OverflowError) as wrong:  # of its parser, on damaged lines
         raise SourceAway(f"the playlist cannot be read: {wrong}") from wrong
     while playlist.segments and not playlist.segments[-1].uri:  # the server was still writing it

@@ -9,7 +9,7 @@ from typing import Self
 
 import httpx
 
-from encoders.hls import NotServed
+from encoders.hls import Fetched, NotServed
 from encoders.remux import SourceAway
 
 MAX_BYTES = 256 * 1024 * 1024
@@ -29,15 +29,18 @@ class Web:
         self._within_s = within_s
         self._client = httpx.Client(timeout=within_s, follow_redirects=True, headers={"User-Agent": "vitrine"})
 
-    def __call__(self, url: str) -> bytes:
-        """The bytes at an address. Raises `NotServed`, or `SourceAway` where the server is away or too slow."""
+    def __call__(self, url: str) -> Fetched:
+        """What is at an address, or where that redirects to.
+
+        Raises `NotServed`, or `SourceAway` where the server is away or too slow.
+        """
         until_s = time.monotonic() + self._within_s
         try:
             with self._client.stream("GET", url) as answer:
                 if answer.status_code >= 400:
                     advice = _ADVICE.get(answer.status_code, "")
                     raise NotServed(f"HTTP {answer.status_code} {answer.reason_phrase}", advice)
-                return self._read(answer, until_s)
+                return Fetched(self._read(answer, until_s), str(answer.url))
         except httpx.TimeoutException as late:
             raise SourceAway(f"the server gave nothing for {self._within_s:g} s") from late
         except httpx.ConnectError as refused:

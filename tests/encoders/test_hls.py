@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from encoders.hls import Chunk, Follower, NotServed, TooMuchForUs
+from encoders.hls import Chunk, Fetched, Follower, NotServed, TooMuchForUs
 from encoders.remux import SourceAway, SourceUnreadable
 
 pytestmark = pytest.mark.hermetic
@@ -20,15 +20,15 @@ class Served:
     gone: set[str] = field(default_factory=set)
     now_s: float = 0.0
 
-    def fetch(self, url: str) -> bytes:
+    def fetch(self, url: str) -> Fetched:
         if url == URL:
             text = self.playlists.pop(0) if len(self.playlists) > 1 else self.playlists[0]
             if text == "away":
                 raise SourceAway("connection refused")
-            return text.encode()
+            return Fetched(text.encode(), url)
         if url in self.gone:
             raise NotServed("HTTP 404")
-        return url.rpartition("/")[2].encode()
+        return Fetched(url.rpartition("/")[2].encode(), url)
 
     def sleep(self, seconds: float) -> None:
         self.now_s += seconds

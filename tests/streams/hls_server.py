@@ -41,6 +41,8 @@ class HlsServer:
     ended: bool = False
     refused: dict[str, int] = field(default_factory=dict)
     """Path → the status that it is refused with."""
+    moved: dict[str, str] = field(default_factory=dict)
+    """Path → where it redirects to."""
     frozen: threading.Event = field(default_factory=threading.Event)
     """Set: requests are taken and not answered."""
     asked: list[str] = field(default_factory=list)
@@ -99,8 +101,11 @@ class HlsServer:
                 while us.frozen.is_set():
                     threading.Event().wait(0.05)
                 body = us.playlist() if self.path == "/live.m3u8" else us.files.get(self.path)
-                status = us.refused.get(self.path, 200 if body is not None else 404)
+                moved = us.moved.get(self.path)
+                status = us.refused.get(self.path, 302 if moved else 200 if body is not None else 404)
                 self.send_response(status)
+                if moved:
+                    self.send_header("Location", moved)
                 self.send_header("Content-Length", str(len(body or b"") if status == 200 else 0))
                 self.end_headers()
                 if status == 200:
