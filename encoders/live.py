@@ -47,6 +47,8 @@ class Arrived:
     cut: CutSegment
     at_s: float
     """Wall time of the last packet that had come by then."""
+    passed_ms: int = 0
+    """How much its stretch gave before its first key frame, and is in no segment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class Listening:
         self._arrive()
         for piece in remuxing.run():
             held_back = remuxing.over and self._after_silence <= HELD_BACK
-            yield Arrived(piece, self._silent_since_s if held_back else self.arrived_s)
+            yield Arrived(piece, self._silent_since_s if held_back else self.arrived_s, remuxing.passed_ms)
 
     def _arrive(self) -> None:
         now_s = self.now()

@@ -84,6 +84,8 @@ class Remuxing:
     """Called for each packet."""
     over: bool = False
     """No packet comes any more."""
+    passed_ms: int = 0
+    """How much was left out before the first key frame."""
     broke: str = ""
     """Why there was no more, where that is not the source's own end."""
 
@@ -112,13 +114,17 @@ class Remuxing:
         """The packets with something in them, up to the end or to where the source breaks off."""
         streams = [stream for stream in (lead, sound) if stream]
         found = cast("Iterator[AnyPacket]", self.container.demux(streams))
-        joined = not self.live
+        joined, began_ms = not self.live, None
         while (packet := self._next(found)) is not None:
-            joined = joined or (packet.is_keyframe and packet.stream_index == lead.index)
             if self.live and _changes_codec(packet):
                 self.broke = "the codec's parameters change"
                 break
-            if joined and packet.size and isinstance(packet.stream, AnyStream):
+            if not packet.size or not isinstance(packet.stream, AnyStream):
+                continue
+            began_ms = _at_ms(packet) if began_ms is None else began_ms
+            if not joined and packet.is_keyframe and packet.stream_index == lead.index:
+                joined, self.passed_ms = True, max(0, (_at_ms(packet) or 0) - (began_ms or 0))
+            if joined:
                 yield packet
         self.over = True
 
@@ -163,6 +169,11 @@ def said(failure: BaseException) -> str:
     """What libav says of a failure, without the address: that may hold a password."""
     words = getattr(failure, "strerror", None)
     return str(words or failure)
+
+
+def _at_ms(packet: AnyPacket) -> int | None:
+    """When its decoding is due, by the source's clock; None: it does not say."""
+    return None if packet.dts is None else round(1000 * packet.dts * packet.time_base)
 
 
 def _changes_codec(packet: AnyPacket) -> bool:

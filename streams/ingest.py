@@ -16,7 +16,8 @@ from streams.push import Clock, GaveUp, NothingToPush, Placed, address
 from streams.watch import clock as media_clock
 
 AT_LEAST_MS = 500
-"""Less than this by the wall clock is not missing: packets come a little early or late."""
+"""Less than this is not missing: by the wall clock packets come a little early or late, and some sound comes before the
+first key frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Ingest:
             return 0
         resumed = self.mark is not None and self._next == self.mark.sequence + 1
         if stretch.missing_ms is not None and not resumed:
-            return stretch.missing_ms
+            return stretch.missing_ms + (arrived.passed_ms if arrived.passed_ms >= AT_LEAST_MS else 0)
         by_wall_ms = round((arrived.at_s - self._arrived_s) * 1000) - arrived.cut.duration_ms
         return by_wall_ms if by_wall_ms >= AT_LEAST_MS else 0
 

@@ -13,12 +13,16 @@ import av
 from tests.encoders.samples import Recipe, make_media
 
 
-def cut_for_hls(folder: Path, recipe: Recipe, *, fragmented: bool = False) -> list[bytes]:
-    """What FFmpeg's HLS muxer makes of a sample: the init section where there is one, then segments of about 1 s."""
+def cut_for_hls(folder: Path, recipe: Recipe, *, fragmented: bool = False, by_time: bool = False) -> list[bytes]:
+    """What FFmpeg's HLS muxer makes of a sample: the init section where there is one, then segments of about 1 s.
+
+    `by_time` each has 1 s, also where that is no key frame.
+    """
     folder.mkdir()
     whole, kind = folder / "whole", "fmp4" if fragmented else "mpegts"
     whole.write_bytes(make_media(recipe))
     options = {"hls_time": "1", "hls_segment_type": kind, "hls_playlist_type": "vod",
+               "hls_flags": "split_by_time" if by_time else "0",
                "hls_segment_filename": str(folder / "%03d.part")}  # fmt: skip
     with av.open(str(whole)) as source, av.open(str(folder / "list.m3u8"), "w", format="hls", options=options) as out:
         tracks = {each.index: out.add_stream_from_template(each) for each in source.streams.get()}
