@@ -13,6 +13,7 @@ from typing import TypeAlias, TypeVar, cast
 
 import av
 from av.container import InputContainer
+from av.stream import Disposition
 
 from encoders.engines import End, Unbearable, Unreadable
 from schemas.reasons import Reason
@@ -65,6 +66,12 @@ def packets(container: InputContainer, stream: _Track) -> "Iterator[av.Packet[_T
         if packet.size:
             yield cast("av.Packet[_Track]", packet)
     raise Unreadable(Reason.UNDECODABLE, f"more than {MAX_PACKETS} packets in one track")
+
+
+def picture_tracks(container: InputContainer) -> list[av.VideoStream]:
+    """What moves; a cover picture, which some files list first, is no track."""
+    covers = Disposition.attached_pic | Disposition.timed_thumbnails
+    return [stream for stream in container.streams.video if not stream.disposition & covers]
 
 
 def sound_decoder(stream: av.AudioStream) -> av.AudioCodecContext:

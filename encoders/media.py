@@ -21,6 +21,7 @@ from encoders.containers import (
     opened,
     packets,
     picture_decoder,
+    picture_tracks,
     pictures,
     sound_decoder,
     sounds,
@@ -87,9 +88,9 @@ class PyAvDecoder:
     def clip(self, media: bytes) -> Clip:
         """8 frames of the first picture track, each the one that is on show at the centre of its part."""
         with opened(media, MEDIA_FORMATS) as container:
-            if not container.streams.video:
+            stream = next(iter(picture_tracks(container)), None)
+            if stream is None:
                 raise Unreadable(Reason.NO_VIDEO, "the media has no picture track")
-            stream = container.streams.video[0]
             decoder = picture_decoder(stream, self._limits.pixels)
             found = list(packets(container, stream))
             if all(packet.pts is None for packet in found):

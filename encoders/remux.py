@@ -15,9 +15,8 @@ from typing import cast
 
 import av
 from av.container import InputContainer
-from av.stream import Disposition
 
-from encoders.containers import LIBAV_ERRORS, MEDIA_FORMATS, AnyPacket, AnyStream, opened, packets
+from encoders.containers import LIBAV_ERRORS, MEDIA_FORMATS, AnyPacket, AnyStream, opened, packets, picture_tracks
 from encoders.cutter import Clock, CutSegment, Cutter
 from encoders.engines import EngineError, Unreadable
 from encoders.tracks import COPIED, CopiedTrack, EncodedPictures, EncodedSound, Track, quarters_of
@@ -185,9 +184,8 @@ def _changes_codec(packet: AnyPacket) -> bool:
 
 
 def _leading(container: InputContainer) -> tuple[AnyStream, av.AudioStream | None]:
-    """The track that decides the cuts, and the sound beside it. A cover picture is no track."""
-    covers = Disposition.attached_pic | Disposition.timed_thumbnails
-    pictures = [stream for stream in container.streams.video if not stream.disposition & covers]
+    """The track that decides the cuts, and the sound beside it."""
+    pictures = picture_tracks(container)
     sound = container.streams.audio[0] if container.streams.audio else None
     if pictures:
         return pictures[0], sound

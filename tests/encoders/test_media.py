@@ -100,6 +100,30 @@ def test_frames_are_scaled_down_to_the_short_side() -> None:
     assert [read_counter(frame) for frame in clip.frames] == CENTRES
 
 
+def with_cover_first(mp4: bytes, picture: bytes) -> bytes:
+    """MP4 whose cover picture is listed before its tracks."""
+
+    def box(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", 8 + len(body)) + kind + body
+
+    cover = box(b"ilst", box(b"covr", box(b"data", struct.pack(">II", 13, 0) + picture)))
+    handler = box(b"hdlr", bytes(8) + b"mdirappl" + bytes(9))
+    at = mp4.index(b"moov") - 4
+    head = 8 + struct.unpack(">I", mp4[at + 8 : at + 12])[0]  # the movie's header comes first
+    told = mp4[at + 8 : at + head] + box(b"udta", box(b"meta", bytes(4) + handler + cover)) + mp4[at + head :]
+    assert at + struct.unpack(">I", mp4[at : at + 4])[0] == len(mp4)
+    return mp4[:at] + box(b"moov", told)
+
+
+def test_a_cover_picture_is_no_picture_track() -> None:
+    film = with_cover_first(make_media(Recipe(container="mp4")), jpeg())
+    with opened(film, MEDIA_FORMATS) as container:
+        assert [stream.type for stream in container.streams] == ["video", "video", "audio"]
+    assert [read_counter(frame) for frame in DECODER.clip(film).frames] == CENTRES
+    song = with_cover_first(make_media(Recipe(container="mp4", video=None)), jpeg())
+    assert reason(lambda: DECODER.clip(song)) == Reason.NO_VIDEO
+
+
 def test_a_clip_of_fewer_frames_than_eight_repeats_them() -> None:
     clip = DECODER.clip(make_media(Recipe(seconds=0.12)))
     assert [read_counter(frame) for frame in clip.frames] == [0, 0, 0, 1, 1, 2, 2, 2]
