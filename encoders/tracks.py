@@ -110,17 +110,44 @@ class EncodedSound:
         self.template.codec_context.thread_count = 1
         self._home.start_encoding()
         self._resampler = av.AudioResampler("fltp", self.template.layout, _SOUND_HZ, 1024)
+        self._alike = Alike(self._tick)
 
     def feed(self, packet: AnyPacket | None) -> list[AnyPacket]:
         sounds = []
         for frame in _decoded(self._source, packet):
             if isinstance(frame, av.AudioFrame):
                 frame.time_base = self._tick
-                sounds += self._resampler.resample(frame)
+                for alike in self._alike.form(frame):
+                    sounds += self._resampler.resample(alike)
         if packet is None:
             sounds += self._resampler.resample(None)
         packets = [made for part in sounds for made in self.template.encode(part)]
         return [*packets, *(self.template.encode(None) if packet is None else ())]
+
+
+class Alike:
+    """Sound in the form (sample format, channels, rate) that came first: a resampler takes no other."""
+
+    def __init__(self, tick: Fraction) -> None:
+        """All frames count time in this unit."""
+        self._tick = tick
+        self._first: tuple[str, str, int] | None = None
+        self._now: tuple[str, str, int] | None = None
+        self._resampler: av.AudioResampler | None = None
+
+    def form(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
+        """The frame in that form. A few samples at a change of rate may be left out."""
+        form = frame.format.name, frame.layout.name, frame.sample_rate
+        self._first = self._first or form
+        if form != self._now:
+            self._now, self._resampler = form, None if form == self._first else av.AudioResampler(*self._first)
+        if self._resampler is None:
+            return [frame]
+        made = self._resampler.resample(frame)
+        for each in made:
+            each.pts = None if each.pts is None else round(each.pts * (each.time_base or self._tick) / self._tick)
+            each.time_base = self._tick
+        return made
 
 
 def quarters_of(packet: AnyPacket) -> int:

@@ -93,6 +93,29 @@ def test_a_foreign_codec_is_encoded_anew_without_losing_a_frame(tmp_path: Path) 
     assert sum(len(DECODER.audio(piece.media)) / 32 for piece in cuts) == pytest.approx(4000, abs=60)
 
 
+def with_latm(layout: str, audio_hz: int) -> bytes:
+    """Four seconds of MPEG-TS as DVB has it, whose AAC MPEG-TS decoders elsewhere need not read."""
+    memory, options = BytesIO(), {"mpegts_flags": "latm"}
+    media = make_media(Recipe(container="mp4", layout=layout, audio_hz=audio_hz))
+    with opened(media, MEDIA_FORMATS) as source, av.open(memory, "w", format="mpegts", options=options) as out:
+        tracks = {each.index: out.add_stream_from_template(each) for each in source.streams.get()}
+        found = [packet for packet in source.demux() if packet.dts is not None]
+        for packet in sorted(found, key=lambda packet: float((packet.dts or 0) * packet.time_base)):
+            packet.stream = tracks[packet.stream_index]
+            out.mux(packet)
+    return memory.getvalue()
+
+
+@pytest.mark.parametrize(("layout", "audio_hz"), [("mono", 48_000), ("5.1", 48_000), ("mono", 44_100)])
+def test_sound_that_is_encoded_anew_may_change_its_form(tmp_path: Path, layout: str, audio_hz: int) -> None:
+    (tmp_path / "dvb.ts").write_bytes(with_latm("stereo", 48_000) + with_latm(layout, audio_hz))
+    cuts = list(segments(tmp_path / "dvb.ts", 2.0))
+    assert gapless(cuts)
+    assert all("aac_latm" in piece.reencoded for piece in cuts)
+    for piece in cuts:
+        assert len(DECODER.audio(piece.media)) / 32 == pytest.approx(piece.duration_ms, abs=60)
+
+
 @pytest.mark.parametrize("gop", [25, 1000])
 @pytest.mark.parametrize("every", [2, 5, 25])
 def test_pictures_that_do_not_say_when_they_begin_follow_one_another(tmp_path: Path, gop: int, every: int) -> None:
