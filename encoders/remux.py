@@ -94,9 +94,9 @@ class Remuxing:
         tracks = dict[int, Track]()
         cutter, clock = Cutter(self.segment_s, has_sound=sound is not None), Clock()
         for packet in self._packets(lead, sound):
-            index = packet.stream_index
-            tracks[index] = tracks.get(index) or self._track(packet)
-            if clock.straighten(packet) and index == lead.index:
+            index, before = packet.stream_index, tracks.get(packet.stream_index)
+            tracks[index] = self._track(packet, before)
+            if (clock.straighten(packet) or before not in (None, tracks[index])) and index == lead.index:
                 cutter.cut_at_next_key()
             for made in tracks[index].feed(packet):
                 yield from cutter.admit(made, tracks[index], index == lead.index)
@@ -137,13 +137,22 @@ class Remuxing:
             self.heard()
         return packet
 
-    def _track(self, first: AnyPacket) -> Track:
-        stream: AnyStream = first.stream
+    def _track(self, packet: AnyPacket, before: Track | None) -> Track:
+        """Where the packet goes: where those before it went, unless its decoder has to be told other parameters.
+
+        They would be in no segment but the first of those that need them.
+        """
+        if before is not None and not (isinstance(before, CopiedTrack) and _changes_codec(packet)):
+            return before
+        stream: AnyStream = packet.stream
         context: av.AudioCodecContext | av.VideoCodecContext | None = stream.codec_context
         if context is None:
             raise SourceUnreadable(f"the codec of the source's {stream.type} track is not known")
+        name = context.codec.canonical_name  # mp3's decoder calls itself "mp3float"
+        if before is not None:
+            return self._encoded(stream, "the codec's parameters change", quarters_of(packet))
         context.thread_count = 1  # handing over costs more
-        name, quarters = context.codec.canonical_name, quarters_of(first)  # mp3's decoder calls itself "mp3float"
+        quarters = quarters_of(packet)
         if name in COPIED and not quarters:
             return CopiedTrack(stream)
         why = f"MPEG-TS does not carry {name}" if name not in COPIED else "MPEG-TS does not say how they are turned"

@@ -93,11 +93,11 @@ def test_a_foreign_codec_is_encoded_anew_without_losing_a_frame(tmp_path: Path) 
     assert sum(len(DECODER.audio(piece.media)) / 32 for piece in cuts) == pytest.approx(4000, abs=60)
 
 
-def with_latm(layout: str, audio_hz: int) -> bytes:
-    """Four seconds of MPEG-TS as DVB has it, whose AAC MPEG-TS decoders elsewhere need not read."""
-    memory, options = BytesIO(), {"mpegts_flags": "latm"}
-    media = make_media(Recipe(container="mp4", layout=layout, audio_hz=audio_hz))
-    with opened(media, MEDIA_FORMATS) as source, av.open(memory, "w", format="mpegts", options=options) as out:
+def copied_to(container: str, recipe: Recipe, flags: str = "") -> bytes:
+    """A sample in another container, its packets in the order of their times."""
+    memory, options = BytesIO(), {"mpegts_flags": flags} if flags else {}
+    media = make_media(recipe)
+    with opened(media, MEDIA_FORMATS) as source, av.open(memory, "w", format=container, options=options) as out:
         tracks = {each.index: out.add_stream_from_template(each) for each in source.streams.get()}
         found = [packet for packet in source.demux() if packet.dts is not None]
         for packet in sorted(found, key=lambda packet: float((packet.dts or 0) * packet.time_base)):
@@ -108,7 +108,9 @@ def with_latm(layout: str, audio_hz: int) -> bytes:
 
 @pytest.mark.parametrize(("layout", "audio_hz"), [("mono", 48_000), ("5.1", 48_000), ("mono", 44_100)])
 def test_sound_that_is_encoded_anew_may_change_its_form(tmp_path: Path, layout: str, audio_hz: int) -> None:
-    (tmp_path / "dvb.ts").write_bytes(with_latm("stereo", 48_000) + with_latm(layout, audio_hz))
+    """AAC as DVB has it."""
+    recipes = Recipe(container="mp4"), Recipe(container="mp4", layout=layout, audio_hz=audio_hz)
+    (tmp_path / "dvb.ts").write_bytes(b"".join(copied_to("mpegts", recipe, "latm") for recipe in recipes))
     cuts = list(segments(tmp_path / "dvb.ts", 2.0))
     assert gapless(cuts)
     assert all("aac_latm" in piece.reencoded for piece in cuts)
@@ -126,6 +128,31 @@ def test_pictures_that_do_not_say_when_they_begin_follow_one_another(tmp_path: P
         clips.append([DECODER.clip(piece.media) for piece in segments(tmp_path / name, 1.0)])
     timed, rarely = ([[read_counter(frame) for frame in clip.frames] for clip in each] for each in clips)
     assert rarely == timed
+
+
+def later(flv: bytes, by_ms: int) -> bytes:
+    """The tags of an FLV file without its head, so much later, as a recorder adds those of a sender that began anew."""
+    found, at = bytearray(), 13
+    while at < len(flv):
+        end = at + 15 + int.from_bytes(flv[at + 1 : at + 4])
+        tag = bytearray(flv[at:end])
+        now_ms = by_ms + int.from_bytes(bytes([tag[7], *tag[4:7]]))
+        tag[4:8] = bytes([*(now_ms & 0xFFFFFF).to_bytes(3), now_ms >> 24])
+        ends = tag[0] == 9 and tag[12] == 2
+        found += b"" if ends or tag[0] == 18 else tag
+        at = end
+    return bytes(found)
+
+
+def test_a_recording_whose_sender_began_anew_with_other_parameters_is_seen_to_its_end(tmp_path: Path) -> None:
+    first, second = (copied_to("flv", Recipe(container="mp4", width=width, b_frames=0)) for width in (160, 320))
+    (tmp_path / "show.flv").write_bytes(first[:13] + later(first, 0) + later(second, 4000))
+    told: list[str] = []
+    cuts = list(segments(tmp_path / "show.flv", 1.0, told.append))
+    assert told == ["the pictures are encoded anew: the codec's parameters change"]
+    assert gapless(cuts)
+    assert [bool(piece.reencoded) for piece in cuts] == [False] * 4 + [True] * 4
+    assert [number for piece in cuts for number in numbers(piece.media)] == [*range(100), *range(100)]
 
 
 def quadrants(pixels: Frames) -> list[list[int]]:
