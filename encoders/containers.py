@@ -74,6 +74,16 @@ def picture_tracks(container: InputContainer) -> list[av.VideoStream]:
     return [stream for stream in container.streams.video if not stream.disposition & covers]
 
 
+def sound_track(container: InputContainer) -> av.AudioStream | None:
+    """What everybody hears: the track that is marked as such, else the first that describes or comments nothing."""
+    told = Disposition.visual_impaired | Disposition.hearing_impaired | Disposition.comment | Disposition.descriptions
+
+    def rank(stream: av.AudioStream) -> tuple[bool, bool]:
+        return bool(stream.disposition & told), not stream.disposition & Disposition.default
+
+    return min(container.streams.audio, key=rank, default=None)
+
+
 def sound_decoder(stream: av.AudioStream) -> av.AudioCodecContext:
     """The track's decoder, on one thread: equal bytes give equal samples."""
     context: av.AudioCodecContext | None = stream.codec_context

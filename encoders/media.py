@@ -24,6 +24,7 @@ from encoders.containers import (
     picture_tracks,
     pictures,
     sound_decoder,
+    sound_track,
     sounds,
 )
 from encoders.engines import FRAMES_PER_CLIP, SAMPLE_RATE_HZ, Clip, Frames, Unreadable
@@ -75,11 +76,10 @@ class PyAvDecoder:
         self._limits = limits or MediaLimits()
 
     def audio(self, media: bytes) -> bytes:
-        """The first sound track, mixed down and resampled."""
+        """The sound that everybody hears, mixed down and resampled."""
         with opened(media, MEDIA_FORMATS) as container:
-            if not container.streams.audio:
+            if (stream := sound_track(container)) is None:
                 raise Unreadable(Reason.NO_AUDIO, "the media has no sound track")
-            stream = container.streams.audio[0]
             decoder, found = sound_decoder(stream), list(packets(container, stream))
             if not found:
                 raise Unreadable(Reason.NO_AUDIO, "the sound track is empty")

@@ -16,7 +16,16 @@ from typing import cast
 import av
 from av.container import InputContainer
 
-from encoders.containers import LIBAV_ERRORS, MEDIA_FORMATS, AnyPacket, AnyStream, opened, packets, picture_tracks
+from encoders.containers import (
+    LIBAV_ERRORS,
+    MEDIA_FORMATS,
+    AnyPacket,
+    AnyStream,
+    opened,
+    packets,
+    picture_tracks,
+    sound_track,
+)
 from encoders.cutter import Clock, CutSegment, Cutter
 from encoders.engines import EngineError, Unreadable
 from encoders.tracks import COPIED, CopiedTrack, EncodedPictures, EncodedSound, Track, quarters_of
@@ -194,8 +203,7 @@ def _changes_codec(packet: AnyPacket) -> bool:
 
 def _leading(container: InputContainer) -> tuple[AnyStream, av.AudioStream | None]:
     """The track that decides the cuts, and the sound beside it."""
-    pictures = picture_tracks(container)
-    sound = container.streams.audio[0] if container.streams.audio else None
+    pictures, sound = picture_tracks(container), sound_track(container)
     if pictures:
         return pictures[0], sound
     if sound is None:

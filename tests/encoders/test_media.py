@@ -10,12 +10,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from encoders.containers import MEDIA_FORMATS, opened, packets
 from encoders.engines import FRAMES_PER_CLIP, Clip, Frames, Unreadable
 from encoders.media import SHEET_BYTES, MediaLimits, PyAvDecoder, contact_sheet
+from encoders.remux import segments
 from encoders.webp import still
 from schemas.reasons import Reason
 from tests.encoders import contracts
@@ -134,6 +136,24 @@ def test_the_sound_is_mono_at_16_khz_and_keeps_its_pitch() -> None:
     second = pcm[16_000:32_000].astype(np.float64)
     loudest_hz = np.abs(np.fft.rfft(second)).argmax()
     assert 280 <= loudest_hz <= 420  # the tone rises by 100 Hz a second, from 200
+
+
+@pytest.mark.parametrize("container", ["mpegts", "mp4", "matroska"])
+def test_what_describes_the_pictures_for_the_blind_is_not_heard(container: str, tmp_path: Path) -> None:
+    memory, made = BytesIO(), []
+    with av.open(memory, "w", format=container) as out:
+        for seconds, role in ((1, Disposition.visual_impaired), (4, Disposition.default)):
+            with opened(make_media(Recipe(container="mp4", video=None, seconds=seconds)), MEDIA_FORMATS) as source:
+                track = out.add_stream_from_template(source.streams.audio[0])
+                track.disposition = role
+                made += [(packet, track) for packet in packets(source, source.streams.audio[0])]
+        for packet, track in sorted(made, key=lambda each: each[0].dts or 0):
+            packet.stream = track
+            out.mux(packet)
+    (tmp_path / "two").write_bytes(memory.getvalue())
+    pushed = [piece.media for piece in segments(tmp_path / "two", 10.0)]
+    for heard in (memory.getvalue(), *pushed):
+        assert len(DECODER.audio(heard)) / 32 == pytest.approx(4000, abs=60)
 
 
 def test_a_sound_track_without_any_sound_is_none() -> None:
