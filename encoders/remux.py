@@ -15,6 +15,7 @@ from typing import cast
 
 import av
 from av.container import InputContainer
+from av.stream import Discard
 
 from encoders.containers import (
     LIBAV_ERRORS,
@@ -121,6 +122,9 @@ class Remuxing:
     def _packets(self, lead: AnyStream, sound: AnyStream | None) -> Iterator[AnyPacket]:
         """The packets with something in them, up to the end or to where the source breaks off."""
         streams = [stream for stream in (lead, sound) if stream]
+        for stream in self.container.streams.get():
+            if stream not in streams:
+                stream.discard = Discard.all  # of a playlist with variants each would be fetched
         found = cast("Iterator[AnyPacket]", self.container.demux(streams))
         joined, began_ms = not self.live, None
         while (packet := self._next(found)) is not None:

@@ -2,12 +2,15 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from encoders.hls import Chunk, Follower
+from encoders.live import LibavSource, Listening
 from streams.fetching import Web
-from tests.streams.hls_server import HlsServer
+from tests.encoders.samples import Recipe
+from tests.streams.hls_server import HlsServer, cut_for_hls
 
 pytestmark = pytest.mark.hermetic
 
@@ -38,3 +41,31 @@ def test_segments_lie_beside_the_playlist_also_where_that_was_moved(server: HlsS
         "/edge/two%20words.ts": b"second",
     }
     assert [chunk.media for chunk in chunks(server)] == [b"first", b"second"]
+
+
+def test_of_variants_one_is_fetched_and_of_sounds_the_one_that_is_to_be_heard(
+    server: HlsServer, tmp_path: Path
+) -> None:
+    """A playlist that libav reads, since its sound is in a playlist of its own."""
+    recipes = {
+        "mid": Recipe(seconds=6, audio=None),
+        "low": Recipe(seconds=6, width=96, audio=None),
+        "de": Recipe(seconds=6, video=None, layout="mono"),
+        "en": Recipe(seconds=6, video=None),
+    }
+    for name, recipe in recipes.items():
+        lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:1"]
+        for number, part in enumerate(cut_for_hls(tmp_path / name, recipe)):
+            server.files[f"/{name}/{number}.ts"] = part
+            lines += ["#EXTINF:1,", f"{name}/{number}.ts"]
+        server.files[f"/{name}.m3u8"] = "\n".join([*lines, "#EXT-X-ENDLIST", ""]).encode()
+    server.files["/master.m3u8"] = (
+        b'#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="de",URI="de.m3u8"\n'
+        b'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="en",DEFAULT=YES,URI="en.m3u8"\n'
+        b'#EXT-X-STREAM-INF:BANDWIDTH=2,AUDIO="a"\nmid.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=1,AUDIO="a"\nlow.m3u8\n'
+    )
+    source = LibavSource(server.url.replace("live", "master"), Listening(2.0, 5.0, time.time, lambda _: None))
+    pieces = [arrived for stretch in source.stretches() for arrived in stretch.pieces]
+    assert sum(arrived.cut.duration_ms for arrived in pieces) == pytest.approx(6000, abs=120)
+    fetched = [path.split("/")[1] for path in server.asked if path.endswith(".ts")]
+    assert {name: fetched.count(name) > 1 for name in recipes} == {"mid": True, "low": False, "de": False, "en": True}
