@@ -29,7 +29,7 @@ from encoders.containers import (
 )
 from encoders.cutter import Clock, CutSegment, Cutter
 from encoders.engines import EngineError, Unreadable
-from encoders.tracks import COPIED, CopiedTrack, EncodedPictures, EncodedSound, Track, quarters_of
+from encoders.tracks import CopiedTrack, EncodedPictures, EncodedSound, Track, quarters_of, unfit
 
 _TOO_FAR = 2.0
 """Key frames may be so many segments apart before the pictures are encoded anew."""
@@ -161,15 +161,12 @@ class Remuxing:
         context: av.AudioCodecContext | av.VideoCodecContext | None = stream.codec_context
         if context is None:
             raise SourceUnreadable(f"the codec of the source's {stream.type} track is not known")
-        name = context.codec.canonical_name  # mp3's decoder calls itself "mp3float"
         if before is not None:
             return self._encoded(stream, "the codec's parameters change", quarters_of(packet))
         context.thread_count = 1  # handing over costs more
         quarters = quarters_of(packet)
-        if name in COPIED and not quarters:
-            return CopiedTrack(stream)
-        why = f"MPEG-TS does not carry {name}" if name not in COPIED else "MPEG-TS does not say how they are turned"
-        return self._encoded(stream, why, quarters)
+        why = unfit(context, quarters)
+        return self._encoded(stream, why, quarters) if why else CopiedTrack(stream)
 
     def _encoded(self, stream: AnyStream, why: str, quarters: int = 0) -> Track:
         what = "pictures" if isinstance(stream, av.VideoStream) else "sound"

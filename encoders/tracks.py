@@ -18,6 +18,8 @@ from encoders.containers import LIBAV_ERRORS, AnyPacket, AnyStream
 
 COPIED = frozenset({"h264", "hevc", "mpeg2video", "aac", "mp3", "mp2", "ac3", "eac3"})
 """Codecs that MPEG-TS carries and every decoder of it reads."""
+ADTS = frozenset({1, 2, 3, 4, 5, 29})
+"""The kinds of AAC that its headers in MPEG-TS can tell: Main, LC, SSR, LTP, and both versions of HE-AAC."""
 _SOUND_HZ = 48_000
 _RGB = 0
 """AVCOL_SPC_RGB."""
@@ -161,6 +163,16 @@ def quarters_of(packet: AnyPacket) -> int:
     frames = _decoded(stream.codec_context, packet) or _decoded(stream.codec_context, None)
     stream.codec_context.flush_buffers()
     return next((round(frame.rotation / 90) % 4 for frame in frames if isinstance(frame, av.VideoFrame)), 0)
+
+
+def unfit(context: av.AudioCodecContext | av.VideoCodecContext, quarters: int) -> str:
+    """Why MPEG-TS cannot hold a track as it is; empty: it can."""
+    name = context.codec.canonical_name  # mp3's decoder calls itself "mp3float"
+    if name not in COPIED:
+        return f"MPEG-TS does not carry {name}"
+    if name == "aac" and context.extradata and context.extradata[0] >> 3 not in ADTS:
+        return "MPEG-TS does not carry this kind of AAC"
+    return "MPEG-TS does not say how they are turned" if quarters else ""
 
 
 def _turned(frame: av.VideoFrame, quarters: int) -> av.VideoFrame:

@@ -93,6 +93,18 @@ def test_a_foreign_codec_is_encoded_anew_without_losing_a_frame(tmp_path: Path) 
     assert sum(len(DECODER.audio(piece.media)) / 32 for piece in cuts) == pytest.approx(4000, abs=60)
 
 
+def test_a_kind_of_aac_that_mpegts_cannot_tell_does_not_end_the_push(tmp_path: Path) -> None:
+    """The source says that its sound is xHE-AAC, of which none could be made here: nothing of it is heard."""
+    film, (lc, usac) = make_media(Recipe(container="mp4")), (bytes([0x11, 0x90]), bytes([0xF9, 0x46]))
+    told_at = film.index(lc, film.index(b"esds"))
+    (tmp_path / "a.mp4").write_bytes(film[:told_at] + usac + film[told_at + 2 :])
+    told: list[str] = []
+    cuts = list(segments(tmp_path / "a.mp4", 1.0, told.append))
+    assert told == ["the sound is encoded anew: MPEG-TS does not carry this kind of AAC"]
+    assert gapless(cuts)
+    assert [number for piece in cuts for number in numbers(piece.media)] == list(range(100))
+
+
 def copied_to(container: str, recipe: Recipe, flags: str = "") -> bytes:
     """A sample in another container, its packets in the order of their times."""
     memory, options = BytesIO(), {"mpegts_flags": flags} if flags else {}
