@@ -29,6 +29,7 @@ from encoders.containers import (
 )
 from encoders.cutter import Clock, CutSegment, Cutter
 from encoders.engines import EngineError, Unreadable
+from encoders.fragments import init_of, is_fragment
 from encoders.tracks import CopiedTrack, EncodedPictures, EncodedSound, Track, quarters_of, unfit
 
 _TOO_FAR = 2.0
@@ -215,14 +216,20 @@ def _leading(container: InputContainer) -> tuple[AnyStream, av.AudioStream | Non
 def _folder(folder: Path, segment_s: float) -> Iterator[CutSegment]:
     """The files by name, each a segment as it is; one that cannot be read is said to last `segment_s`.
 
-    Numbers in names count as numbers: FFmpeg's ``index10.ts`` comes after ``index9.ts``.
+    Numbers in names count as numbers: FFmpeg's ``index10.ts`` comes after ``index9.ts``. Fragments of MP4 get the init
+    section that lies beside them.
     """
     start_ms = 0
     files = (file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
-    for file in sorted(files, key=_by_numbers):
-        if file.suffix.lower() in _NO_SEGMENTS:
+    wanted = [file for file in sorted(files, key=_by_numbers) if file.suffix.lower() not in _NO_SEGMENTS]
+    try:
+        init = init_of(wanted)
+    except ValueError as not_one:
+        raise SourceUnreadable(f"{folder}: {not_one}; push its playlist instead") from not_one
+    for file in wanted:
+        if file == init:
             continue
-        media = file.read_bytes()
+        media = init.read_bytes() + file.read_bytes() if init and is_fragment(file) else file.read_bytes()
         duration_ms = _duration_ms(media) or round(segment_s * 1000)
         content_type = _CONTENT_TYPES.get(file.suffix.lower(), "application/octet-stream")
         yield CutSegment(media, start_ms, duration_ms, content_type)

@@ -16,6 +16,7 @@ from encoders.engines import Frames
 from encoders.media import PyAvDecoder
 from encoders.remux import SourceUnreadable, segments
 from tests.encoders.samples import Recipe, make_media, read_counter, timed_rarely
+from tests.streams.hls_server import cut_for_hls
 
 pytestmark = pytest.mark.hermetic
 
@@ -270,6 +271,24 @@ def test_a_folder_of_segments_is_pushed_file_by_file(tmp_path: Path) -> None:
         (b"damaged", 2000, 4000),
         (parts[1], 6000, 3000),
     ]
+
+
+def test_fragments_in_a_folder_get_the_init_section_beside_them(tmp_path: Path) -> None:
+    recipe = Recipe(seconds=3, container="mp4")
+    init, *fragments = cut_for_hls(tmp_path / "hls", recipe, fragmented=True)
+    folder = tmp_path / "show"
+    folder.mkdir()
+    for number, fragment in enumerate(fragments):
+        (folder / f"chunk{number}.m4s").write_bytes(fragment)
+    with pytest.raises(SourceUnreadable, match="0 init sections lie beside it, not 1; push its playlist instead"):
+        list(segments(folder))
+    (folder / "init.mp4").write_bytes(init)
+    cuts = list(segments(folder))
+    assert gapless(cuts)
+    assert [piece.duration_ms for piece in cuts] == pytest.approx([1000] * 3, abs=60)
+    assert [number for piece in cuts for number in numbers(piece.media)] == list(range(75))
+    (folder / "whole.mp4").write_bytes(make_media(recipe))
+    assert len(list(segments(folder))) == 4
 
 
 def test_numbers_in_the_names_of_a_folder_count_as_numbers(tmp_path: Path) -> None:
