@@ -36,6 +36,8 @@ SHEET_BYTES = 40_000
 SHEET_HEIGHT = 120
 WIDEST_TILE = 4 * SHEET_HEIGHT
 """A wider frame is squeezed: a JPEG ends at 65,500 pixels, and a banner's eight frames would be wider."""
+HOLE_S, LONGEST_HOLE_S = 0.5, 60.0
+"""Sound that does not come for so long is silence. Less is rounding, or how a track begins; more is another clock."""
 _ROWS = 256
 """So many rows are mixed at a time: a whole picture of 50 megapixels would take a gigabyte on its way."""
 _JPEG_SCALES = (3, 6, 10, 16, 24, 31)
@@ -83,7 +85,10 @@ class PyAvDecoder:
             decoder, found = sound_decoder(stream), list(packets(container, stream))
             if not found:
                 raise Unreadable(Reason.NO_AUDIO, "the sound track is empty")
-            return self._as_pcm(sounds(found, decoder))
+            tracks = [stream, *picture_tracks(container)[:1]]
+            begins_s = [_seconds(track.start_time, track.time_base) for track in tracks]
+            place = _Place(stream.time_base, min((each for each in begins_s if each is not None), default=None))
+            return self._as_pcm(sounds(found, decoder), place)
 
     def clip(self, media: bytes) -> Clip:
         """8 frames of the first picture track, each the one that is on show at the centre of its part."""
@@ -105,10 +110,10 @@ class PyAvDecoder:
                 return _turned(self._scaled(_on_white(frame)), frame)[np.newaxis]
         raise Unreadable(Reason.UNDECODABLE, "the picture cannot be decoded")
 
-    def _as_pcm(self, frames: Iterator[av.AudioFrame]) -> bytes:
+    def _as_pcm(self, frames: Iterator[av.AudioFrame], place: "_Place") -> bytes:
         sound, limit = bytearray(), self._limits.duration_ms * SAMPLE_RATE_HZ * 2 // 1000
-        for part in _resampled(frames):
-            sound += part.to_ndarray().tobytes()
+        for part in _resampled(frames, place):
+            sound += part
             if len(sound) > limit:
                 raise Unreadable(Reason.UNDECODABLE, f"the sound is longer than {self._limits.duration_ms} ms")
         if not sound:
@@ -160,14 +165,48 @@ class PyAvDecoder:
         return np.asarray(pixels, np.uint8)
 
 
-def _resampled(frames: Iterator[av.AudioFrame]) -> Iterator[av.AudioFrame]:
-    """Mono, at the rate that models hear. A resampler takes frames of one form; in mid-track another one may begin."""
-    for _, alike in groupby(frames, lambda frame: (frame.format.name, frame.layout.name, frame.sample_rate)):
+@dataclass(slots=True)
+class _Place:
+    """Where a track's sound is by its own clock, and what is missing of it."""
+
+    tick: Fraction | None
+    begin_s: float | None
+    """Of the media; None: its clock is not known."""
+    missing_s: float = 0.0
+    """Before the frame that came last."""
+    _heard_s: float = 0.0
+    _next_s: float | None = None
+    _holes: int = 0
+
+    def stretch(self, frame: av.AudioFrame) -> tuple[str, str, int, int]:
+        """Equal for frames that go on in one form: a resampler takes no other."""
+        at_s, self.missing_s = _seconds(frame.pts, self.tick), 0.0
+        due_s = self.begin_s if self._next_s is None else self._next_s
+        if at_s is not None and due_s is not None and self.begin_s is not None:
+            missing_s = min(at_s - due_s, at_s - self.begin_s - self._heard_s)
+            if HOLE_S <= missing_s <= LONGEST_HOLE_S:
+                self.missing_s, self._holes = missing_s, self._holes + 1
+        length_s = frame.samples / frame.sample_rate
+        self._heard_s += self.missing_s + length_s
+        self._next_s = None if (began_s := at_s if at_s is not None else due_s) is None else began_s + length_s
+        return frame.format.name, frame.layout.name, frame.sample_rate, self._holes
+
+
+def _resampled(frames: Iterator[av.AudioFrame], place: _Place) -> Iterator[bytes]:
+    """PCM, mono, at the rate that models hear, silent where sound is missing. In mid-track another form may begin."""
+    for _, alike in groupby(frames, place.stretch):
+        yield bytes(2 * round(place.missing_s * SAMPLE_RATE_HZ))
         resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
         for frame in alike:
             frame.pts = None  # with timestamps, the resampler fills gaps between them without a bound
-            yield from resampler.resample(frame)
-        yield from resampler.resample(None)
+            for part in resampler.resample(frame):
+                yield part.to_ndarray().tobytes()
+        for part in resampler.resample(None):
+            yield part.to_ndarray().tobytes()
+
+
+def _seconds(ticks: int | None, tick: Fraction | None) -> float | None:
+    return None if ticks is None or tick is None else float(ticks * tick)
 
 
 def clip_of(stills: Sequence[Frames]) -> Frames:

@@ -138,6 +138,40 @@ def test_the_sound_is_mono_at_16_khz_and_keeps_its_pitch() -> None:
     assert 280 <= loudest_hz <= 420  # the tone rises by 100 Hz a second, from 200
 
 
+def silent_between(begin_s: float, end_s: float, container: str) -> bytes:
+    """The sample without the sound between these times."""
+    memory = BytesIO()
+    with opened(make_media(Recipe(container="mp4")), MEDIA_FORMATS) as whole, av.open(memory, "w", container) as out:
+        tracks = {each.index: out.add_stream_from_template(each) for each in whole.streams.get()}
+        made = [(float(packet.dts * packet.time_base), packet) for packet in whole.demux() if packet.dts is not None]
+        for at_s, packet in sorted(made, key=lambda each: each[0]):
+            if packet.stream.type == "video" or not begin_s <= at_s < end_s:
+                packet.stream = tracks[packet.stream_index]
+                out.mux(packet)
+    return memory.getvalue()
+
+
+@pytest.mark.parametrize("container", ["mpegts", "mp4", "matroska"])
+@pytest.mark.parametrize(("begin_s", "end_s"), [(-1, 2), (1, 3), (1, 1.7)])
+def test_sound_that_does_not_come_is_silence_and_what_follows_keeps_its_time(
+    container: str, begin_s: float, end_s: float
+) -> None:
+    found = [DECODER.audio(silent_between(*hole, container=container)) for hole in ((9.0, 9.0), (begin_s, end_s))]
+    whole, holed = (np.frombuffer(pcm, "<i2").astype(np.float64) for pcm in found)
+    assert len(holed) == pytest.approx(len(whole), abs=16 * 30)
+    hole = holed[round(16_000 * (max(0, begin_s) + 0.1)) : round(16_000 * (end_s - 0.1))]
+    assert len(hole)
+    assert not hole.any()
+    for at in (3.2, 3.5):
+        pitches = [np.abs(np.fft.rfft(pcm[round(at * 16_000) :][:4096])).argmax() for pcm in (whole, holed)]
+        assert abs(pitches[0] - pitches[1]) <= 2  # a bin has 4 Hz; the tone rises so much in 40 ms
+
+
+def test_a_clock_that_runs_to_and_fro_adds_no_silence_without_end() -> None:
+    joined = b"".join(silent_between(1, 3, "mpegts") for _ in range(3))
+    assert len(DECODER.audio(joined)) / 32 == pytest.approx(8000, abs=200)
+
+
 @pytest.mark.parametrize("container", ["mpegts", "mp4", "matroska"])
 def test_what_describes_the_pictures_for_the_blind_is_not_heard(container: str, tmp_path: Path) -> None:
     memory, made = BytesIO(), []
