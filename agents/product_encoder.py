@@ -200,8 +200,8 @@ class ProductEncoder:
         verdict = self.seen[branch].judge(event.sequence, fingerprint(event.value()))
         if verdict in (Verdict.DUPLICATE, Verdict.CONFLICT):
             return dropped(Reason.DUPLICATE if verdict is Verdict.DUPLICATE else Reason.CONFLICT)
-        if self.brought[branch].ended:
-            return dropped(Reason.ENDED)
+        if all(broadcast.ended for broadcast in self.brought.values()):
+            return self._overtaken(event)
         if event.sequence in self.parked:
             return Fetch(event, event.sequence, self.parked[event.sequence])
         pair = self._pair(event)
@@ -212,6 +212,18 @@ class ProductEncoder:
             detail = f"neither half can be used: picture {pair.visual.gap}, speech {pair.summary.gap}"
             return letter(reason, detail, pair.visual.segment)
         return self._ask(event, (pair,), ())
+
+    def _overtaken(self, event: Visual | Summary) -> Outcome:
+        """The end of its stream came by another partition and was faster. Every segment has a visual, so that makes the
+        letter, unless its other half went on alone when the stream ended.
+        """
+        if isinstance(event, Summary):
+            return dropped(Reason.ENDED)
+        self._take(event)
+        if self.seen[Branch.SPEECH].has(event.sequence):
+            return dropped(Reason.ENDED)
+        said = f"{event.segment.id} was overtaken by the end of its stream; one partition must have all of a stream"
+        return letter(Reason.ENDED, said, event.segment)
 
     def _pair(self, event: Visual | Summary) -> Pair | None:
         visual = event if isinstance(event, Visual) else self.visuals.get(event.sequence)
