@@ -32,7 +32,7 @@ from datetime import UTC, datetime
 from typing import Generic, Protocol, TypeVar
 
 from agents.outcome import Fate, Outcome, dropped, letter
-from agents.shedding import Rung, SheddingPolicy
+from agents.shedding import Ladder, Rung, SheddingPolicy
 from encoders.engines import Overloaded
 from infra.errors import DependencyDown
 from schemas.deadletter import ErrorHeaders, letter_id
@@ -135,8 +135,10 @@ class Delivery(Generic[S]):
             acknowledge()
             self.wiring.watcher.finished(record, dropped(Reason.DUPLICATE), envelope)
             return
-        rung = self._heed(slot, envelope)
+        ladder, rung = self._heed(slot, envelope)
         outcome = await self._steadily(record, lambda: self._apply(name, record, envelope, rung))
+        if outcome.fate in (Fate.USED, Fate.HELD):  # what came again, however old, tells of no backlog
+            slot.ladder = ladder
         self.wiring.watcher.at("applied", record)
         await self._publish(slot, record, envelope, outcome)
         self.wiring.watcher.at("published", record)
@@ -146,14 +148,13 @@ class Delivery(Generic[S]):
         self.wiring.watcher.at("acknowledged", record)
         self.wiring.watcher.finished(record, outcome, envelope)
 
-    def _heed(self, slot: Slot[S], envelope: Envelope) -> Rung:
-        """How much is left out of a message, by how far behind it is now; its stream's ladder takes note."""
+    def _heed(self, slot: Slot[S], envelope: Envelope) -> tuple[Ladder, Rung]:
+        """Where the stream stands by how far behind a message is now, and how much is left out of that."""
         policy = self.wiring.shedding
         if policy is None or envelope.event.order is None or envelope.attempt:
-            return Rung.FULL
+            return slot.ladder, Rung.FULL
         behind_ms = round((self.wiring.now() - envelope.time).total_seconds() * 1000)
-        slot.ladder, rung = slot.ladder.heed(behind_ms, policy)
-        return rung
+        return slot.ladder.heed(behind_ms, policy)
 
     async def _apply(self, name: str, record: Record, envelope: Envelope, rung: Rung) -> Outcome:
         stage, event, slot = self.wiring.stage, envelope.event, self.states.slot(name)

@@ -117,6 +117,17 @@ def test_a_backlog_with_old_times_is_behind_by_definition() -> None:
     assert [match.shed for match in live.matches()] == [(Shed.SKIPPED,)]
 
 
+def test_a_segment_that_comes_again_long_after_costs_the_next_ones_nothing() -> None:
+    live = Live()
+    live.segment(0)
+    again = Segment(stream_id=STREAM, sequence=0, start_ms=StreamMs(0), duration_ms=4_000, media=SAID)
+    other = again.model_copy(update={"media": SAID + b" "})
+    for event in (again, other):
+        live.deliver(event, CLOSED - timedelta(minutes=1))
+    live.segment(0)
+    assert [match.shed for match in live.matches()] == [(), ()]
+
+
 def test_a_dead_letter_that_is_replayed_is_answered_in_full() -> None:
     it = played()
     it.flow.shedding, it.flow.now = POLICY, lambda: datetime.now(CLOSED.tzinfo) + timedelta(days=9)
