@@ -192,22 +192,23 @@ class Delivery(Generic[S]):
         self.wiring.watcher.finished(record, outcome, None)
 
     async def _publish(self, slot: Slot[S], record: Record, envelope: Envelope, outcome: Outcome) -> None:
-        place = str(envelope.event.order if envelope.event.order is not None else envelope.event.id)
+        place = _place(envelope.event)
         if outcome.fate is Fate.HELD:
             slot.origins[place] = record.position
         elif outcome.fate is Fate.LETTER:
             slot.origins.pop(place, None)
             await self._send_letter(record, envelope, outcome)
         elif outcome.fate is Fate.USED:
-            origin = ",".join(filter(None, (slot.origins.pop(place, None), record.position)))
-            await self._send_events(record, envelope.made_from(origin), outcome.events)
+            await self._send_events(slot, record, envelope, outcome.events)
 
-    async def _send_events(self, record: Record, cause: Envelope, events: tuple[Event, ...]) -> None:
+    async def _send_events(self, slot: Slot[S], record: Record, of: Envelope, events: tuple[Event, ...]) -> None:
         row, run = self.wiring.row, self.wiring.run
         if row.writes is None:
             return
         topic = topic_name(row.writes, run)
         for event in events:
+            waited = slot.origins.pop(_place(event), None)
+            cause = of.made_from(",".join(filter(None, (waited, record.position))))
             message = encode(Envelope(event, f"vitrine/{row.stage}", cause.time, cause.extras))
             await self._steadily(record, lambda message=message: self.wiring.outbox.publish(topic, *message))  # type: ignore[misc]
 
@@ -257,6 +258,11 @@ class Delivery(Generic[S]):
         finally:
             if wait_s > FIRST_WAIT_S:
                 watcher.going_on(record.partition)
+
+
+def _place(event: Event) -> str:
+    """What the two halves of one thing, and what is made of them, have in common."""
+    return str(event.id if event.order is None else event.order)
 
 
 def _state_of(envelope: Envelope) -> str:

@@ -7,15 +7,17 @@ import pytest
 from schemas.event import Event
 from schemas.ids import ProductId, StreamId, StreamMs
 from schemas.match import Candidate, Decision, Doubt, Match
-from schemas.observation import Said
+from schemas.observation import Said, Visual
 from schemas.reasons import Reason
 from schemas.reference import Reference
-from schemas.room import Room, RoomChanged
+from schemas.room import Room, RoomChanged, StreamEnded
 from schemas.segment import Segment
 from schemas.shedding import Shed
 from streams.envelope import Envelope, Record, decode, encode
 from streams.reading import NotFound, split_position
+from streams.topology import EMBEDDINGS, OBSERVATIONS
 from streams.why import Lineage, Step, ancestors, origins, why
+from tests.streams.memory_flow import MemoryFlow
 
 pytestmark = pytest.mark.hermetic
 
@@ -126,3 +128,17 @@ def test_a_match_is_explained_whatever_its_segment_says_that_it_was_made_from(cl
 def record_at(topic: str, event: Event, extras: dict[str, str]) -> Record:
     key, value, headers = encode(Envelope(event, "platform", AT, extras))
     return Record(topic, 0, 7, key, value, headers, 0)
+
+
+def test_a_half_that_went_on_alone_when_its_stream_ended_is_told_and_no_longer_waited_for() -> None:
+    flow, stream = MemoryFlow(), MATCH.stream_id
+    half = Visual(stream_id=stream, sequence=42, start_ms=MATCH.start_ms, end_ms=MATCH.end_ms, gap=Reason.NO_VIDEO)
+    for event, source in (
+        (half, "frame_encoder"), *((StreamEnded(stream_id=stream), stage) for stage in ("frame_encoder", "summarizer")),
+    ):  # fmt: skip
+        flow.push(OBSERVATIONS.name, encode(Envelope(event, f"vitrine/{source}", AT)))
+    flow.run()
+    made, ended = map(decode, flow.topic(EMBEDDINGS.name).records)
+    assert origins(made) == [f"{OBSERVATIONS.name}/0/{offset}" for offset in (0, 2)]
+    assert origins(ended) == [f"{OBSERVATIONS.name}/0/{offset}" for offset in (1, 2)]
+    assert flow.alive["product_encoder"].states.slot(stream).origins == {}
