@@ -82,6 +82,11 @@ class Watcher(Protocol):
         """`record` has reached a named point: received, applied, published, snapshot or acknowledged."""
 
 
+def mark_of(stage: str, record: Record, topic_id: str) -> str:
+    """``stage/topic/partition/offset``, and the id of the topic where it is known."""
+    return f"{stage}/{record.position}" + (f" of the topic {topic_id}" if topic_id else "")
+
+
 @dataclass(frozen=True, slots=True)
 class Wiring(Generic[S]):
     """What a stage is made of, the same for all its partitions."""
@@ -98,6 +103,8 @@ class Wiring(Generic[S]):
     shedding: SheddingPolicy | None = None
     """What `live` mode goes by; None: `replay` mode, nothing is left out."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    topic_id: str = ""
+    """Kafka's own id of the source: in a topic that was made anew other messages have the same positions."""
 
     @property
     def source(self) -> str:
@@ -106,7 +113,7 @@ class Wiring(Generic[S]):
 
     def mark(self, record: Record) -> str:
         """A message and the stage that has it in hand: what a crash is charged to."""
-        return f"{self.row.stage}/{record.position}"
+        return mark_of(self.row.stage, record, self.topic_id)
 
 
 @dataclass(slots=True)

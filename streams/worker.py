@@ -152,8 +152,9 @@ def broker_of(settings: Settings, bootstrap: str, stages: Sequence[str], run: st
 def _stage_app(plan: Plan, name: str, ask: Ask) -> StageApp[Any]:
     row = row_of(name)
     outbox = _Outbox()
+    topic_id = plan.broker.topic_ids.get(source_topic(row, plan.run, plan.recorded), "")
     wiring = Wiring(row, plan.table[name], ask, outbox, plan.watch[name], plan.run, plan.recorded, plan.recorder,
-                    plan.shedding)  # fmt: skip
+                    plan.shedding, topic_id=topic_id)  # fmt: skip
     outbox.through = StageApp(wiring, plan.broker, plan.make_delivery)
     return outbox.through
 

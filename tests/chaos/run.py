@@ -4,7 +4,10 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from infra import services
+from streams.delivery import mark_of
 from streams.flight import BOOK, CRASHES_AT_MOST, charge
+from streams.topics import topic_ids
 from streams.topology import PRODUCTS, SEGMENTS, topic_name
 from tests.chaos.controls import Control
 from tests.chaos.draw import STRUCK, Drawn, draw
@@ -112,10 +115,12 @@ def _undisturbed(play: Play, kind: str) -> Books:
 
 def charge_before(play: Play) -> None:
     """The deadly message as it is after three deaths of each stage that reads it: it ends no process any more."""
-    pushed = play.eyes.new_in(topic_name(SEGMENTS, play.run))
+    topic, settings = topic_name(SEGMENTS, play.run), play.house.settings
+    pushed = play.eyes.new_in(topic)
     here = (record for record in pushed if record.key == DEADLY.encode())
     deadly = next(record for record in here if record.headers.get("ce_sequence") == str(DEADLY_AT).encode())
-    marks = [f"{stage}/{deadly.position}" for stage in ("transcriber", "frame_encoder")]
+    topic_id = topic_ids([topic], settings.kafka, services.security(settings))[topic]
+    marks = [mark_of(stage, deadly, topic_id) for stage in ("transcriber", "frame_encoder")]
     play.flights.mkdir(parents=True, exist_ok=True)
     for _ in range(CRASHES_AT_MOST):
         charge(play.flights / BOOK, marks)

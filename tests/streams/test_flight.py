@@ -12,7 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from infra.metrics import Metrics, StageMetrics
+from streams.app import Broker
+from streams.ask import Ask
+from streams.envelope import Record
 from streams.flight import BOOK, BOOK_HOLDS, CRASHES_AT_MOST, Door, Flight, charge, in_hand, read_book
+from streams.watching import StageWatch
+from streams.worker import Plan, build
 
 pytestmark = pytest.mark.hermetic
 
@@ -99,6 +105,18 @@ def test_the_book_remembers_the_latest(tmp_path: Path) -> None:
     counts = read_book(tmp_path / BOOK)
     assert len(counts) == BOOK_HOLDS
     assert (counts["0"], counts["new"], counts.get("1")) == (2, 1, None)
+
+
+def test_a_topic_that_was_made_anew_inherits_no_crash(tmp_path: Path) -> None:
+    def mark(topic_id: str) -> str:
+        broker = Broker("localhost:9", tmp_path, topic_ids={"live.segments": topic_id})
+        watch = {"frame_encoder": StageWatch(StageMetrics(Metrics(), "frame_encoder"))}
+        (stage,) = build(Plan(["frame_encoder"], "", broker, watch), Ask.__new__(Ask))
+        return stage.wiring.mark(Record("live.segments", 0, 7, b"k", b"v", {}, 0))
+
+    charge(tmp_path / BOOK, [mark("before")])
+    flight = Flight(tmp_path / "flight")
+    assert (flight.crashes(mark("before")), flight.crashes(mark("now"))) == (1, 0)
 
 
 @dataclass
