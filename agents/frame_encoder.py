@@ -62,6 +62,7 @@ class FrameEncoder:
             case Verdict.CONFLICT:
                 return letter(Reason.CONFLICT, f"{event.id} came before with other bytes; the first ones count")
             case _ if self.broadcast.ended:
+                self.seen.apply(event.sequence, event.fingerprint)
                 return letter(Reason.ENDED, f"{event.id} came after the end of its stream; begin a new stream id")
         if rung is Rung.SKIP:
             return self._saw(event, self._gap(event, Reason.SKIPPED))

@@ -88,3 +88,8 @@ def test_what_is_impossible_is_a_letter_and_what_is_known_is_dropped(
 ) -> None:
     last = played(*events)[-1]
     assert (last.fate, last.reason) == (fate, reason)
+
+
+def test_what_comes_again_after_the_end_makes_no_second_letter_and_other_bytes_one_of_their_own() -> None:
+    outcomes = played(END, segment(0, GOOD), segment(0, GOOD), segment(0, GOOD + b" "))
+    assert [outcome.reason for outcome in outcomes[1:]] == [Reason.ENDED, Reason.DUPLICATE, Reason.CONFLICT]
