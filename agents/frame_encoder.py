@@ -23,6 +23,8 @@ from schemas.shedding import Shed
 FEWER = 2
 """So many frames are looked at of a segment whose stream is behind: a quarter of them cost a quarter of the time."""
 
+HOLES = "its stream has too many holes; give ce_sequence as 0, 1, 2, …"
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -61,6 +63,8 @@ class FrameEncoder:
                 return dropped(Reason.DUPLICATE)
             case Verdict.CONFLICT:
                 return letter(Reason.CONFLICT, f"{event.id} came before with other bytes; the first ones count")
+            case Verdict.FORGOTTEN:
+                return letter(Reason.FORGOTTEN, f"whether {event.id} came before is not known any more: {HOLES}")
             case _ if self.broadcast.ended:
                 self.seen.apply(event.sequence, event.fingerprint)
                 return letter(Reason.ENDED, f"{event.id} came after the end of its stream; begin a new stream id")

@@ -220,7 +220,8 @@ class ProductEncoder:
         if isinstance(event, Summary):
             return dropped(Reason.ENDED)
         self._take(event)
-        if self.seen[Branch.SPEECH].has(event.sequence):
+        speech = self.seen[Branch.SPEECH]
+        if speech.has(event.sequence) and event.sequence > speech.forgotten:
             return dropped(Reason.ENDED)
         said = f"{event.segment.id} was overtaken by the end of its stream; one partition must have all of a stream"
         return letter(Reason.ENDED, said, event.segment)

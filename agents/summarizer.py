@@ -104,7 +104,7 @@ class Summarizer:
                 return dropped(Reason.CONFLICT)
             case _ if self.broadcast.ended:
                 return dropped(Reason.ENDED)
-            case Verdict.LATE:
+            case Verdict.LATE | Verdict.FORGOTTEN:
                 return self._gap(event, event.gap or Reason.LATE)
         self.end_ms = event.end_ms
         if event.gap:

@@ -5,8 +5,8 @@ front of the next segment. Where the next segment does not follow (one is missin
 by itself first and its words come with that next transcript; at the end of the broadcast they come as a closing
 transcript. So no word is lost and none is heard twice, but a transcript's first words may be older than its segment.
 
-Nothing changes before the outcome: a request whose asking failed can be asked again. Conflicts and segments of an
-ended stream are dropped here, because `frame_encoder` makes their dead letter.
+Nothing changes before the outcome: a request whose asking failed can be asked again. Conflicts, segments of an
+ended stream and forgotten ones are dropped here, because `frame_encoder` makes their dead letter.
 """
 
 from collections.abc import Sequence
@@ -34,6 +34,10 @@ than a segment help nobody."""
 
 BORDER_SLACK_MS = 500
 """A segment follows another if it begins within this of the other's end: stated durations round to frames."""
+
+REFUSED = {
+    Verdict.DUPLICATE: Reason.DUPLICATE, Verdict.CONFLICT: Reason.CONFLICT, Verdict.FORGOTTEN: Reason.FORGOTTEN,
+}  # fmt: skip
 
 
 class SpokenWord(Protocol):
@@ -137,10 +141,8 @@ class Transcriber:
         if not isinstance(event, Segment):
             return self.broadcast.admit(event)
         match self.seen.judge(event.sequence, event.fingerprint):
-            case Verdict.DUPLICATE:
-                return dropped(Reason.DUPLICATE)
-            case Verdict.CONFLICT:
-                return dropped(Reason.CONFLICT)
+            case Verdict.DUPLICATE | Verdict.CONFLICT | Verdict.FORGOTTEN as refused:
+                return dropped(REFUSED[refused])
             case _ if self.broadcast.ended:
                 return dropped(Reason.ENDED)
             case Verdict.LATE:

@@ -2,7 +2,8 @@
 
 Upstream a crash publishes the same event again at a new offset, so offsets cannot tell a duplicate: sequences do.
 What is easily got wrong: a sequence below the highest one is a duplicate only if it was applied; the sequences that
-were skipped are kept exactly (as ranges), and each of them may still come, once, late.
+were skipped are kept exactly (as ranges), and each of them may still come, once, late. Of a stream with too many holes
+the oldest are given up, and what comes from there can be told neither from a new input nor from an old one.
 """
 
 from bisect import bisect_right
@@ -12,6 +13,9 @@ from enum import StrEnum
 FINGERPRINTS_KEPT = 512
 """Of the inputs applied last: half an hour of 4 s segments. An older input that comes again counts as a duplicate
 whatever its bytes are."""
+
+HOLES_KEPT = 512
+"""Ranges of skipped sequences, the latest; a producer that numbers by tens makes one with each segment."""
 
 
 class Verdict(StrEnum):
@@ -25,6 +29,8 @@ class Verdict(StrEnum):
     """Applied before."""
     CONFLICT = "conflict"
     """Applied before with another fingerprint."""
+    FORGOTTEN = "forgotten"
+    """It may have been applied before, or not."""
 
 
 @dataclass(slots=True)
@@ -38,24 +44,31 @@ class Watermark:
     prints: dict[int, str] = field(default_factory=dict)
     """Sequence → fingerprint of the last `FINGERPRINTS_KEPT` applied, oldest first."""
 
+    forgotten: int = -1
+    """The last of the sequences of which it is not known any more which ones came; -1: of all it is."""
+
     def judge(self, sequence: int, fingerprint: str) -> Verdict:
         """The verdict on an input; changes nothing."""
+        if sequence <= self.forgotten and sequence not in self.prints:
+            return Verdict.FORGOTTEN
         if not self.has(sequence):
             return Verdict.FRESH if sequence > self.applied else Verdict.LATE
         return Verdict.DUPLICATE if self.prints.get(sequence, fingerprint) == fingerprint else Verdict.CONFLICT
 
     def has(self, sequence: int) -> bool:
-        """Whether this sequence was applied."""
+        """Whether this sequence was applied, or may have been."""
         return sequence <= self.applied and self._range_of(sequence) is None
 
     def apply(self, sequence: int, fingerprint: str) -> None:
-        """Remember an input that was judged `FRESH` or `LATE`."""
+        """Remember an input that was judged `FRESH` or `LATE`, or `FORGOTTEN` by who takes it all the same."""
         if sequence > self.applied:
             if sequence > self.applied + 1:
                 self.missing.append((self.applied + 1, sequence - 1))
             self.applied = sequence
-        else:
+        elif sequence > self.forgotten:
             self._arrived(sequence)
+        while len(self.missing) > HOLES_KEPT:
+            self.forgotten = self.missing.pop(0)[1]
         self.prints[sequence] = fingerprint
         while len(self.prints) > FINGERPRINTS_KEPT:
             del self.prints[next(iter(self.prints))]

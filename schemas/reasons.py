@@ -16,6 +16,8 @@ class Reason(StrEnum):
     """The same id came with other bytes; the first one counts, this one is a dead letter."""
     LATE = "Late"
     """Arrived after a later segment; the picture is used, the speech is not."""
+    FORGOTTEN = "Forgotten"
+    """So old, in a stream with so many holes, that it cannot be told whether it came before; a dead letter."""
     ENDED = "Ended"
     """The stream had already ended."""
     MALFORMED = "Malformed"

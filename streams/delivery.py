@@ -52,6 +52,9 @@ T = TypeVar("T")
 LETTER_STAGE = "frame_encoder"
 """Two stages read the segments; this one alone writes the dead letter of an unreadable envelope."""
 
+UNTOLD = (Reason.CONFLICT, Reason.FORGOTTEN, Reason.MALFORMED)
+"""Of these another message may have, or has, the terminal record of the segment."""
+
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0
 
 
@@ -238,7 +241,7 @@ class Delivery(Generic[S]):
         if outcome.instead:
             return outcome.instead.id
         unasked = outcome.reason is Reason.CRASHED and self.wiring.row.writes is not None
-        if cause is not None and not unasked and outcome.reason not in (Reason.CONFLICT, Reason.MALFORMED):
+        if cause is not None and not unasked and outcome.reason not in UNTOLD:
             return cause.event.id
         before = record.headers.get(REPLAY_OF, b"").decode(errors="replace")
         return before or letter_id(record.topic, record.partition, record.offset)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents import watermark
 from agents.outcome import Fate
 from schemas.event import Event
 from schemas.ids import ProductId
@@ -76,6 +77,23 @@ def test_what_comes_after_the_end_is_a_letter(before: list[Event], after: list[E
     made = flow([*before, END, *after, END], with_catalogue(fake_ask(), LOOKS))
     accounted(made, [*before, *after])
     assert made.events("matcher").count(END) == 1
+
+
+@given(broadcasts, st.integers(0, 6), st.integers(0, 1))
+@settings(max_examples=15, deadline=None)
+def test_of_a_stream_with_too_many_holes_every_segment_has_its_record(
+    pushed: list[Event], ahead: int, holes: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(watermark, "HOLES_KEPT", holes)
+        made = flow([*pushed, END], with_catalogue(fake_ask(), LOOKS), ahead=ahead)
+    beside = (Reason.CONFLICT, Reason.FORGOTTEN)
+    ended = Counter(id_ for id_, outcome in made.letters() if outcome.reason not in beside)
+    ended.update(event.segment_id for event in made.events("matcher") if isinstance(event, Match))
+    refused = {id_ for id_, outcome in made.letters() if outcome.reason is Reason.FORGOTTEN}
+    segments = {event.id for event in pushed if isinstance(event, Segment)}
+    assert segments <= {*ended, *refused}
+    assert not [id_ for id_, count in ended.items() if id_ in segments and count > 1]
 
 
 @given(broadcasts, st.integers(0, 6))

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from agents import watermark as rules
 from agents.watermark import FINGERPRINTS_KEPT, Verdict, Watermark
 
 pytestmark = pytest.mark.hermetic
@@ -65,3 +66,36 @@ def test_an_input_cannot_be_applied_twice() -> None:
     admitted(watermark, 3, "a")
     with pytest.raises(ValueError, match="applied before"):
         watermark.apply(3, "a")
+
+
+def test_a_day_of_a_stream_whose_numbers_have_holes_costs_a_snapshot_no_more_than_an_hour() -> None:
+    watermark, codec = Watermark(), TypeAdapter(Watermark)
+    sizes = list[int]()
+    for number in range(21_600):
+        admitted(watermark, 10**8 + 10 * number + number % 3, "0123456789abcdef")
+        sizes.append(len(codec.dump_json(watermark)) if number in (900, 21_599) else 0)
+    assert sizes[21_599] <= sizes[900] + 20
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from("ab")), max_size=120), st.integers(0, 3))
+def test_beyond_the_holes_that_are_kept_nothing_is_taken_for_what_it_may_not_be(
+    inputs: list[tuple[int, str]], kept: int
+) -> None:
+    watermark, seen = Watermark(), dict[int, str]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rules, "HOLES_KEPT", kept)
+        for sequence, print_ in inputs:
+            verdict = admitted(watermark, sequence, print_)
+            if verdict is not Verdict.FORGOTTEN:
+                assert verdict is expected(seen, sequence, print_)
+                seen.setdefault(sequence, print_)
+            assert len(watermark.missing) <= kept
+
+
+def test_what_is_forgotten_can_be_applied_by_who_must_not_refuse_it() -> None:
+    watermark = Watermark(applied=9, forgotten=5)
+    assert watermark.judge(3, "a") is Verdict.FORGOTTEN
+    watermark.apply(3, "a")
+    assert [watermark.judge(3, print_) for print_ in "ab"] == [Verdict.DUPLICATE, Verdict.CONFLICT]
+    assert (watermark.applied, watermark.forgotten, watermark.missing) == (9, 5, [])
