@@ -84,6 +84,8 @@ class Ask:
     """The catalogue's revision from which on a match may be made: nothing is matched with half a catalogue."""
     sparing: bool = False
     """No model is asked: whatever needs one is unreadable (`Crashed`)."""
+    on_answer: Callable[[], None] | None = None
+    """Told of each answer, also of a refusal: one message may need many."""
 
     def __post_init__(self) -> None:
         engines = self.engines
@@ -261,6 +263,12 @@ class Ask:
         twin.sparing = True
         return twin
 
+    def followed(self, on_answer: Callable[[], None]) -> "Ask":
+        """The same, that tells of each answer."""
+        twin = copy(self)
+        twin.on_answer = on_answer
+        return twin
+
     async def close(self) -> None:
         """Refuse what waits, finish what runs."""
         lanes: list[MicroBatcher[Any, Any]] = [*self._calls.values(), self._vision, self._fusion, self._search]
@@ -275,7 +283,11 @@ class Ask:
     async def _ask(self, lane: MicroBatcher[Q, A], question: Q, size_bytes: int = 0) -> A:
         if self.sparing and lane.name not in STORES:
             raise Unreadable(Reason.CRASHED, "the process ended each time that this was tried")
-        return await self._answer(lane, question, size_bytes)
+        try:
+            return await self._answer(lane, question, size_bytes)
+        finally:
+            if self.on_answer:
+                self.on_answer()
 
     async def _answer(self, lane: MicroBatcher[Q, A], question: Q, size_bytes: int) -> A:
         return await lane.ask(question, size_bytes)

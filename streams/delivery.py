@@ -82,7 +82,8 @@ class Watcher(Protocol):
         """It waits no more: the dependency is back, or the partition was taken away."""
 
     def at(self, point: str, record: Record) -> None:
-        """`record` has reached a named point: received, applied, published, snapshot or acknowledged."""
+        """`record` has reached a named point: received, answered (each question that it needs), applied, published,
+        snapshot or acknowledged."""
 
 
 def mark_of(stage: str, record: Record, topic_id: str) -> str:
@@ -181,7 +182,7 @@ class Delivery(Generic[S]):
             return letter(Reason.CRASHED, detail, stage.stands_for(event))
         ask = self.wiring.ask if crashes < CRASHES_AT_MOST else self.wiring.ask.spared()
         incoming = Incoming(event, record.topic, record.partition, record.offset, envelope.source, rung)
-        return await stage.apply(slot.state, incoming, ask)
+        return await stage.apply(slot.state, incoming, ask.followed(lambda: self.wiring.watcher.at("answered", record)))
 
     def _unexpected(self, event: Event) -> Outcome:
         known = ", ".join(sorted(kind.ce_type for kind in self.wiring.stage.accepts))

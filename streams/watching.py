@@ -29,7 +29,7 @@ class StageWatch:
     waits: dict[int, str] = field(default_factory=dict)
     """Partition → the dependency that its message waits for."""
     moved_at: dict[int, float] = field(default_factory=dict)
-    """Partition → when its last message was taken or finished."""
+    """Partition → when its last message was taken, got an answer or was finished."""
     next_offset: dict[int, int] = field(default_factory=dict)
     """Partition → the first offset that is not finished, as far as messages have come."""
     _told: set[int] = field(default_factory=set)
@@ -42,8 +42,9 @@ class StageWatch:
 
     def at(self, point: str, record: Record) -> None:
         """Points of progress; the message itself is not read."""
-        if point == "received":
+        if point in ("received", "answered"):
             self.moved_at[record.partition] = self.clock()
+        if point == "received":
             self.next_offset.setdefault(record.partition, record.offset)
             self.metrics.received()
 

@@ -2,20 +2,31 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
 
 from agents.outcome import dropped, used
+from encoders.batcher import MicroBatcher
 from infra.errors import DependencyDown
 from infra.metrics import Metrics, StageMetrics
 from schemas.ids import StreamId, StreamMs
+from schemas.product import Picture
 from schemas.reasons import Reason
 from schemas.segment import Segment
 from streams.checks import Question
-from streams.envelope import Envelope, Record
+from streams.delivery import Delivery, Wiring
+from streams.envelope import Envelope, Record, encode
+from streams.stages import STEPS
+from streams.state import PartitionStates, Source
+from streams.topology import row_of
 from streams.watching import StageWatch
+from tests.agents.playing import A, InlineAsk, Q, product
+from tests.fakes.engines import fake_engines, fake_media
+from tests.fakes.log import FakeOutbox, FakeSnapshots
+from tests.fakes.stores import FakeObjects
+from tests.fakes.vectors import MemoryVectors
 
 pytestmark = pytest.mark.hermetic
 
@@ -187,3 +198,31 @@ def test_a_dependency_that_is_frozen_is_asked_once_until_it_answers() -> None:
     said, count = asyncio.run(asked_while_frozen())
     assert [line.startswith("no answer for") for line in said] == [True, True, True, False]
     assert (said[3], count) == ("", 1)
+
+
+@dataclass
+class SlowAsk(InlineAsk):
+    """Each question takes almost as long as a worker may stand still; then the watchdog looks."""
+
+    it: Watched | None = None
+    found: list[int] = field(default_factory=list)
+
+    async def _answer(self, lane: MicroBatcher[Q, A], question: Q, size_bytes: int) -> A:
+        assert self.it
+        self.it.now_s += BOUND_S - 1
+        self.found += self.it.watch.stalled(self.it.watch.lag(self.it.reach, self.it.committed), BOUND_S)
+        return await super()._answer(lane, question, size_bytes)
+
+
+def test_a_product_whose_videos_take_longer_than_the_bound_together_does_not_stand_still() -> None:
+    it, row = Watched(), row_of("catalog_encoder")
+    it.reach, it.committed = {0: (0, 1)}, {0: None}
+    ask = SlowAsk(fake_engines(), FakeObjects(), MemoryVectors(), it=it)
+    videos = tuple(Picture(content_type="video/fake", data=fake_media("red mug", "red mug", at)) for at in (800, 900))
+    states = PartitionStates(STEPS[row.stage].begin, Source(row.reads.name, "id", 0), FakeSnapshots(), "w")
+    wiring = Wiring(row, STEPS[row.stage], ask, FakeOutbox(), it.watch)
+    message = encode(Envelope(product("red mug").model_copy(update={"videos": videos}), "test", datetime.now(UTC)))
+    given = Record(row.reads.name, 0, 0, *message, 0)
+    asyncio.run(Delivery(wiring, states, lambda: True).deliver(given, lambda: None))
+    assert it.now_s > 1000 + 5 * BOUND_S
+    assert ask.found == []
