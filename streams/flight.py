@@ -173,8 +173,8 @@ def in_hand(path: Path) -> tuple[str, ...]:
 
 
 def read_book(book: Path) -> dict[str, int]:
-    """Mark → crashes; empty where there is no book yet."""
-    with suppress(FileNotFoundError):
+    """Mark → crashes; empty where there is no book yet, or where a power failure left half of one."""
+    with suppress(FileNotFoundError, json.JSONDecodeError):
         return {str(mark): int(count) for mark, count in json.loads(book.read_text()).items()}
     return {}
 

@@ -99,6 +99,15 @@ def test_the_book_is_read_again_when_it_has_changed(tmp_path: Path) -> None:
     assert (flight.crashes("m"), flight.crashes("n")) == (2, 1)
 
 
+@pytest.mark.parametrize("torn", ["", '{"transcriber/live.segm'])
+def test_a_book_that_a_power_failure_left_torn_is_begun_anew(tmp_path: Path, torn: str) -> None:
+    (tmp_path / BOOK).write_text(torn)
+    flight = Flight(tmp_path / "flight")
+    assert flight.crashes("m") == 0
+    assert charge(tmp_path / BOOK, ["m"]) == {"m": 1}
+    assert read_book(tmp_path / BOOK) == {"m": 1}
+
+
 def test_the_book_remembers_the_latest(tmp_path: Path) -> None:
     charge(tmp_path / BOOK, [str(number) for number in range(BOOK_HOLDS)])
     charge(tmp_path / BOOK, ["0", "new"])
