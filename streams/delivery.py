@@ -174,7 +174,7 @@ class Delivery(Generic[S]):
             await stage.refused(self.wiring.ask, record.offset)
             return self._unexpected(event)
         if name != event.key:
-            stage.inherit(slot.state, self.states.slot(event.key).state)
+            stage.inherit(slot.state, self.states.known(event.key))
         crashes = self.wiring.recorder.crashes(self.wiring.mark(record))
         if crashes >= CRASHES_WITHOUT_MODELS_AT_MOST:
             await stage.refused(self.wiring.ask, record.offset)

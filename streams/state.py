@@ -148,6 +148,7 @@ class PartitionStates(Generic[S]):
                 found[key] = value
         for key, value in found.items():
             self._take(key, value)
+        self._slots = dict(sorted(self._slots.items(), key=lambda item: item[1].at_ms or 0))
         self._clock_ms = max((slot.at_ms or 0 for slot in self._slots.values()), default=0)
         return len(self._slots)
 
@@ -175,6 +176,10 @@ class PartitionStates(Generic[S]):
             state = self._begin(stream_of(stream))
             self._slots[stream] = Slot(state, self._codec.encode(state))
         return self._slots[stream]
+
+    def known(self, stream: str) -> S:
+        """The state of a stream, to be read alone: of one that was never seen none is kept."""
+        return self._slots[stream].state if stream in self._slots else self._begin(stream)
 
     def rewind(self, stream: str) -> None:
         """Forget what was applied since the last snapshot."""

@@ -1,7 +1,7 @@
 """Snapshots: what a successor finds after a kill, after a zombie's late write, and after a topic was made anew."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import pytest
@@ -111,3 +111,15 @@ def test_a_topic_that_was_made_anew_stops_the_worker() -> None:
     anew = states(log, "two", Source("live.segments", "id-2", 0))
     with pytest.raises(TopicRecreated, match="Delete the state topic as well"):
         asyncio.run(anew.load())
+
+
+def test_a_stream_that_was_silent_for_long_is_forgotten_after_its_state_was_read_back_too() -> None:
+    log = FakeSnapshots()
+    before = states(log, "one")
+    for offset, stream in enumerate("aba"):  # the log tells of "a" first, and it was heard of last
+        asyncio.run(before.save(stream, replace(at(offset), timestamp_ms=100 * offset)))
+    after = PartitionStates(Heard, SOURCE, log, "two", kept_ms=100)
+    asyncio.run(after.load())
+    asyncio.run(after.save("c", replace(at(9), timestamp_ms=250)))
+    log.compact()
+    assert sorted(key for key, _ in log.writes) == [b"a\x1fone", b"c\x1ftwo"]

@@ -7,8 +7,10 @@ import pytest
 
 from schemas.ids import StreamId
 from schemas.segment import Segment
+from streams.envelope import Envelope, encode
 from streams.topology import FLOW, PRODUCTS, SEGMENTS
 from tests.agents.playing import product
+from tests.streams.events import CLOSED
 from tests.streams.memory_flow import MemoryFlow
 from tests.streams.test_replay import LOOKS, broadcast, message
 
@@ -107,3 +109,16 @@ def test_a_producer_with_a_clock_of_its_own_makes_no_stream_forgotten(stamped_ms
         return {name: [record.value for record in topic.records] for name, topic in flow.outbox.topics.items()}
 
     assert answers(KEPT_MS) == answers(None)
+
+
+def test_dead_letters_of_forgotten_streams_that_are_sent_again_hold_no_other_stream_in_memory() -> None:
+    flow = MemoryFlow(kept_ms=KEPT_MS)
+    segments = [event for event in broadcast() if isinstance(event, Segment)]
+    for number in range(3):
+        event = segments[0].model_copy(update={"stream_id": StreamId(f"forgotten/{number}")})
+        flow.push(SEGMENTS.name, encode(Envelope(event, "test", CLOSED, {"replay": "1"})))
+    for hour, event in enumerate(segments[:5]):
+        flow.outbox.now_ms = hour * 2 * HOUR_MS
+        flow.push(SEGMENTS.name, message(event))
+        flow.run()
+    assert len(flow.alive["frame_encoder"].states) == 1
