@@ -174,6 +174,7 @@ class StageApp(Generic[S]):
     async def _turn(self, *_: Any, **__: Any) -> None:
         """Partitions came or went: memory of the generation before is not valid any more."""
         self._epoch += 1
+        self._partitions = {part: held for part, held in self._partitions.items() if held[0] == self._epoch}
 
     async def _read(self, stream: Any) -> None:
         async for event in stream.noack().events():

@@ -185,6 +185,13 @@ def test_a_worker_whose_topic_was_made_anew_ends_before_it_keeps_any_state_of_it
     assert asyncio.run(deliver("the id before")) == [EXIT_UNAVAILABLE]
 
 
+def test_the_state_of_partitions_that_went_to_another_worker_is_let_go_of(broker: str, tmp_path: Path) -> None:
+    stage = stage_on(broker, tmp_path)
+    stage._partitions[0] = (0, cast(Any, SimpleNamespace()))
+    asyncio.run(stage.app.on_partitions_revoked.send(set()))
+    assert stage._partitions == {}
+
+
 def test_a_message_that_is_too_large_is_not_waited_for(broker: str, tmp_path: Path) -> None:
     async def send() -> None:
         stage = stage_on(broker, tmp_path)
