@@ -33,6 +33,9 @@ LIVE_ROWS_UNTIL_FLUSH = 2_000
 CATALOGUE_ROWS_UNTIL_FLUSH = 500
 """Milvus Lite, 4,950 rows of 128 numbers, a busy machine: with a flush every 500 rows a search took 20 ms and the load
 8 s; without one 550 ms and 31 s, since each upsert looks through the unflushed rows too."""
+REVISIONS_UNTIL_FLUSH = 500
+"""The same machine: of 3,500 revisions in a row each took 6 ms with a flush every 500; without one 7 ms at first and
+25 ms at last, since a deleted row is looked through until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class MilvusVectors:
         self._connecting = threading.Lock()
         self._unflushed = 0
         self._catalogue_unflushed = 0
+        self._revisions_unflushed = 0
 
     def replace_product(self, product_id: str, rows: Sequence[CatalogueRow]) -> None:
         """New rows first, then those that are no more: in between the product has too many rows, never too few."""
@@ -134,6 +138,10 @@ class MilvusVectors:
         meta, older = self._place.collection("meta"), f"value < {revision}"
         self._call(lambda client: client.upsert(meta, [record], timeout=self._within_s))
         self._call(lambda client: client.delete(meta, filter=older, timeout=self._within_s))
+        self._revisions_unflushed += 1
+        if self._revisions_unflushed >= REVISIONS_UNTIL_FLUSH:
+            self._revisions_unflushed = 0
+            self._flush(meta)
 
     def drop(self) -> None:
         """Delete the collections of this run and space, with all that is in them; the next call makes them anew."""

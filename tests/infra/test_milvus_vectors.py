@@ -18,7 +18,13 @@ from pymilvus import MilvusException
 from infra import locks, milvus, services
 from infra.children import Child
 from infra.errors import DependencyDown, NotRunning, ServiceFailed, ServiceRefused
-from infra.milvus_vectors import CATALOGUE_ROWS_UNTIL_FLUSH, MilvusVectors, Place, _mends_itself
+from infra.milvus_vectors import (
+    CATALOGUE_ROWS_UNTIL_FLUSH,
+    REVISIONS_UNTIL_FLUSH,
+    MilvusVectors,
+    Place,
+    _mends_itself,
+)
 from infra.settings import Settings
 from infra.vectors import VectorStore
 from tests.infra.vectors_contract import DIM, Contract, page, segment, unit
@@ -145,6 +151,18 @@ def test_a_catalogue_load_is_flushed_by_and_by(own_settings: Settings) -> None:
         store.replace_product(product, rows)
     assert len(flushed(own_settings)) == 1
     assert store.products() == 2 * half
+    store.close()
+    child.stop()
+
+
+def test_revisions_are_flushed_by_and_by(own_settings: Settings) -> None:
+    uri, child = milvus.start(own_settings, attached=True, say=print)
+    store = MilvusVectors(Place(uri, "revisions", DIM))
+    for revision in range(REVISIONS_UNTIL_FLUSH):
+        assert flushed(own_settings) == []
+        store.set_revision(revision)
+    assert len(flushed(own_settings)) == 1
+    assert store.revision() == REVISIONS_UNTIL_FLUSH - 1
     store.close()
     child.stop()
 
