@@ -77,13 +77,12 @@ def up(settings: Settings, *, attached: bool, say: Say = lambda _: None) -> Runn
 
 def find(settings: Settings) -> Services:
     """The services that run now, named by the environment or embedded. Raises :class:`NotRunning`."""
-    known = _recorded(settings.data)
-    embedded = {name: known.get(name, "") for name in NAMES if locks.is_held(lock_of(settings.data, name))}
-    found = Services(settings.kafka or embedded.get("kafka", ""), settings.milvus or embedded.get("milvus", ""))
-    for name, address in (("Kafka", found.kafka), ("Milvus", found.milvus)):
-        if not address:
-            raise NotRunning(f"no embedded {name} runs in {settings.data}", remedy="vitrine up")
-    return found
+    return Services(find_kafka(settings), settings.milvus or _embedded(settings, "milvus"))
+
+
+def find_kafka(settings: Settings) -> str:
+    """Kafka alone, for those who need no Milvus. Raises :class:`NotRunning`."""
+    return settings.kafka or _embedded(settings, "kafka")
 
 
 def down(settings: Settings) -> tuple[str, ...]:
@@ -108,6 +107,13 @@ def _ask_those_not_started(settings: Settings, services: Services, started: Cont
         if not settings.milvus:
             milvus.refuse_damage(settings.data / "milvus" / "milvus.log")
         milvus.ask(services.milvus, settings.milvus_token, within_s=10.0)
+
+
+def _embedded(settings: Settings, name: str) -> str:
+    address = address_of(settings.data, name) if locks.is_held(lock_of(settings.data, name)) else ""
+    if not address:
+        raise NotRunning(f"no embedded {name.capitalize()} runs in {settings.data}", remedy="vitrine up")
+    return address
 
 
 def _stop_all(own: Mapping[str, children.Child]) -> None:

@@ -153,7 +153,7 @@ class Producer:
 
 def connect(settings: Settings, say: Say = lambda _: None) -> Producer:
     """A producer for the cluster that runs now. Raises `NotRunning` where none answers within 5 s."""
-    address = settings.kafka or services.find(settings).kafka
+    address = services.find_kafka(settings)
     security = services.security(settings)
     kafka.ask(address, security, within_s=5.0)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it prints every attempt to reconnect

@@ -161,7 +161,7 @@ class _Answering:
 
 def connect(settings: Settings) -> Reader:
     """A reader of the cluster that runs now. Raises `NotRunning` where none answers within 5 s."""
-    address = settings.kafka or services.find(settings).kafka
+    address = services.find_kafka(settings)
     security = services.security(settings)
     kafka.ask(address, security, within_s=5.0)
     return reader_of(address, security)

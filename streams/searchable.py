@@ -19,7 +19,7 @@ STAGE = "catalog_encoder"
 def products_to_go(settings: Settings, reader: Reader) -> int:
     """Records of ``catalog.products`` that are not searchable yet. Raises `NotRunning`."""
     (stretch,) = reader.stretches(PRODUCTS.name)
-    admin = kafka.admin(settings.kafka or services.find(settings).kafka, services.security(settings))
+    admin = kafka.admin(services.find_kafka(settings), services.security(settings))
     try:
         group = group_id(STAGE)
         offsets = admin.list_group_offsets({group: None})[group]

@@ -166,7 +166,7 @@ def _tails(stretches: Iterable[Stretch], length: int) -> list[Stretch]:
 
 def committed_offsets(settings: Settings, run: str) -> dict[str, dict[int, int]]:
     """Stage → partition → the offset that its group will read next."""
-    address = settings.kafka or services.find(settings).kafka
+    address = services.find_kafka(settings)
     groups = {group_id(row.stage, run): row for row in FLOW}
     admin = kafka.admin(address, services.security(settings))
     try:

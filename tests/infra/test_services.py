@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from infra import kafka, milvus, services
+from infra import kafka, locks, milvus, services
 from infra.errors import NotRunning, ServiceFailed
 from infra.settings import KafkaSecurity, Settings
+from streams import producer, reading
+from streams.status import committed_offsets
+from streams.topology import STAGES
 
 pytestmark = pytest.mark.broker
 
@@ -55,6 +59,16 @@ def test_two_processes_that_race_start_one_pair_which_stays_until_down(own_setti
     assert services.down(own_settings) == ()
     with pytest.raises(NotRunning, match=r"no embedded Kafka runs in .*(.|\n)*remedy: vitrine up"):
         services.find(own_settings)
+
+
+def test_who_asks_kafka_alone_does_not_need_the_embedded_milvus(own_settings: Settings, broker: str) -> None:
+    (own_settings.data / "services.json").write_text(json.dumps({"kafka": broker, "milvus": "http://127.0.0.1:9"}))
+    with locks.held(services.lock_of(own_settings.data, "kafka"), wait_s=1, what="as its guardian does"):
+        with pytest.raises(NotRunning, match="no embedded Milvus runs in"):
+            services.find(own_settings)
+        with reading.connect(own_settings) as reader, producer.connect(own_settings):
+            reader.topics()
+        assert set(committed_offsets(own_settings, "nobody")) == set(STAGES)
 
 
 def test_an_external_pair_is_asked_and_nothing_is_started(own_settings: Settings, broker: str, milvus_uri: str) -> None:
