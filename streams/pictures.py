@@ -3,6 +3,7 @@
 What one would get wrong: a name's ending says nothing (shops serve WebP as ``.jpg``), and an error page is no picture.
 """
 
+import re
 import time
 from http.client import HTTPException, HTTPResponse, InvalidURL
 from pathlib import Path
@@ -30,7 +31,9 @@ class NoPicture(ValueError):
 def image(place: str, folder: Path, within_s: float = WHOLE_WITHIN_S) -> Picture:
     """The still picture at a path (relative to `folder`), or at a file, http or https URL. Raises `NoPicture`."""
     data = _read(place, folder, within_s)
-    return Picture(content_type=_kind(data, place, "a JPEG, PNG, WebP or GIF picture", _image_type(data)), data=data)
+    return Picture(
+        content_type=_kind(data, shown(place), "a JPEG, PNG, WebP or GIF picture", _image_type(data)), data=data
+    )
 
 
 def video(place: str, folder: Path) -> Picture:
@@ -39,11 +42,18 @@ def video(place: str, folder: Path) -> Picture:
     return Picture(content_type=_kind(data, place, "an MP4, WebM or MPEG-TS video", _video_type(data)), data=data)
 
 
+def shown(place: str) -> str:
+    """An address without user, password and query, which may be secrets; a path as it is."""
+    if "://" not in place:
+        return place
+    return re.sub(r"[?#].*", "?…", re.sub(r"(?<=://)[^/?#]*@", "", place), flags=re.DOTALL)
+
+
 def _kind(data: bytes, place: str, wanted: str, found: str | None) -> str:
     if not data:
-        raise NoPicture(f"{place} is empty")
+        raise NoPicture(f"{shown(place)} is empty")
     if found is None:
-        raise NoPicture(f"{place} is not {wanted}: it begins with {data[:8]!r}")
+        raise NoPicture(f"{shown(place)} is not {wanted}: it begins with {data[:8]!r}")
     return found
 
 
@@ -63,13 +73,15 @@ def _read(place: str, folder: Path, within_s: float) -> bytes:
     try:
         url = urlsplit(place)
     except ValueError as error:
-        raise NoPicture(f"{place} is no URL: {error}") from error
+        raise NoPicture(f"{shown(place)} is no URL: {error}") from None
     if url.scheme in ("http", "https"):
+        if "@" in url.netloc:
+            raise NoPicture(f"{shown(place)}: user and password in an address are not sent; give one without")
         return _fetch(place, within_s)
     if url.scheme == "file":
         return _load(Path(unquote(url.path)))
     if "://" in place:
-        raise NoPicture(f"{place}: {url.scheme}: is not read here; give a path, or a file, http or https URL")
+        raise NoPicture(f"{shown(place)}: {url.scheme}: is not read here; give a path, or a file, http or https URL")
     return _load(folder / place)
 
 
@@ -84,14 +96,16 @@ def _load(path: Path) -> bytes:
 
 
 def _fetch(url: str, within_s: float) -> bytes:
+    if re.search(r"[\x00-\x20\x7f]", url) or not url.isascii():
+        raise NoPicture(f"{shown(url)} is no URL: a blank is written as %20, what is not ASCII alike")
     try:
         with urlopen(Request(url, headers={"User-Agent": "vitrine"}), timeout=FETCH_WITHIN_S) as answer:
             data = _whole(answer, within_s)
-    except (InvalidURL, UnicodeEncodeError) as error:
-        raise NoPicture(f"{url} is no URL: {error}; a blank is written as %20, what is not ASCII alike") from error
+    except InvalidURL as error:
+        raise NoPicture(f"{shown(url)} is no URL: {error}") from error
     except (OSError, ValueError, HTTPException) as error:
-        raise NoPicture(f"{url} cannot be fetched: {error}") from error
-    return _bounded(data, url)
+        raise NoPicture(f"{shown(url)} cannot be fetched: {error}") from error
+    return _bounded(data, shown(url))
 
 
 def _whole(answer: HTTPResponse, within_s: float) -> bytes:

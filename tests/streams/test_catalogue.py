@@ -1,6 +1,7 @@
 """A product line is loaded whole or refused by file, line and field; nothing is passed over in silence."""
 
 import json
+import re
 import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -100,6 +101,7 @@ def test_a_picture_may_be_a_path_or_a_file_url(folder: Path, place: str) -> None
         (GOOD | {"images": ["http://127.0.0.1:1/ü.jpg"]}, "images[0]", "what is not ASCII alike"),
         (GOOD | {"images": ["http://127.0.0.1:port/a.jpg"]}, "images[0]", "nonnumeric port"),
         (GOOD | {"images": ["http://[x/a.jpg"]}, "images[0]", "http://[x/a.jpg is no URL"),
+        (GOOD | {"images": ["http://me:pass@127.0.0.1/a.jpg"]}, "images[0]", "user and password in an address are not"),
         (GOOD | {"videos": ["images/p-1.jpg"]}, "videos[0]", "is not an MP4"),
     ],
 )
@@ -112,6 +114,20 @@ def test_a_bad_line_is_refused_by_file_line_and_field_and_the_others_are_loaded(
     assert (refusal.file, refusal.line, refusal.field) == (file, 2, field)
     assert told in refusal.why
     assert str(refusal).startswith(f"{file}:2: {field}: ")
+
+
+SECRET = "https://127.0.0.1:1/a.jpg?X-Amz-Signature=hush"
+SECRETS = (
+    *(SECRET, f"{SECRET} x", SECRET.replace("a.jpg", "ü.jpg"), "http://[x/a.jpg?key=hush", "ftp://me:hush@host/a.jpg"),
+    *("https://me:hush@127.0.0.1/a.jpg", "https://me:hush@127.0.0.1:1/a.jpg", "http://me:hush@[x/a.jpg"),
+)
+
+
+@pytest.mark.parametrize("place", SECRETS)
+def test_a_refusal_does_not_tell_what_an_address_keeps_secret(folder: Path, place: str) -> None:
+    _, (refusal,) = load(written(folder, GOOD | {"images": [place]}))
+    assert "hush" not in str(refusal)
+    assert re.search(r"(127\.0\.0\.1|\[x|host).*/.\.jpg", refusal.why)
 
 
 def test_a_file_that_is_not_text_is_refused_line_by_line(folder: Path) -> None:
