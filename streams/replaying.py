@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from infra.errors import InfraError
 from schemas.product import Product
 from schemas.reasons import Reason
+from schemas.room import RoomChanged
 from schemas.segment import Segment
 from streams.deadletters import UNKNOWN, Letter
 from streams.envelope import MAX_REPLAYS, REPLAY, REPLAY_OF, Record
@@ -22,6 +23,7 @@ from streams.why import MAX_STEPS
 
 Lookup = Callable[[str], Record | None]
 """A position → the record there, None where it is no longer kept."""
+DROP = "vitrine deadletters drop ID"
 OURS = (f"ce_{REPLAY}", REPLAY_OF)
 
 
@@ -48,8 +50,10 @@ def again(letter: Letter, at: Lookup, newest_product: Callable[[bytes], int | No
         raise _refused(letter, "the first content under this id counts and has its own answer",
                        "push it under a sequence or a stream id of its own")  # fmt: skip
     if letter.attempt >= MAX_REPLAYS:
-        raise _refused(letter, f"it was replayed {MAX_REPLAYS} times", "vitrine deadletters drop ID")
+        raise _refused(letter, f"it was replayed {MAX_REPLAYS} times", DROP)
     kind = letter.record.headers.get("ce_type", b"").decode(errors="replace")
+    if kind == RoomChanged.ce_type and letter.reason == Reason.ENDED:
+        raise _refused(letter, "its broadcast is over, and no change of the room counts any more", DROP)
     found = _segment(letter, at) if kind == Segment.ce_type else _as_it_was(letter)
     if kind == Product.ce_type:
         _must_be_newest(letter, newest_product)
@@ -99,8 +103,7 @@ def _must_be_newest(letter: Letter, newest_product: Callable[[bytes], int | None
     newest = newest_product(letter.record.key or b"")
     offset = int(letter.origin.rpartition("/")[2])
     if letter.origin.startswith(f"{PRODUCTS.name}/") and newest is not None and newest > offset:
-        raise _refused(letter, "a newer version of this product has come since, which this one would undo",
-                       "vitrine deadletters drop ID")  # fmt: skip
+        raise _refused(letter, "a newer version of this product has come since, which this one would undo", DROP)
 
 
 def _refused(letter: Letter, why: str, remedy: str) -> NotReplayable:

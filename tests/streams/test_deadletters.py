@@ -3,8 +3,11 @@
 import pytest
 
 from schemas.deadletter import PREFIX
+from schemas.reasons import Reason
+from schemas.room import RoomChanged
 from streams.deadletters import as_line, as_text, read_letter
 from streams.envelope import Record
+from streams.replaying import NotReplayable, again
 from streams.topology import DEADLETTERS
 
 pytestmark = pytest.mark.hermetic
@@ -31,3 +34,13 @@ def test_what_another_program_wrote_of_its_letter_cannot_steer_the_terminal() ->
     letter = read_letter(letter_with(told | {PREFIX + "partition": b"0", PREFIX + "offset": b"1"}))
     assert as_line(letter).isprintable()
     assert all(line.isprintable() for line in as_text(letter, "none").splitlines())
+
+
+def test_a_room_that_changed_after_the_end_is_not_replayed_since_it_would_come_back() -> None:
+    told = {PREFIX + "topic": b"live.segments", PREFIX + "partition": b"0", PREFIX + "offset": b"1",
+            PREFIX + "exception": Reason.ENDED.value.encode(), "ce_type": RoomChanged.ce_type.encode()}  # fmt: skip
+    with pytest.raises(NotReplayable, match="its broadcast is over") as refused:
+        again(read_letter(letter_with(told)), lambda _: None, lambda _: None)
+    assert refused.value.remedy == "vitrine deadletters drop ID"
+    told[PREFIX + "exception"] = Reason.CRASHED.value.encode()
+    assert again(read_letter(letter_with(told)), lambda _: None, lambda _: None).topic == "live.segments"
