@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 
 from infra import services
 from infra.errors import InfraError
@@ -26,7 +27,7 @@ from streams.reading import Reader, Stretch
 from streams.state import SEPARATOR, stream_of
 from streams.tidying import finished_offsets, runs
 from streams.topics import DAY_MS, days_kept, delete_before
-from streams.topology import FLOW, HANDLED, PRODUCTS, PUSHED, TOPICS, Keep, Topic, topic_name
+from streams.topology import FLOW, HANDLED, OBSERVATIONS, PRODUCTS, PUSHED, TOPICS, Keep, Topic, topic_name
 
 QUIET_AFTER_MS = 10 * 60 * 1000
 """A stream without an end that was silent for so long counts as over."""
@@ -192,11 +193,14 @@ class Forgetting:
 
 
 def digests_of(record: Record) -> set[str]:
-    """The objects that a record refers to; a segment's value is media, and says nothing of the kind."""
+    """The objects that a record refers to, and that which an observation was while it waited for its other half, since
+    nothing names it any more once that has come. A segment's value is media, and says nothing of the kind."""
     said = record.headers.get("ce_datasha256", b"").decode(errors="replace")
     is_media = record.headers.get("ce_type") == Segment.ce_type.encode()
     found = () if is_media else DIGEST.findall(record.value or b"")
-    return {digest.decode() for digest in found} | ({said} if said else set())
+    waited = record.value if record.topic.endswith(OBSERVATIONS.name) else None
+    parked = {sha256(waited).hexdigest()} if waited else set()
+    return {digest.decode() for digest in found} | parked | ({said} if said else set())
 
 
 def as_text(before: Seen, after: Seen, forgetting: Forgetting) -> str:

@@ -21,6 +21,8 @@ from infra.objects import ObjectStore
 from infra.services import Services
 from infra.settings import Settings
 from infra.vectors import LiveRow
+from schemas.ids import StreamId, StreamMs
+from schemas.observation import Summary
 from schemas.reference import Reference
 from streams import deadletters, producer, reading
 from streams.cli import run as vitrine
@@ -28,7 +30,18 @@ from streams.deadletters import Handling, Wanted
 from streams.forgetting import Forgetting, StillRuns
 from streams.tidying import LOG_BYTES, LOG_KEEPS_BYTES, Tidying, runs
 from streams.topics import make_topics
-from streams.topology import DEADLETTERS, EMBEDDINGS, FLOW, MATCHES, PUSHED, SEGMENTS, TRANSCRIPTS, group_id, topic_name
+from streams.topology import (
+    DEADLETTERS,
+    EMBEDDINGS,
+    FLOW,
+    MATCHES,
+    OBSERVATIONS,
+    PUSHED,
+    SEGMENTS,
+    TRANSCRIPTS,
+    group_id,
+    topic_name,
+)
 
 pytestmark = pytest.mark.broker
 
@@ -254,6 +267,21 @@ def test_a_forgotten_stream_is_gone_where_it_can_be_and_the_rest_is_told_with_it
             assert [record.key for record in reader.read(reader.stretches(topic))] == [
                 OTHER.encode(), OTHER.encode(), OURS.encode(),
             ]  # fmt: skip
+
+
+def test_a_half_that_was_put_away_until_its_other_half_came_is_forgotten_too(day: Day) -> None:
+    halves = [
+        Summary(stream_id=StreamId(stream), sequence=1, start_ms=StreamMs(0), end_ms=StreamMs(4000), heard="as said")
+        for stream in (OURS, OTHER)
+    ]
+    for half in halves:
+        day.send(day.name(OBSERVATIONS), half.stream_id, half.value(), {"ce_type": half.ce_type.encode()})
+    day.producer.flush()
+    ours, other = (day.store.put(half.value()) for half in halves)
+    with reading.connect(day.settings) as reader, producer.connect(day.settings) as to_kafka:
+        forgetting = Forgetting(OURS, day.settings, reader, Services(day.settings.kafka, day.settings.milvus))
+        forgetting.remove(forgetting.search(), to_kafka)
+    assert (_there(day, ours), _there(day, other)) == (False, True)
 
 
 def _there(day: Day, kept: Reference) -> bool:
