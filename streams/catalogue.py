@@ -55,22 +55,31 @@ def object_store(settings: Settings) -> ObjectStore:
 def load(
     file: Path, to: Publisher, store: Store, *, keep_going: bool, videos: bool = True
 ) -> tuple[int, list[Refusal]]:
-    """Publish the products of a JSON Lines file; how many were, and the lines that were refused.
+    """Publish the products of a JSON Lines file; how many were, and the lines that were refused."""
+    loaded, refused = 0, []
+    for outcome in publish(file, to, store, keep_going=keep_going, videos=videos):
+        if isinstance(outcome, Refusal):
+            refused.append(outcome)
+        else:
+            loaded += 1
+    return loaded, refused
+
+
+def publish(
+    file: Path, to: Publisher, store: Store, *, keep_going: bool, videos: bool = True
+) -> Iterator[Product | Refusal]:
+    """Publish the products of a JSON Lines file one by one; each of them, and each line that was refused, as it comes.
 
     Without `keep_going` nothing behind the first refused line is loaded; without `videos` the products have none.
     """
-    loaded, refused = 0, []
     for outcome in read(file):
-        if isinstance(outcome, Refusal):
-            refused.append(outcome)
-            if not keep_going:
-                break
-        else:
+        if isinstance(outcome, Product):
             product = outcome if videos else outcome.model_copy(update={"videos": ()})
             to.send(Envelope(_fitted(product, store), SOURCE, datetime.now(UTC)), PRODUCTS.name)
-            loaded += 1
+        yield outcome
+        if isinstance(outcome, Refusal) and not keep_going:
+            break
     to.settle()
-    return loaded, refused
 
 
 def delete(product_id: str, to: Publisher) -> None:

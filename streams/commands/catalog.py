@@ -6,7 +6,7 @@ import click
 
 from infra.settings import read_settings
 from streams import catalogue, producer
-from streams.commands.words import say, usable_id
+from streams.commands.words import counting, say, usable_id
 from streams.plain import plain
 
 
@@ -34,11 +34,18 @@ def load(ctx: click.Context, file: Path, keep_going: bool) -> None:
     Example: vitrine catalog load catalogue.jsonl
     """
     settings = read_settings()
-    with producer.connect(settings, say) as to_kafka:
-        loaded, refused = catalogue.load(file, to_kafka, catalogue.object_store(settings), keep_going=keep_going)
-    for refusal in refused:
-        say(plain(str(refusal)))
-    click.echo(f"loaded {loaded}, refused {len(refused)}")
+    loaded = refused = 0
+    with producer.connect(settings, say) as to_kafka, counting("lines") as bar:
+        lines = catalogue.publish(file, to_kafka, catalogue.object_store(settings), keep_going=keep_going)
+        for outcome in bar.track(lines, description="loading"):
+            if isinstance(outcome, catalogue.Refusal):
+                refused += 1
+                say(plain(str(outcome)))
+            else:
+                loaded += 1
+    click.echo(f"loaded {loaded}, refused {refused}")
+    if loaded:
+        say("workers embed them now; the lag of catalog_encoder in vitrine status is what is left")
     if refused:
         ctx.exit(1)
 

@@ -3,13 +3,11 @@
 from collections.abc import Iterable
 
 import click
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from infra import services
 from infra.settings import read_settings
 from streams import producer, reading
-from streams.commands.words import say, usable_id
+from streams.commands.words import counting, say, usable_id
 from streams.envelope import Record
 from streams.forgetting import Forgetting, as_text
 from streams.plain import plain
@@ -31,8 +29,7 @@ def command(stream: str, dry_run: bool, force: bool) -> None:
     Example: vitrine forget room-7-20261123T090000Z --dry-run
     """
     settings = read_settings()
-    bar = Progress(SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed} records"),
-                   TimeElapsedColumn(), console=Console(stderr=True), transient=True)  # fmt: skip
+    bar = counting("records")
 
     def watched(records: Iterable[Record], name: str) -> Iterable[Record]:
         return bar.track(records, description=f"reading {name}", total=None)

@@ -16,6 +16,8 @@ from streams.envelope import UnreadableEnvelope, check_id
 from streams.plain import plain
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from encoders.settings import Profile
 
 RUN_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
@@ -53,6 +55,15 @@ of_a_run = click.option("--run", callback=usable_run, default="", help="Of a nam
 def say(line: str) -> None:
     """Tell something beside the answer: on stderr, so that the answer can be piped on."""
     click.echo(line, err=True)
+
+
+def counting(unit: str) -> Progress:
+    """Shows on a terminal, beside the answer, how many there were so far and for how long."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TextColumn(f"{{task.completed}} {unit}")
+    return Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True)
 
 
 def profile_named(name: str, settings: Settings) -> Profile:

@@ -143,6 +143,15 @@ def test_told_to_stop_nothing_behind_the_refused_line_is_loaded(folder: Path) ->
     assert ([product.product_id for product in products], len(refused)) == (["p-1"], 1)
 
 
+def test_each_line_is_told_before_the_next_one_is_read(folder: Path) -> None:
+    file = written(folder, "{", GOOD, GOOD | {"images": ["images/later.jpg"]})
+    outcomes = catalogue.publish(file, outbox := Outbox(), FakeObjects(), keep_going=True)
+    assert (isinstance(next(outcomes), Refusal), outbox.events) == (True, [])
+    assert [next(outcomes)] == outbox.events
+    (folder / "images" / "later.jpg").write_bytes(JPEG)
+    assert ([*outcomes] == outbox.events[1:], outbox.settled) == (True, 2)
+
+
 def test_pictures_too_large_for_a_message_go_by_reference(folder: Path) -> None:
     (folder / "images" / "p-1.jpg").write_bytes(JPEG + b"x" * 7_000_000)
     (product,), _ = load(written(folder, GOOD))

@@ -99,6 +99,7 @@ def test_a_catalogue_is_loaded_refusals_are_reported_and_a_product_deleted(
     assert run(["catalog", "load", str(file)]) == 1
     said = capsys.readouterr()
     assert said.out == "loaded 1, refused 1\n"
+    assert "the lag of catalog_encoder in vitrine status is what is left" in said.err
     assert f"{file}:2: title: Field required" in said.err
     assert run(["catalog", "delete", "c-1"]) == 0
     loaded, deleted = events(settings, PRODUCTS.name, "c-1")
