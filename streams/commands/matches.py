@@ -20,12 +20,11 @@ def command(stream: str | None, as_json: bool, follow: bool, from_beginning: boo
     Example: vitrine matches --stream room-7-20261123T090000Z --json
     """
     topic = topology.topic_name(topology.MATCHES, run)
-    if not as_json:
-        click.echo(watch.heading(of_all=stream is None))
     with reading.connect(read_settings()) as reader:
-        records = (
-            reader.follow(topic, from_beginning=from_beginning) if follow else reader.read(reader.stretches(topic))
-        )
+        there = reader.stretches(topic)
+        records = reader.follow(topic, from_beginning=from_beginning) if follow else reader.read(there)
+        if not as_json:
+            click.echo(watch.heading(of_all=stream is None))
         for shown in watch.Watcher(stream).fresh(records):
             if shown:
                 click.echo(watch.as_json(shown) if as_json else watch.as_line(shown, of_all=stream is None))

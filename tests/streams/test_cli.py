@@ -70,9 +70,10 @@ def test_without_services_a_command_says_what_to_start_and_ends_with_1(
     environ: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["matches", "--no-follow"]) == 1
-    told = capsys.readouterr().err
-    assert "error: no embedded Kafka runs" in told
-    assert "remedy: vitrine up" in told
+    told = capsys.readouterr()
+    assert "error: no embedded Kafka runs" in told.err
+    assert "remedy: vitrine up" in told.err
+    assert told.out == ""
 
 
 def test_a_data_folder_that_cannot_be_written_is_told_in_a_line(
