@@ -63,13 +63,13 @@ def pull(name: str, folder: Path | None) -> None:
 
     settings = read_settings()
     profile = profile_named(name, settings)
-    if settings.models is None:
+    if settings.models is None and any(checkpoint.files for checkpoint in profile.parts().values()):
         raise BadSetting(
             "VITRINE_MODELS is not set: there is no folder to pull into",
             remedy=f"mkdir models; VITRINE_MODELS=models vitrine models pull {name}",
         )
     with models_usable(name, settings):
-        bring(profile, settings.models, Source(folder), say)
+        bring(profile, settings.models or Path(), Source(folder), say)
     click.echo(f"{profile.name} is complete: VITRINE_PROFILE={profile.name} uses it")
 
 

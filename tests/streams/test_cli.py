@@ -152,6 +152,17 @@ def test_a_profile_that_there_is_not_is_told_with_those_there_are(
     assert "no model profile 'klingon'" in capsys.readouterr().err
 
 
+def test_a_profile_that_is_shipped_is_complete_without_a_folder_to_pull_into(
+    environ: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["models", "pull", "demo"]) == 0
+    told = capsys.readouterr()
+    assert told.err.count("shipped with the product") == 3
+    assert told.out.startswith("demo is complete")
+    assert run(["models", "pull", "base"]) == 1
+    assert "VITRINE_MODELS is not set" in capsys.readouterr().err
+
+
 def test_a_models_folder_that_does_not_exist_is_told(
     environ: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
