@@ -5,7 +5,7 @@ for a message do they go to the object store. A line is loaded whole or not at a
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,8 @@ from streams.producer import Publisher
 from streams.topology import PRODUCTS
 
 SOURCE = "vitrine/catalog"
+LARGEST_BYTES = MAX_INLINE_BYTES // 2
+"""Of a product without its pictures: references to them have to fit into its message too."""
 
 
 class Store(Protocol):
@@ -128,11 +130,24 @@ def _validated(fields: dict[str, object], file: Path, number: int) -> Product | 
         product = Product.model_validate(fields)
         check_id(product.product_id)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        return Refusal(file, number, ".".join(str(part) for part in first["loc"]) or "line", first["msg"])
+        first = error.errors(include_url=False)[0]
+        return Refusal(file, number, ".".join(str(part) for part in first["loc"]) or "line", _told(first))
     except UnreadableEnvelope as error:
         return Refusal(file, number, "product_id", str(error))
+    if not product.title.strip() and not product.images:
+        return Refusal(file, number, "title", "blank, and there is no image")
+    bare = product.model_copy(update={"images": (), "videos": ()})
+    if (size := len(bare.value())) > LARGEST_BYTES:
+        return Refusal(file, number, "line", f"{size} bytes beside its pictures, at most {LARGEST_BYTES} are taken")
     return product
+
+
+def _told(wrong: Mapping[str, object]) -> str:
+    """What pydantic says of a field; of a number where a text belongs, how to write it."""
+    found = wrong["input"]
+    if wrong["type"] == "string_type" and isinstance(found, int | float) and not isinstance(found, bool):
+        return f'a number; write it as text, "{json.dumps(found)}"'
+    return str(wrong["msg"])
 
 
 def _fitted(product: Product, store: Store) -> Product:
