@@ -8,7 +8,7 @@ letter sent twice has the same number and is a duplicate; a letter that came of 
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from infra.errors import InfraError
 from schemas.product import Product
@@ -18,6 +18,7 @@ from schemas.segment import Segment
 from streams.deadletters import UNKNOWN, Letter
 from streams.envelope import MAX_REPLAYS, REPLAY, REPLAY_OF, Record
 from streams.plain import plain
+from streams.reading import Reader
 from streams.topology import DEADLETTERS, PRODUCTS, SEGMENTS, TOPICS
 from streams.why import MAX_STEPS
 
@@ -39,6 +40,23 @@ class Again:
     key: bytes | None
     value: bytes | None
     headers: dict[str, bytes]
+
+
+@dataclass(slots=True)
+class NewestProducts:
+    """The newest record of each product; what was read for one question is not read again for the next."""
+
+    reader: Reader
+    _offsets: dict[bytes, int] = field(default_factory=dict)
+    _read_to: int = 0
+
+    def of(self, key: bytes) -> int | None:
+        """Its offset as of now."""
+        (there,) = self.reader.stretches(PRODUCTS.name)
+        unread = replace(there, start=max(there.start, self._read_to))
+        self._offsets.update((record.key or b"", record.offset) for record in self.reader.read([unread]))
+        self._read_to = there.end
+        return self._offsets.get(key)
 
 
 def again(letter: Letter, at: Lookup, newest_product: Callable[[bytes], int | None]) -> Again:

@@ -18,7 +18,6 @@ from streams.commands.words import of_a_run, say, usable_id
 from streams.deadletters import Handling, Letter, Wanted
 from streams.envelope import Record
 from streams.plain import plain
-from streams.topology import PRODUCTS
 
 HOUR_MS = 3_600_000
 OPTIONS = (
@@ -94,10 +93,10 @@ def replay(ids: tuple[str, ...], **given: Any) -> None:
     Example: vitrine deadletters replay --reason Undecodable --since-h 2
     """
     with _chosen(ids, given) as (settings, reader, chosen):
-        refused = 0
+        refused, newest = 0, replaying.NewestProducts(reader)
         with producer.connect(settings, say) as to_kafka:
             for letter in track(chosen, "replaying", console=Console(stderr=True), transient=True):
-                refused += not _sent(letter, reader, to_kafka)
+                refused += not _sent(letter, reader, newest, to_kafka)
     click.echo(f"replayed {len(chosen) - refused}, refused {refused}")
     if refused:
         click.get_current_context().exit(1)
@@ -139,11 +138,13 @@ def _chosen(
         yield settings, reader, [letter for letter in found if letter.handled is None]
 
 
-def _sent(letter: Letter, reader: reading.Reader, to_kafka: producer.Producer) -> bool:
+def _sent(
+    letter: Letter, reader: reading.Reader, newest: replaying.NewestProducts, to_kafka: producer.Producer
+) -> bool:
     """First the message, then the note: between the two a second try is a duplicate, not a loss."""
     try:
         message = deadletters.whole(letter, reader)
-        record = replaying.again(message, lambda position: _at(reader, position), lambda key: newest(reader, key))
+        record = replaying.again(message, lambda position: _at(reader, position), newest.of)
     except InfraError as refused:
         say(f"{refused.what}; {refused.remedy}")
         return False
@@ -159,12 +160,6 @@ def _at(reader: reading.Reader, position: str) -> Record | None:
         return reader.at(position)
     except reading.NotFound:
         return None
-
-
-def newest(reader: reading.Reader, key: bytes) -> int | None:
-    """The offset of the newest record of a product."""
-    offsets = [record.offset for record in reader.read(reader.stretches(PRODUCTS.name)) if record.key == key]
-    return max(offsets, default=None)
 
 
 def _wanted(given: dict[str, Any], handled: bool = False) -> Wanted:

@@ -1,5 +1,7 @@
 """A dead letter is anybody's record: whatever its headers say, it is listed, and steers nothing."""
 
+from collections.abc import Iterable, Iterator
+
 import pytest
 
 from schemas.deadletter import PREFIX
@@ -7,7 +9,8 @@ from schemas.reasons import Reason
 from schemas.room import RoomChanged
 from streams.deadletters import as_line, as_text, read_letter
 from streams.envelope import Record
-from streams.replaying import NotReplayable, again
+from streams.reading import Reader, Stretch
+from streams.replaying import NewestProducts, NotReplayable, again
 from streams.topology import DEADLETTERS
 
 pytestmark = pytest.mark.hermetic
@@ -44,3 +47,27 @@ def test_a_room_that_changed_after_the_end_is_not_replayed_since_it_would_come_b
     assert refused.value.remedy == "vitrine deadletters drop ID"
     told[PREFIX + "exception"] = Reason.CRASHED.value.encode()
     assert again(read_letter(letter_with(told)), lambda _: None, lambda _: None).topic == "live.segments"
+
+
+class Catalogue(Reader):
+    """A catalogue's topic in memory, which counts the records that it gives."""
+
+    def __init__(self, *keys: bytes) -> None:
+        self.keys, self.given = list(keys), 0
+
+    def stretches(self, topic: str, since_ms: int | None = None) -> list[Stretch]:
+        return [Stretch(topic, 0, 0, len(self.keys))]
+
+    def read(self, stretches: Iterable[Stretch]) -> Iterator[Record]:
+        for stretch in stretches:
+            for offset in range(stretch.start, stretch.end):
+                self.given += 1
+                yield Record(stretch.topic, 0, offset, self.keys[offset], b"", {}, 0)
+
+
+def test_of_many_letters_of_products_the_catalogue_is_read_once() -> None:
+    newest = NewestProducts(catalogue := Catalogue(b"p-1", b"p-2", b"p-1"))
+    assert [newest.of(key) for key in (b"p-1", b"p-2", b"p-3")] == [2, 1, None]
+    assert catalogue.given == 3
+    catalogue.keys.append(b"p-2")
+    assert (newest.of(b"p-2"), newest.of(b"p-1"), catalogue.given) == (3, 2, 4)
