@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from kafka import KafkaAdminClient, TopicPartition
@@ -128,7 +129,7 @@ def look_at_rooms(reader: Reader, since_ms: int, run: str = "") -> list[RoomStat
     tails = _tails(reader.stretches(topic_name(SEGMENTS)), TAIL)
     small = [topic_name(topic, run) for topic in (MATCHES, DEADLETTERS)]
     recent = [stretch for name in small for stretch in reader.stretches(name, since_ms)]
-    return rooms([*reader.read(tails), *reader.read(recent)])
+    return rooms(chain(reader.read(tails), reader.read(recent)))  # one by one: segments hold their media
 
 
 def look_at_stages(reader: Reader, settings: Settings, now_ms: int, run: str = "") -> list[StageStatus]:

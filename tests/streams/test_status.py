@@ -1,7 +1,9 @@
 """A room is as far as its records say, and a stage is quiet only when it has old work and no output."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from weakref import ref
 
 import pytest
 
@@ -13,7 +15,9 @@ from schemas.room import StreamEnded
 from schemas.segment import Segment
 from schemas.shedding import Shed
 from streams.envelope import Envelope, Record, encode
-from streams.status import RoomStatus, StageStatus, as_text, rooms
+from streams.reading import Reader, Stretch
+from streams.status import RoomStatus, StageStatus, as_text, look_at_rooms, rooms
+from streams.topology import SEGMENTS
 from tests.streams.test_watch import MATCH
 
 pytestmark = pytest.mark.hermetic
@@ -115,3 +119,34 @@ def test_a_segment_that_another_tool_took_from_the_letters_is_a_segment() -> Non
     again = record_of(segment(44), 0)
     (room,) = rooms([replace(again, topic="live.segments", headers=again.headers | headers), record_of(MATCH, 0)])
     assert (room.last_segment, room.behind, room.gaps) == (44, 2, {})
+
+
+class Tracked(Record):
+    """A record of which one can tell whether somebody still holds it."""
+
+
+class Partition(Reader):
+    """Segments in memory; notes how many of those that it gave are held at once."""
+
+    def __init__(self, records: list[Record]) -> None:
+        self.records, self.most_held = records, 0
+
+    def stretches(self, topic: str, since_ms: int | None = None) -> list[Stretch]:
+        return [Stretch(topic, 0, 0, len(self.records))] if topic == SEGMENTS.name else []
+
+    def read(self, stretches: Iterable[Stretch]) -> Iterator[Record]:
+        given: list[ref[Record]] = []
+        for stretch in stretches:
+            for offset in range(stretch.start, stretch.end):
+                kept = self.records[offset]
+                record = Tracked(kept.topic, 0, offset, kept.key, kept.value, kept.headers, kept.timestamp_ms)
+                given.append(ref(record))
+                yield record
+                del record
+                self.most_held = max(self.most_held, sum(each() is not None for each in given))
+
+
+def test_the_media_of_the_segments_that_are_looked_at_are_not_held_together() -> None:
+    reader = Partition([record_of(segment(sequence), 0) for sequence in range(40)])
+    (room,) = look_at_rooms(reader, NOW_MS)
+    assert (room.last_segment, reader.most_held) == (39, 1)
