@@ -60,7 +60,6 @@ def examine(settings: Settings, topics: Collection[str] = ()) -> Iterator[Row]:
     yield (broker := _kafka(settings))
     yield from _topics(settings, topics) if broker.ok else ()
     yield _milvus(settings)
-    yield _models(settings)
     yield from (_disk(what, folder) for what, folder in _folders(settings).items())
 
 
@@ -171,16 +170,6 @@ def _service(name: str, settings: Settings, ask: Callable[[str], str]) -> Row:
         return Row(name, ask(address))
     except InfraError as failure:
         return Row(name, failure.what, False, failure.remedy or "vitrine up")
-
-
-def _models(settings: Settings) -> Row:
-    shipped = Path(__file__).parents[1] / "encoders" / "models" / "demo"
-    if settings.profile == "demo":
-        ok = shipped.is_dir()
-        return Row("models", "demo, shipped" if ok else f"{shipped} is missing", ok, "" if ok else "clone again")
-    ok = settings.models is not None
-    remedy = "" if ok else "VITRINE_MODELS=FOLDER; vitrine models list says what belongs into it"
-    return Row("models", f"{settings.profile}, in {settings.models or 'no folder'}", ok, remedy)
 
 
 def _folders(settings: Settings) -> dict[str, Path]:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from encoders import profiles
 from infra.doctor import examine, settings_in_use
 from infra.settings import Settings
 from infra.topics import TopicSpec, ensure_topics
+from streams.commands.doctor import models
 
 pytestmark = pytest.mark.broker
 
@@ -24,12 +26,11 @@ def test_a_healthy_installation_has_no_remedies(service_settings: Settings, brok
 
 
 def test_everything_that_is_wrong_has_a_remedy(service_settings: Settings, tmp_path: Path) -> None:
-    settings = replace(service_settings, cache=tmp_path, kafka="127.0.0.1:9", milvus="http://127.0.0.1:9", profile="en")
+    settings = replace(service_settings, cache=tmp_path, kafka="127.0.0.1:9", milvus="http://127.0.0.1:9")
     wrong = {row.what: row.remedy for row in examine(settings) if not row.ok}
-    assert set(wrong) == {"kafka", "milvus", "models"}
+    assert set(wrong) == {"kafka", "milvus"}
     assert "VITRINE_KAFKA" in wrong["kafka"]
     assert "VITRINE_MILVUS" in wrong["milvus"]
-    assert "VITRINE_MODELS" in wrong["models"]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -44,6 +45,23 @@ def test_topics_that_are_missing_are_named(service_settings: Settings, broker: s
     ]  # fmt: skip
     embedded = replace(settings, kafka="")
     assert [row for row in examine(embedded, (gone,)) if row.what == "topics" or not row.ok] == []
+
+
+def test_the_models_of_the_profile_are_looked_for_part_by_part(service_settings: Settings, tmp_path: Path) -> None:
+    (shipped,) = models(replace(service_settings, profile="demo", models=None))
+    assert (shipped.found, shipped.ok) == ("demo, shipped", True)
+    lacking = list(models(replace(service_settings, profile="en", models=tmp_path)))
+    assert [row.what for row in lacking] == ["model, speech", "model, language", "model, network"]
+    assert all(str(tmp_path) in row.found and not row.ok and "vitrine models list" in row.remedy for row in lacking)
+    (nowhere, *_) = models(replace(service_settings, profile="en", models=None))
+    assert "VITRINE_MODELS=FOLDER" in nowhere.found
+    (unknown,) = models(replace(service_settings, profile="klingon"))
+    assert "no model profile 'klingon'" in unknown.found
+    own = tmp_path / "own.toml"
+    demo = (Path(profiles.__file__).parent / "profiles" / "demo.toml").read_text()
+    own.write_text(demo)
+    (elsewhere,) = models(replace(service_settings, profile=str(own), models=None))
+    assert elsewhere.ok
 
 
 def test_folders_that_cannot_be_written_are_named(service_settings: Settings, tmp_path: Path) -> None:
