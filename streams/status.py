@@ -7,7 +7,7 @@ the oldest message that it has not finished has waited, and nothing came out, fo
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
@@ -72,9 +72,13 @@ class StageStatus:
     last_output_ms: int | None
     """How long ago it last published something, or kept its state where it publishes nothing; None: not among the
     records that were looked at."""
+    waits_for: str = ""
+    """Another stage, which has to come to its end first."""
 
     def quiet(self, after_ms: int) -> bool:
-        """It has work and nothing comes out."""
+        """It has work and nothing comes out, though it waits for no other stage."""
+        if self.waits_for:
+            return False
         idle = self.last_output_ms is None or self.last_output_ms > after_ms
         return self.waiting_ms is not None and self.waiting_ms > after_ms and idle
 
@@ -135,7 +139,15 @@ def look_at_rooms(reader: Reader, since_ms: int, run: str = "") -> list[RoomStat
 def look_at_stages(reader: Reader, settings: Settings, now_ms: int, run: str = "") -> list[StageStatus]:
     """Every stage's lag and silence."""
     committed = committed_offsets(settings, run)
-    return [_stage(reader, row, committed.get(row.stage, {}), now_ms, run) for row in FLOW]
+    return awaiting([_stage(reader, row, committed.get(row.stage, {}), now_ms, run) for row in FLOW])
+
+
+def awaiting(stages: list[StageStatus]) -> list[StageStatus]:
+    """The stages, of which a matcher that has said nothing yet waits for a catalogue that is still being embedded."""
+    loading = any(stage.stage == "catalog_encoder" and stage.lag for stage in stages)
+    return [replace(stage, waits_for="catalog_encoder")
+            if loading and stage.stage == "matcher" and stage.last_output_ms is None else stage
+            for stage in stages]  # fmt: skip
 
 
 def _stage(reader: Reader, row: StageRow, committed: Mapping[int, int], now_ms: int, run: str) -> StageStatus:
@@ -211,6 +223,7 @@ def as_text(rooms_seen: list[RoomStatus], stages: list[StageStatus], now_ms: int
 
 def _stage_line(stage: StageStatus, quiet_after_ms: int) -> str:
     mark = "  QUIET: it has work and nothing comes out" if stage.quiet(quiet_after_ms) else ""
+    mark = f"  waits for the {stage.waits_for}" if stage.lag and stage.waits_for else mark
     waiting, output = _ago(stage.waiting_ms), _ago(stage.last_output_ms)
     return f"{stage.stage:<16} {stage.lag:>4}  {waiting:>13}  {output:>11}{mark}"
 

@@ -16,7 +16,7 @@ from schemas.segment import Segment
 from schemas.shedding import Shed
 from streams.envelope import Envelope, Record, encode
 from streams.reading import Reader, Stretch
-from streams.status import RoomStatus, StageStatus, as_text, look_at_rooms, rooms
+from streams.status import RoomStatus, StageStatus, as_text, awaiting, look_at_rooms, rooms
 from streams.topology import SEGMENTS
 from tests.streams.test_watch import MATCH
 
@@ -119,6 +119,14 @@ def test_a_segment_that_another_tool_took_from_the_letters_is_a_segment() -> Non
     again = record_of(segment(44), 0)
     (room,) = rooms([replace(again, topic="live.segments", headers=again.headers | headers), record_of(MATCH, 0)])
     assert (room.last_segment, room.behind, room.gaps) == (44, 2, {})
+
+
+def test_a_matcher_that_has_said_nothing_yet_waits_for_the_catalogue_and_is_not_quiet() -> None:
+    loading, loaded = StageStatus("catalog_encoder", 7, 90_000, 100), StageStatus("catalog_encoder", 0, None, 100)
+    first, later = StageStatus("matcher", 5, 90_000, None), StageStatus("matcher", 5, 90_000, 60_000)
+    cases = ((loading, first), (loaded, first), (loading, later))
+    assert [awaiting([*stages])[1].quiet(30_000) for stages in cases] == [False, True, True]
+    assert "waits for the catalog_encoder" in as_text([], awaiting([loading, first]), NOW_MS, 30_000)
 
 
 class Tracked(Record):
