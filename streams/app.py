@@ -265,7 +265,8 @@ class StageApp(Generic[S]):
 
     async def _refuse_another_topic(self, partition: int, held: Callable[[], bool]) -> None:
         """End the worker where its topic was deleted and made anew: what it kept as the old one's state could not be
-        read back. The worker after it begins on the new one."""
+        read back. The worker after it begins on the new one, or ends with `TopicRecreated` where state of the old one
+        is left."""
         known = self.broker.topic_ids.get(self.app_topic)
         if known is None or await self._patiently(self._topic_id, partition, held) == known:
             return
