@@ -246,7 +246,8 @@ def test_rooms_without_a_product_are_told_from_clips_by_all_that_see(shop: tuple
     for name, recipe in RECIPES.items():
         fusion = FusionModule(replace(recipe.shape(), vision_dim=4)).eval()
         trainee = FusionTrainee(fusion, recipe.senses)
-        here, there = (float(trainee.loss(batch).detach()) for batch in (drawn, elsewhere))
+        with torch.no_grad():
+            here, there = (float(trainee.loss(batch)) for batch in (drawn, elsewhere))
         assert (here != there) == recipe.senses.sees, name
 
 
