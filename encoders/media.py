@@ -186,7 +186,7 @@ class _Place:
             missing_s = min(at_s - due_s, at_s - self.begin_s - self._heard_s)
             if HOLE_S <= missing_s <= LONGEST_HOLE_S:
                 self.missing_s, self._holes = missing_s, self._holes + 1
-        length_s = frame.samples / frame.sample_rate
+        length_s = frame.samples / max(1, frame.sample_rate)
         self._heard_s += self.missing_s + length_s
         self._next_s = None if (began_s := at_s if at_s is not None else due_s) is None else began_s + length_s
         return frame.format.name, frame.layout.name, frame.sample_rate, self._holes
