@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -107,20 +108,37 @@ class Listening:
 
 @dataclass(slots=True)
 class LibavSource:
-    """What libav opens by itself: RTMP, RTSP, SRT, media over HTTP."""
+    """What libav opens by itself: RTMP, RTSP, SRT, media over HTTP.
+
+    A web server that knows no ranges gives a recording as if it were live: it gives the same when it is asked again.
+    """
 
     url: str
     listening: Listening
+    _first: bytes | None = None
+    """The first segment, as long as each opening gave the same; empty: one did not, so the source is live."""
 
     def stretches(self) -> Iterator[Stretch]:
         scheme = urlsplit(self.url).scheme
         options = COMMON_OPTIONS | PROTOCOL_OPTIONS.get(scheme, {})
         with _Opening(self.url, options, self.listening.stall_s).wait() as container:
-            recorded = scheme in ("http", "https") and (container.duration or 0) > 0
+            over_web = scheme in ("http", "https")
+            recorded = over_web and (container.duration or 0) > 0
             remuxing = self.listening.cut(container, live=not recorded)
-            yield Stretch(self.listening.pieces(remuxing), None, recorded)
+            pieces = self.listening.pieces(remuxing)
+            if first := next(pieces, None):
+                recorded = recorded or (
+                    over_web and container.format.name != "hls" and self._gives_again(first.cut.media)
+                )
+                yield Stretch(chain((first,), pieces), None, recorded)
         if remuxing.broke or not recorded:
             raise SourceAway(remuxing.broke or "the source has ended")
+
+    def _gives_again(self, media: bytes) -> bool:
+        """Whether it began with this segment each time that it was opened, more than once."""
+        again = media == self._first
+        self._first = media if again or self._first is None else b""
+        return again
 
 
 @dataclass(slots=True)

@@ -2,14 +2,19 @@
 
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from encoders.hls import Chunk, Follower
 from encoders.live import LibavSource, Listening
+from streams import sources
 from streams.fetching import Web
-from tests.encoders.samples import Recipe
+from streams.ingest import Ingest, Patience
+from streams.push import SystemClock
+from tests.encoders.samples import Recipe, make_media
+from tests.encoders.test_remux import numbers
 from tests.streams.hls_server import HlsServer, cut_for_hls
 
 pytestmark = pytest.mark.hermetic
@@ -22,6 +27,16 @@ def server() -> Iterator[HlsServer]:
     here = HlsServer().start()
     yield here
     here.stop()
+
+
+def test_a_recording_whose_server_knows_no_ranges_is_pushed_once(server: HlsServer) -> None:
+    """MPEG-TS: without ranges libav cannot tell how long it is."""
+    server.files["/show.ts"] = make_media(Recipe(seconds=6))
+    url, clock, said = server.url.replace("live.m3u8", "show.ts"), SystemClock(), list[str]()
+    with sources.opened(url, Listening(2.0, 5.0, clock.time, said.append), clock.sleep) as source:
+        placed = list(islice(Ingest(url, source, Patience(), clock, said.append).pieces(), 20))
+    assert [number for each in placed for number in numbers(each.piece.media)] == list(range(150))
+    assert server.asked == ["/show.ts"] * 2
 
 
 def chunks(server: HlsServer) -> list[Chunk]:
