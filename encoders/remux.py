@@ -34,6 +34,8 @@ from encoders.tracks import CopiedTrack, EncodedPictures, EncodedSound, Track, q
 
 _TOO_FAR = 2.0
 """Key frames may be so many segments apart before the pictures are encoded anew."""
+_NO_PICTURES_MS = 5000
+"""A live source that announces pictures and gives none for so long is joined at its sound."""
 _TIMEOUTS_S = (15.0, 60.0)
 """For opening a URL, and for each read of it."""
 _CONTENT_TYPES = {".ts": "video/mp2t", ".mp4": "video/mp4", ".m4s": "video/mp4", ".webm": "video/webm"}
@@ -95,7 +97,7 @@ class Remuxing:
     over: bool = False
     """No packet comes any more."""
     passed_ms: int = 0
-    """How much was left out before the first key frame."""
+    """How much was left out before the first that was given."""
     broke: str = ""
     """Why there was no more, where that is not the source's own end."""
 
@@ -127,17 +129,13 @@ class Remuxing:
             if stream not in streams:
                 stream.discard = Discard.all  # of a playlist with variants each would be fetched
         found = cast("Iterator[AnyPacket]", self.container.demux(streams))
-        joined, began_ms = not self.live, None
+        joining = _Joining(lead.index, pictures=not self.live, sound=not self.live)
         while (packet := self._next(found)) is not None:
             if self.live and _changes_codec(packet):
                 self.broke = "the codec's parameters change"
                 break
-            if not packet.size or not isinstance(packet.stream, AnyStream):
-                continue
-            began_ms = _at_ms(packet) if began_ms is None else began_ms
-            if not joined and packet.is_keyframe and packet.stream_index == lead.index:
-                joined, self.passed_ms = True, max(0, (_at_ms(packet) or 0) - (began_ms or 0))
-            if joined:
+            if packet.size and isinstance(packet.stream, AnyStream) and joining.admits(packet):
+                self.passed_ms = joining.passed_ms
                 yield packet
         self.over = True
 
@@ -175,6 +173,30 @@ class Remuxing:
         if isinstance(stream, av.VideoStream):
             return EncodedPictures(stream, self.segment_s, why, quarters)
         return EncodedSound(stream, why)
+
+
+@dataclass(slots=True)
+class _Joining:
+    """Where a source that runs is joined: at a key frame of its leading track, or at its sound if no pictures come."""
+
+    lead: int
+    pictures: bool
+    sound: bool
+    """Each is given from here on."""
+    passed_ms: int = 0
+    _began_ms: int | None = None
+    _leads_came: bool = False
+
+    def admits(self, packet: AnyPacket) -> bool:
+        """Whether it comes after that; to be asked of each packet."""
+        leads, at_ms = packet.stream_index == self.lead, _at_ms(packet)
+        self._began_ms = at_ms if self._began_ms is None else self._began_ms
+        self._leads_came = self._leads_came or leads
+        waited_ms = max(0, (at_ms or 0) - (self._began_ms or 0))
+        self.pictures = self.pictures or (leads and packet.is_keyframe)
+        if not self.sound and (self.pictures or (waited_ms >= _NO_PICTURES_MS and not self._leads_came)):
+            self.sound, self.passed_ms = True, waited_ms
+        return self.pictures if leads else self.sound
 
 
 def _again(cutter: Cutter, lead: Track) -> Iterator[CutSegment]:

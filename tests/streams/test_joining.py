@@ -1,13 +1,18 @@
 """A stretch of HLS that does not begin with a key frame: what cannot be shown of it is missing time."""
 
+from io import BytesIO
 from pathlib import Path
 
+import av
 import pytest
 
+from encoders.containers import MEDIA_FORMATS, opened, packets
 from encoders.hls import Fetched, Follower, NotServed
 from encoders.live import HlsSource, Listening
+from encoders.media import PyAvDecoder
 from streams.ingest import Ingest, Patience
-from tests.encoders.samples import Recipe
+from streams.push import Placed
+from tests.encoders.samples import Recipe, make_media
 from tests.encoders.test_remux import numbers
 from tests.streams.hls_server import HlsServer, cut_for_hls
 from tests.streams.outbox import HandClock
@@ -15,12 +20,9 @@ from tests.streams.outbox import HandClock
 pytestmark = pytest.mark.hermetic
 
 
-def test_what_comes_before_the_first_key_frame_after_a_gap_is_missing_too(tmp_path: Path) -> None:
-    """Key frames every 4 s, segments of 1 s: after two that are not served, two more cannot be shown."""
-    server, clock = HlsServer(ended=True), HandClock()
-    for number, part in enumerate(cut_for_hls(tmp_path / "a", Recipe(seconds=10, gop=100, b_frames=0), by_time=True)):
-        server.add(f"{number}.ts", part)
-    del server.files["/4.ts"], server.files["/5.ts"]
+def placed(server: HlsServer) -> list[Placed]:
+    """What is pushed of the server's playlist."""
+    clock = HandClock()
 
     def fetch(url: str) -> Fetched:
         path = url.removeprefix("http://h")
@@ -30,7 +32,32 @@ def test_what_comes_before_the_first_key_frame_after_a_gap_is_missing_too(tmp_pa
 
     listening = Listening(4.0, 5.0, clock.time, lambda _: None)
     source = HlsSource(Follower("http://h/live.m3u8", fetch, clock.time, clock.sleep, 5.0), listening)
-    placed = list(Ingest("http://h/live.m3u8", source, Patience(), clock, lambda _: None).pieces())
-    assert [numbers(each.piece.media)[0] for each in placed] == [0, 200]
-    assert [each.missing_ms for each in placed] == [0, pytest.approx(4000, abs=50)]
-    assert [each.start_ms for each in placed] == [0, pytest.approx(8000, abs=50)]
+    return list(Ingest("http://h/live.m3u8", source, Patience(), clock, lambda _: None).pieces())
+
+
+def test_what_comes_before_the_first_key_frame_after_a_gap_is_missing_too(tmp_path: Path) -> None:
+    """Key frames every 4 s, segments of 1 s: after two that are not served, two more cannot be shown."""
+    server = HlsServer(ended=True)
+    for number, part in enumerate(cut_for_hls(tmp_path / "a", Recipe(seconds=10, gop=100, b_frames=0), by_time=True)):
+        server.add(f"{number}.ts", part)
+    del server.files["/4.ts"], server.files["/5.ts"]
+    found = placed(server)
+    assert [numbers(each.piece.media)[0] for each in found] == [0, 200]
+    assert [each.missing_ms for each in found] == [0, pytest.approx(4000, abs=50)]
+    assert [each.start_ms for each in found] == [0, pytest.approx(8000, abs=50)]
+
+
+def test_sound_whose_pictures_are_announced_and_do_not_come_is_pushed() -> None:
+    """As of a host whose camera is off: the container says that there are pictures."""
+    memory = BytesIO()
+    film = make_media(Recipe(seconds=12, container="mp4"))
+    with opened(film, MEDIA_FORMATS) as whole, av.open(memory, "w", format="mpegts") as out:
+        out.add_stream_from_template(whole.streams.video[0])
+        heard = out.add_stream_from_template(whole.streams.audio[0])
+        for packet in packets(whole, whole.streams.audio[0]):
+            packet.stream = heard
+            out.mux(packet)
+    server = HlsServer(ended=True)
+    server.add("0.ts", memory.getvalue())
+    heard_ms = [len(PyAvDecoder().audio(each.piece.media)) / 32 for each in placed(server)]
+    assert sum(heard_ms) == pytest.approx(7000, abs=100)
