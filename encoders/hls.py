@@ -46,6 +46,7 @@ LONGEST_GAP_MS = 30 * 86_400_000
 PART = "#EXT-X-PART:"
 """Of low-latency HLS: a piece of a segment, listed before the segment is there. Only whole segments are read; left in,
 the pieces shift what the parser says of dates, and those of the segment to come count as a segment without a name."""
+SOUND_CODECS = ("mp4a", "ac-3", "ec-3", "opus", "flac", "alac")
 BROKEN_OFF = 5
 """So often a segment may break off half-way, while its playlist is served, before it counts as missing."""
 
@@ -263,14 +264,20 @@ def parsed(found: Fetched) -> Any:
 
 
 def _variant(playlist: Any) -> str:
-    """The first of the variants, the one that its author wants to be played first."""
+    """The first of the variants with pictures: the one that its author wants to be played first."""
     _refuse_locked(playlist)
     if not playlist.playlists:
         raise SourceUnreadable("the master playlist lists no variant")
-    first = playlist.playlists[0]
+    first = next((each for each in playlist.playlists if not _is_sound_alone(each)), playlist.playlists[0])
     if any(media.type == "AUDIO" and media.uri for media in first.media):
         raise TooMuchForUs("the sound is in a playlist of its own")
     return _address(first)
+
+
+def _is_sound_alone(variant: Any) -> bool:
+    told = variant.stream_info
+    codecs = [codec.strip().lower() for codec in (told.codecs or "").split(",")]
+    return not told.resolution and all(codec.startswith(SOUND_CODECS) for codec in codecs)
 
 
 def _refuse_locked(playlist: Any) -> None:

@@ -155,6 +155,28 @@ def test_a_playlist_that_stands_still_is_told() -> None:
 
 
 @pytest.mark.parametrize(
+    ("variants", "taken"),
+    [
+        (['CODECS="mp4a.40.2"', 'CODECS="avc1.4d401e,mp4a.40.2"', 'CODECS="avc1.4d401e"'], "1.m3u8"),
+        (['CODECS="mp4a.40.2"', "RESOLUTION=640x360"], "1.m3u8"),
+        (["FRAME-RATE=25", 'CODECS="avc1.4d401e"'], "0.m3u8"),
+        (['CODECS="mp4a.40.2"', 'CODECS="mp4a.40.5"'], "0.m3u8"),
+    ],
+)
+def test_of_variants_the_first_with_pictures_is_taken(variants: list[str], taken: str) -> None:
+    lines = [f"#EXT-X-STREAM-INF:BANDWIDTH=1,{each}\n{number}.m3u8" for number, each in enumerate(variants)]
+    asked: list[str] = []
+
+    def fetch(url: str) -> Fetched:
+        asked.append(url.rpartition("/")[2])
+        text = "\n".join(["#EXTM3U", *lines]) if url == URL else playlist(0, 1, end=True)
+        return Fetched(text.encode(), url)
+
+    assert len(list(Follower(URL, fetch, lambda: 0.0, lambda _: None, stall_s=10.0).chunks())) == 1
+    assert asked[1] == taken
+
+
+@pytest.mark.parametrize(
     ("text", "error", "said"),
     [
         ("<html>", SourceUnreadable, "no HLS playlist"),
