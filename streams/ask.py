@@ -82,6 +82,8 @@ class Ask:
     """Told after each call: lane, seconds, questions."""
     catalogue_from: int = -1
     """The catalogue's revision from which on a match may be made: nothing is matched with half a catalogue."""
+    embedded_elsewhere: bool = False
+    """What the space lacks of that was embedded in another one, and does not come by itself."""
     sparing: bool = False
     """No model is asked: whatever needs one is unreadable (`Crashed`)."""
     on_answer: Callable[[], None] | None = None
@@ -169,8 +171,9 @@ class Ask:
         revision = await self._call("vectors", self.vectors.revision)
         if revision < self.catalogue_from:
             remedy = "a worker with the stage catalog_encoder must run"
-            if revision == NO_REVISION:
-                remedy += f"; the space {ours} is empty: after a change of models, vitrine catalog load FILE"
+            if revision == NO_REVISION or self.embedded_elsewhere:
+                lacks = "is empty" if revision == NO_REVISION else "was not in use when the catalogue changed"
+                remedy += f"; the space {ours} {lacks}: after a change of models, vitrine catalog load FILE"
             raise DependencyDown(
                 f"the catalogue is loaded up to {revision}, not yet up to {self.catalogue_from} where it was when this "
                 "worker began",

@@ -5,15 +5,30 @@ group's committed offset tells what can be searched in the embedding space that 
 the catalogue is loaded again.
 """
 
+from collections.abc import Callable
+
 from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from infra import kafka, services
+from infra.errors import InfraError
 from infra.settings import Settings
+from streams.ask import Ask
 from streams.reading import Reader
 from streams.topology import PRODUCTS, group_id
 
 STAGE = "catalog_encoder"
+
+
+def embedded_elsewhere(ask: Ask, committed: Callable[[], int]) -> bool:
+    """Whether the group is done with what this space does not have: another one was in use meanwhile.
+
+    `committed`: what the group will read next. False where one of both does not answer.
+    """
+    try:
+        return ask.vectors.revision() < ask.catalogue_from < committed()
+    except InfraError:
+        return False
 
 
 def products_to_go(settings: Settings, reader: Reader) -> int:

@@ -23,7 +23,9 @@ from streams.delivery import Delivery, Watcher, Wiring
 from streams.flight import Flight, Recorder, Unrecorded
 from streams.moved import Moved
 from streams.pulse import Pulse
+from streams.searchable import STAGE, embedded_elsewhere
 from streams.stages import STEPS, Stage
+from streams.status import committed_offsets
 from streams.topics import DAY_MS, catalogue_end, make_topics, topic_ids
 from streams.topology import row_of, source_topic
 from streams.watching import StageWatch
@@ -63,6 +65,10 @@ def main(stages: Sequence[str], run: str = "", profile: str = "", flight: Path |
     metrics = Metrics()
     opened = open_worker(settings, found, run, profile or settings.profile, metrics)
     opened.ask.catalogue_from = catalogue_end(settings, found.kafka)
+    if "matcher" in stages:
+        opened.ask.embedded_elsewhere = embedded_elsewhere(
+            opened.ask, lambda: committed_offsets(settings, run)[STAGE].get(0, 0)
+        )
     watch = {name: StageWatch(StageMetrics(metrics, name)) for name in stages}
     recorder = Flight(flight) if flight else Unrecorded()
     shedding = shedding_of(settings, run)

@@ -20,6 +20,7 @@ from schemas.reasons import Reason
 from schemas.reference import Reference
 from schemas.room import Room, RoomChanged
 from streams.ask import Ask
+from streams.searchable import embedded_elsewhere
 from tests.agents.playing import Player, product, segment
 from tests.fakes.engines import fake_engines, fake_media
 from tests.fakes.stores import FakeObjects
@@ -222,3 +223,23 @@ def test_nothing_is_matched_with_half_a_catalogue() -> None:
         asyncio.run(search(-1))
     assert "after a change of models, vitrine catalog load" in empty.value.remedy
     assert asyncio.run(search(2)) == 2
+
+
+def test_a_space_that_was_not_in_use_when_the_catalogue_changed_is_told_from_one_that_is_being_loaded() -> None:
+    async def told(committed: int) -> str:
+        ask = real_ask()
+        ask.catalogue_from = 2
+        ask.vectors.set_revision(1)
+        ask.embedded_elsewhere = embedded_elsewhere(ask, lambda: committed)
+        try:
+            await ask.search(Search(embedding(()), (), 2))
+        except DependencyDown as behind:
+            return behind.remedy
+        finally:
+            await ask.close()
+        return ""
+
+    assert "was not in use when the catalogue changed: after a change of models, vitrine catalog load" in asyncio.run(
+        told(3)
+    )
+    assert "catalog load" not in asyncio.run(told(2))
