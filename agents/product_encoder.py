@@ -58,6 +58,9 @@ class Fetch:
     event: Visual | Summary | StreamEnded
     sequence: int
     parked: Parked
+    rest: tuple[int, ...] = ()
+    """Only at the end of a stream: the sequences of what else waits alone."""
+    done: tuple[Embedding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +96,8 @@ class Fuse:
 
     event: Visual | Summary | StreamEnded
     pair: Pair
-    rest: tuple[Pair, ...] = ()
-    """Only at the end of a stream: what else is to be embedded."""
+    rest: tuple[int, ...] = ()
+    """Only at the end of a stream: the sequences of what else waits alone."""
     done: tuple[Embedding, ...] = ()
 
 
@@ -156,9 +159,11 @@ class ProductEncoder:
 
     def fetched(self, due: Fetch, half: Visual | Summary) -> Asked | Outcome:
         """The half is back as it was put away, and the event goes on: where a half waits decides nothing."""
+        if isinstance(due.event, StreamEnded):
+            return self._ask(due.event, _alone(half), due.rest, due.done)
         del self.parked[due.sequence]
         self._keep(half)
-        return self.close(due.event) if isinstance(due.event, StreamEnded) else self._half(due.event)
+        return self._half(due.event)
 
     def gone(self, due: Fetch, reason: Reason) -> Asked | Outcome:
         """The half cannot be had any more: a gap in its place, and the event goes on."""
@@ -167,9 +172,9 @@ class ProductEncoder:
         gap = kind(stream_id=self.stream_id, sequence=due.sequence, start_ms=start_ms, end_ms=end_ms, gap=reason)
         return self.fetched(due, gap)
 
-    def settle(self, due: Fuse, fused: Fused) -> Fuse | Store:
+    def settle(self, due: Fuse, fused: Fused) -> Fetch | Fuse | Store:
         """Settle: the vector becomes the segment's embedding; at the end of a stream there may be a next one."""
-        return self._ask(due.event, due.rest, (*due.done, _embedding(due.pair, fused)))
+        return self._go_on(due.event, due.rest, (*due.done, _embedding(due.pair, fused)))
 
     def stored(self, due: Store) -> Outcome:
         """Settle: the embeddings are published, and what was held for them is let go."""
@@ -178,10 +183,10 @@ class ProductEncoder:
             return used(*due.embeddings)
         for broadcast in self.brought.values():
             broadcast.apply(due.event)
-        self.visuals, self.summaries = {}, {}
+        self.visuals, self.summaries, self.parked = {}, {}, {}
         return used(*due.embeddings, due.event)
 
-    def unreadable(self, due: Fuse, reason: Reason, detail: str) -> Fuse | Store | Outcome:
+    def unreadable(self, due: Fuse, reason: Reason, detail: str) -> Asked | Outcome:
         """The pair cannot be embedded: a dead letter; at the end of a stream, an embedding without a vector."""
         if isinstance(due.event, StreamEnded):
             return self.settle(due, Fused())
@@ -190,10 +195,7 @@ class ProductEncoder:
 
     def close(self, ended: StreamEnded) -> Asked | Outcome:
         """Both branches ended: what still waits for its other half goes on alone, in order."""
-        if self.parked:
-            first = min(self.parked)
-            return Fetch(ended, first, self.parked[first])
-        return self._ask(ended, self._leftovers(), ())
+        return self._go_on(ended, tuple(sorted({*self.visuals, *self.summaries, *self.parked})), ())
 
     def _half(self, event: Visual | Summary) -> Asked | Outcome:
         branch = _branch(event)
@@ -211,7 +213,7 @@ class ProductEncoder:
             self._take(event)
             detail = f"neither half can be used: picture {pair.visual.gap}, speech {pair.summary.gap}"
             return letter(reason, detail, pair.visual.segment)
-        return self._ask(event, (pair,), ())
+        return self._ask(event, pair, (), ())
 
     def _overtaken(self, event: Visual | Summary) -> Outcome:
         """The end of its stream came by another partition and was faster. Every segment has a visual, so that makes the
@@ -252,23 +254,35 @@ class ProductEncoder:
         self.summaries.pop(event.sequence, None)
 
     def _ask(
-        self, event: Visual | Summary | StreamEnded, pairs: tuple[Pair, ...], done: tuple[Embedding, ...]
-    ) -> Fuse | Store:
-        """Ask for the first pair that has something to embed; where none has, all can be stored."""
-        for at, pair in enumerate(pairs):
+        self, event: Visual | Summary | StreamEnded, pair: Pair, rest: tuple[int, ...], done: tuple[Embedding, ...]
+    ) -> Fetch | Fuse | Store:
+        """Ask for the pair, or go on where it has nothing to embed."""
+        if not pair.blank:
+            return Fuse(event, pair, rest, done)
+        return self._go_on(event, rest, (*done, _embedding(pair, Fused())))
+
+    def _go_on(
+        self, event: Visual | Summary | StreamEnded, rest: tuple[int, ...], done: tuple[Embedding, ...]
+    ) -> Fetch | Fuse | Store:
+        """Ask for the next half that waits alone, one fetched at a time; after the last all can be stored."""
+        for at, sequence in enumerate(rest):
+            if isinstance(event, StreamEnded) and sequence in self.parked:
+                return Fetch(event, sequence, self.parked[sequence], rest[at + 1 :], done)
+            pair = _alone(self.visuals.get(sequence) or self.summaries[sequence])
             if not pair.blank:
-                return Fuse(event, pair, pairs[at + 1 :], done)
+                return Fuse(event, pair, rest[at + 1 :], done)
             done = (*done, _embedding(pair, Fused()))
         return Store(event, done)
-
-    def _leftovers(self) -> tuple[Pair, ...]:
-        pairs = [Pair(visual, _no_summary(visual)) for visual in self.visuals.values()]
-        pairs += [Pair(_no_visual(summary), summary) for summary in self.summaries.values()]
-        return tuple(sorted(pairs, key=lambda pair: pair.visual.sequence))
 
 
 def _branch(event: Visual | Summary) -> Branch:
     return Branch.PICTURE if isinstance(event, Visual) else Branch.SPEECH
+
+
+def _alone(half: Visual | Summary) -> Pair:
+    if isinstance(half, Visual):
+        return Pair(half, _no_summary(half))
+    return Pair(_no_visual(half), half)
 
 
 def _no_summary(of: Visual) -> Summary:

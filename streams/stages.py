@@ -157,7 +157,7 @@ async def _fetched(step: ProductEncoder, due: Fetch, ask: Ask) -> Asked | Outcom
         return step.gone(due, unreadable.reason)
 
 
-async def _fused(step: ProductEncoder, due: Fuse, ask: Ask) -> Fuse | Store | Outcome:
+async def _fused(step: ProductEncoder, due: Fuse, ask: Ask) -> Asked | Outcome:
     try:
         return step.settle(due, await ask.fuse(due.pair))
     except Unreadable as unreadable:

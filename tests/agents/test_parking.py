@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.outcome import Fate, Outcome
-from agents.product_encoder import HELD_INLINE, Branch, ProductEncoder
+from agents.product_encoder import HELD_INLINE, Branch, Fetch, Fuse, Fused, ProductEncoder, Store
 from schemas.embedding import Embedding
 from schemas.event import Event
 from schemas.ids import StreamId, StreamMs
@@ -159,3 +159,22 @@ def test_halves_of_either_branch_whose_objects_are_gone_end_with_their_stream_at
     gaps = [(each.visual_gap, each.speech_gap) for each in made]
     assert gaps[HELD_INLINE:BACKLOG] == [(Reason.MISSING, Reason.UNPAIRED)] * PARKED
     assert gaps[BACKLOG + HELD_INLINE :] == [(Reason.UNPAIRED, Reason.MISSING)] * PARKED
+
+
+@pytest.mark.parametrize("ahead", Branch)
+def test_the_end_brings_a_long_backlog_into_memory_one_half_after_the_other(ahead: Branch) -> None:
+    step: ProductEncoder = waiting(ahead, 3 * HELD_INLINE).states[STREAM]
+    step.admit(END, ahead)
+    due, made = step.admit(END, OTHER[ahead]), 0
+    while isinstance(due, Fetch | Fuse):
+        assert len(step.visuals) + len(step.summaries) <= HELD_INLINE
+        if isinstance(due, Fetch):
+            half_, _ = half(ahead, due.sequence)
+            assert isinstance(half_, Visual | Summary)
+            due = step.fetched(due, half_)
+        else:
+            due, made = step.settle(due, Fused("space", (1.0,))), made + 1
+    assert isinstance(due, Store)
+    outcome = step.stored(due)
+    assert [each.sequence for each in embeddings([outcome])] == list(range(made)) == list(range(3 * HELD_INLINE))
+    assert not (step.visuals or step.summaries or step.parked)
