@@ -46,6 +46,7 @@ SETTINGS: dict[str, str] = {
     "VITRINE_PROBES": "host:port of /live, /ready and /metrics; port 0: a free one",
     "VITRINE_RETENTION_DAYS": "days that topics keep records, fixed at their creation (default: 7); objects and live "
     "rows are kept a day longer, dead letters a week",
+    "VITRINE_SILENT_H": "hours after which a stream that fell silent is ended by vitrine tidy; 0: never",
     "VITRINE_PARTITIONS": "partitions of each topic at its creation",
     "VITRINE_STALLED_AFTER_S": "a worker that is behind and has stood still for so long ends itself",
     "VITRINE_MODE": "replay: every segment is answered in full, however late; live: a stream that is behind is shed",
@@ -127,6 +128,7 @@ class Settings:
     probes_host: str = "127.0.0.1"
     probes_port: int = 0
     retention_days: int = 7
+    silent_h: int = 24
     partitions: int = 4
     stalled_after_s: int = STALLED_AFTER_S
     mode: Mode = Mode.REPLAY
@@ -167,6 +169,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         probes_host=host,
         probes_port=port,
         retention_days=read("VITRINE_RETENTION_DAYS", "7", _positive),
+        silent_h=read("VITRINE_SILENT_H", "24", _at_least(0)),
         partitions=read("VITRINE_PARTITIONS", "4", _positive),
         stalled_after_s=read("VITRINE_STALLED_AFTER_S", str(STALLED_AFTER_S), _positive),
         mode=read("VITRINE_MODE", Mode.REPLAY.value, lambda text: Mode(_one_of(*Mode)(text))),

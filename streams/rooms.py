@@ -77,14 +77,16 @@ def refuse_ignored(changed: RoomChanged, reader: Reader) -> None:
     """
     stage = row_of("frame_encoder")  # the first that hears of a room, and the one that writes its letters
     records = reader.read(reader.stretches(stage.state.name))
-    saved = last_saved(records, changed.stream_id, Codec(lambda stream: FrameEncoder(StreamId(stream))))
-    reason = saved.broadcast.refuse(changed) if saved else None
-    if reason is None or reason is Reason.DUPLICATE or saved is None:
+    known = last_saved(records, Codec(lambda stream: FrameEncoder(StreamId(stream))), changed.stream_id)
+    if changed.stream_id not in known:
+        return
+    broadcast = known[changed.stream_id].state.broadcast
+    if broadcast.refuse(changed) in (None, Reason.DUPLICATE):
         return
     stream = plain(changed.stream_id)
-    if saved.broadcast.ended:
+    if broadcast.ended:
         raise BadRoom(f"{stream} was ended", remedy="a broadcast ends once: is the --stream right?")
-    has = saved.broadcast.room.revision if saved.broadcast.room else 0
+    has = broadcast.room.revision if broadcast.room else 0
     raise BadRoom(
         f"{stream} has revision {has} of its room, and revision {changed.room.revision} would change nothing",
         remedy=f'give the changed room a higher one: "revision": {has + 1}',

@@ -218,23 +218,39 @@ class PartitionStates(Generic[S]):
         return f"{stream}{SEPARATOR}{self._writer}".encode()
 
 
-def last_saved(records: Iterable[Record], stream: str, codec: Codec[S]) -> S | None:
-    """A stream's state as it was saved last, by any writer, for those who only look; None: none is kept.
+@dataclass(frozen=True, slots=True)
+class Saved(Generic[S]):
+    """A stream's state as it was saved last, by any writer."""
+
+    state: S
+    partition: int
+    place: str
+    """Of the last message in it: the topic's id, the partition and the offset."""
+
+
+def last_saved(records: Iterable[Record], codec: Codec[S], wanted: str | None = None) -> dict[str, Saved[S]]:
+    """Stream → its state, for those who only look; `wanted`: of this stream alone.
 
     `records`: all that the stage's topic of snapshots holds.
     """
-    begins = f"{stream}{SEPARATOR}".encode()
-    found: dict[bytes, bytes] = {}
+    found: dict[str, dict[bytes, bytes]] = {}
     for record in records:
-        if record.key is None or not record.key.startswith(begins):
+        key = record.key or b""
+        stream = key.decode().partition(SEPARATOR)[0]
+        if wanted is not None and stream != wanted:
             continue
         if record.value is None:
-            found.pop(record.key, None)
+            found.get(stream, {}).pop(key, None)
         else:
-            found[record.key] = record.value
-    split = [value.partition(b"\n") for value in found.values()]
-    newest = max(split, key=lambda parts: _HEADER.validate_json(parts[0]).applied, default=None)
-    return None if newest is None else codec.decode(stream, newest[2])
+            found.setdefault(stream, {})[key] = record.value
+    return {stream: _newest(stream, codec, values.values()) for stream, values in found.items() if values}
+
+
+def _newest(stream: str, codec: Codec[S], values: Iterable[bytes]) -> Saved[S]:
+    parts = (value.partition(b"\n") for value in values)
+    header, body = max(((_HEADER.validate_json(head), body) for head, _, body in parts), key=lambda one: one[0].applied)
+    place = f"{header.topic_id}/{header.partition}/{header.applied}"
+    return Saved(codec.decode(stream, body), header.partition, place)
 
 
 def stream_of(name: str) -> str:

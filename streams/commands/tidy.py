@@ -1,11 +1,15 @@
 """``vitrine tidy``."""
 
+from functools import partial
+
 import click
 
 from infra import services
 from infra.settings import read_settings
-from streams import reading
+from streams import producer, reading
 from streams.commands.words import say
+from streams.plain import plain
+from streams.silence import Silence
 from streams.tidying import Tidying
 
 
@@ -17,6 +21,9 @@ def command(dry_run: bool) -> None:
     Never what a stage has not finished, nor an object that a dead letter refers to (unless it was dropped). The
     catalogue and its pictures stay. vitrine run does this every hour.
 
+    A stream of which nothing came for VITRINE_SILENT_H hours while this was run now and then is ended, so that the
+    stages publish what they hold of it.
+
     \b
     Example: vitrine tidy --dry-run
     """
@@ -27,4 +34,9 @@ def command(dry_run: bool) -> None:
             total += removed.count
             if removed.count:
                 say(str(removed))
-    click.echo(f"{'would remove' if dry_run else 'removed'} {total}, older than {settings.retention_days} days")
+        ended = Silence(settings, reader, partial(producer.connect, settings, say), dry_run).end()
+    removes, ends = ("would remove", "would end") if dry_run else ("removed", "ended")
+    for stream in ended:
+        say(f"{ends} {plain(stream)}, silent for {settings.silent_h} hours")
+    silent = f"; {ends} {len(ended)} silent streams" if ended else ""
+    click.echo(f"{removes} {total}, older than {settings.retention_days} days{silent}")

@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 
 from streams.envelope import Record
-from streams.state import Codec, PartitionStates, Source, TopicRecreated, last_saved
+from streams.state import Codec, PartitionStates, Saved, Source, TopicRecreated, last_saved
 from tests.fakes.log import FakeSnapshots
 
 pytestmark = pytest.mark.hermetic
@@ -65,14 +65,15 @@ def test_who_only_looks_finds_the_newest_snapshot_of_a_stream_until_it_is_forgot
     write(loaded(log, "two"), "blue", 7)
     write(zombie, "late", 5)
 
-    def found(stream: str) -> Heard | None:
+    def found(stream: str | None = None) -> dict[str, Saved[Heard]]:
         kept = [Record("live.state.x", 0, at, key, value, {}, 0) for at, (key, value) in enumerate(log.writes)]
-        return last_saved(kept, stream, Codec(Heard))
+        return last_saved(kept, Codec(Heard), stream)
 
-    assert found("a") == Heard("a", ["red", "blue"])
-    assert found("") is None
+    newest = Saved(Heard("a", ["red", "blue"]), 0, "id-1/0/7")
+    assert found("a") == found() == {"a": newest}
+    assert found("") == {}
     log.writes += [(key, None) for key, _ in log.writes]
-    assert found("a") is None
+    assert found("a") == found() == {}
 
 
 def test_the_owner_removes_the_keys_of_earlier_writers_once_it_has_written() -> None:

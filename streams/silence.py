@@ -1,0 +1,127 @@
+"""Streams that fell silent for good → their ends, pushed: each stage publishes what it holds, and a replay sees it too.
+
+What one would get wrong: the clock. A record's timestamp is its producer's own, and a worker that is behind makes every
+stream look silent. So silence is what is seen here: two looks, so long apart, found the same message to be a stream's
+last one, and none of it is waiting to be read.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from agents.frame_encoder import FrameEncoder
+from infra.settings import Settings
+from schemas.ids import StreamId, fingerprint
+from schemas.room import StreamEnded
+from streams import status
+from streams.envelope import Envelope
+from streams.marks import KafkaMarks, kept, last_mark
+from streams.producer import Producer
+from streams.reading import Reader
+from streams.state import ASIDE, Codec, Saved, last_saved
+from streams.topology import SEGMENTS, row_of
+
+SOURCE = "vitrine/tidy"
+LOOKS = "silence.json"
+UNREAD_AT_MOST = 200
+"""A stage that is further behind has to catch up first."""
+STAGE = row_of("frame_encoder")
+"""It reads the segments, and its states are the smallest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A stream's last message, and since when it is."""
+
+    place: str
+    since_s: float
+
+
+def looked(before: Mapping[str, Look], places: Mapping[str, str], now_s: float) -> dict[str, Look]:
+    """What is to be remembered of these streams, each with the place of its last message."""
+    fresh = {stream: Look(place, now_s) for stream, place in places.items()}
+    return {
+        stream: known
+        if (known := before.get(stream)) and known.place == look.place and known.since_s <= now_s
+        else look
+        for stream, look in fresh.items()
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """One round. `dry_run`: no stream is ended and nothing remembered, only told."""
+
+    settings: Settings
+    reader: Reader
+    producer: Callable[[], Producer]
+    dry_run: bool = False
+    clock: Callable[[], float] = time.time
+
+    def end(self) -> tuple[StreamId, ...]:
+        """End the streams that fell silent; which they are."""
+        after_s = self.settings.silent_h * 3600
+        if not after_s or STAGE.state.name not in self.reader.topics():
+            return ()
+        now_s, streams = self.clock(), self._open()
+        looks = looked(self._remembered(), {_name(stream): last.place for stream, last in streams.items()}, now_s)
+        silent = [stream for stream in streams if now_s - looks[_name(stream)].since_s >= after_s]
+        over = tuple(stream for stream in silent if not self._waits(stream, streams[stream].partition))
+        if not self.dry_run:
+            self._push(over)
+            self._remember(looks)
+        return over
+
+    def _open(self) -> dict[StreamId, Saved[FrameEncoder]]:
+        """The streams that were not ended, as of the last message that the stage has handled."""
+        records = self.reader.read(self.reader.stretches(STAGE.state.name))
+        saved = last_saved(records, Codec(lambda stream: FrameEncoder(StreamId(stream))))
+        return {StreamId(stream): last for stream, last in sorted(saved.items())
+                if ASIDE not in stream and not last.state.broadcast.ended}  # fmt: skip
+
+    def _waits(self, stream: StreamId, partition: int) -> bool:
+        """Whether messages of it may wait to be read."""
+        done = status.committed_offsets(self.settings, "")[STAGE.stage].get(partition, 0)
+        whole = next(each for each in self.reader.stretches(SEGMENTS.name) if each.partition == partition)
+        unread = replace(whole, start=max(whole.start, done))
+        if unread.end - unread.start > UNREAD_AT_MOST:
+            return True
+        return any(record.key == stream.encode() for record in self.reader.read([unread]))
+
+    def _push(self, over: Sequence[StreamId]) -> None:
+        if not over:
+            return
+        marked = kept(self.reader)
+        with self.producer() as to:
+            for stream in over:
+                ended = StreamEnded(stream_id=stream, reason="idle")
+                to.send(Envelope(ended, SOURCE, datetime.fromtimestamp(self.clock(), UTC)), SEGMENTS.name)
+                to.settle()
+                mark = last_mark(self.reader, stream) if marked else None
+                if mark and not mark.ended:
+                    KafkaMarks(to, mark).end(stream, ended.reason)
+
+    @property
+    def _file(self) -> Path:
+        return self.settings.data / LOOKS
+
+    def _remembered(self) -> dict[str, Look]:
+        """Empty where nothing was remembered, or not as a whole: then silence begins now."""
+        with suppress(OSError, ValueError, TypeError, AttributeError):
+            return {stream: Look(**told) for stream, told in json.loads(self._file.read_text()).items()}
+        return {}
+
+    def _remember(self, looks: Mapping[str, Look]) -> None:
+        fresh = self._file.with_name(f"{LOOKS}.new")
+        fresh.write_text(json.dumps({stream: {"place": look.place, "since_s": look.since_s}
+                                     for stream, look in looks.items()}))  # fmt: skip
+        fresh.replace(self._file)
+
+
+def _name(stream: StreamId) -> str:
+    """What stands for a stream in the file: one that is forgotten must not be named there."""
+    return fingerprint(stream.encode())
