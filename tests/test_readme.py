@@ -1,10 +1,11 @@
-"""The README keeps what the code says: the flow, the reasons, the folders and the commands."""
+"""The README keeps what the code says: the flow, the reasons, the folders, the commands and the metrics."""
 
 import re
 from pathlib import Path
 
 import pytest
 
+from infra.metrics import Metrics
 from schemas.reasons import Reason
 from streams.drawing import as_text
 
@@ -31,3 +32,9 @@ def test_every_command_that_is_shown_exists() -> None:
     commands = {path.stem for path in (ROOT / "streams" / "commands").glob("*.py")}
     shown = {word for line in README.splitlines() for word in re.findall(r"(?:^|`)vitrine (\w+)", line)}
     assert shown <= commands, shown - commands
+
+
+def test_every_metric_is_named_as_prometheus_reads_it() -> None:
+    read = {name for line in Metrics().text().decode().splitlines() for name in re.findall(r"^# TYPE (\w+)", line)}
+    named = set(re.findall(r"`(vitrine_\w+)", README))
+    assert named <= read, named - read
