@@ -46,7 +46,8 @@ SETTINGS: dict[str, str] = {
     "VITRINE_PROBES": "host:port of /live, /ready and /metrics; port 0: a free one",
     "VITRINE_RETENTION_DAYS": "days that topics keep records, fixed at their creation (default: 7); objects and live "
     "rows are kept a day longer, dead letters a week",
-    "VITRINE_SILENT_H": "hours after which a stream that fell silent is ended by vitrine tidy; 0: never",
+    "VITRINE_SILENT_H": "hours after which a stream that fell silent is ended by vitrine tidy (default: 24), at most "
+    "three quarters of VITRINE_RETENTION_DAYS; 0: never",
     "VITRINE_PARTITIONS": "partitions of each topic at its creation",
     "VITRINE_STALLED_AFTER_S": "a worker that is behind and has stood still for so long ends itself",
     "VITRINE_MODE": "replay: every segment is answered in full, however late; live: a stream that is behind is shed",

@@ -27,6 +27,9 @@ from streams.topology import SEGMENTS, row_of
 
 SOURCE = "vitrine/tidy"
 LOOKS = "silence.json"
+HOURS_OF_A_DAY = 18
+"""The stages forget a stream that was silent for all of `retention_days`: it is ended after three quarters of them at
+the latest, while they still hold what is to be published."""
 UNREAD_AT_MOST = 200
 """A stage that is further behind has to catch up first."""
 STAGE = row_of("frame_encoder")
@@ -52,6 +55,11 @@ def looked(before: Mapping[str, Look], places: Mapping[str, str], now_s: float) 
     }
 
 
+def silent_h(settings: Settings) -> int:
+    """Hours of silence after which a stream is ended; 0: never."""
+    return min(settings.silent_h, HOURS_OF_A_DAY * settings.retention_days)
+
+
 @dataclass(frozen=True, slots=True)
 class Silence:
     """One round. `dry_run`: no stream is ended and nothing remembered, only told."""
@@ -64,7 +72,7 @@ class Silence:
 
     def end(self) -> tuple[StreamId, ...]:
         """End the streams that fell silent; which they are."""
-        after_s = self.settings.silent_h * 3600
+        after_s = silent_h(self.settings) * 3600
         if not after_s or STAGE.state.name not in self.reader.topics():
             return ()
         now_s, streams = self.clock(), self._open()

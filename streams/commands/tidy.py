@@ -9,7 +9,7 @@ from infra.settings import read_settings
 from streams import producer, reading
 from streams.commands.words import say
 from streams.plain import plain
-from streams.silence import Silence
+from streams.silence import Silence, silent_h
 from streams.tidying import Tidying
 
 
@@ -21,8 +21,8 @@ def command(dry_run: bool) -> None:
     Never what a stage has not finished, nor an object that a dead letter refers to (unless it was dropped). The
     catalogue and its pictures stay. vitrine run does this every hour.
 
-    A stream of which nothing came for VITRINE_SILENT_H hours while this was run now and then is ended, so that the
-    stages publish what they hold of it.
+    A stream of which nothing came for VITRINE_SILENT_H hours (or three quarters of the retention, if that is less)
+    while this was run now and then is ended, so that the stages publish what they hold of it.
 
     \b
     Example: vitrine tidy --dry-run
@@ -37,6 +37,6 @@ def command(dry_run: bool) -> None:
         ended = Silence(settings, reader, partial(producer.connect, settings, say), dry_run).end()
     removes, ends = ("would remove", "would end") if dry_run else ("removed", "ended")
     for stream in ended:
-        say(f"{ends} {plain(stream)}, silent for {settings.silent_h} hours")
+        say(f"{ends} {plain(stream)}, silent for {silent_h(settings)} hours")
     silent = f"; {ends} {len(ended)} silent streams" if ended else ""
     click.echo(f"{removes} {total}, older than {settings.retention_days} days{silent}")

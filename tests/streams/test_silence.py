@@ -158,6 +158,15 @@ def test_a_stream_of_which_nothing_comes_for_a_day_is_ended_once(stage: Stage) -
 
 
 @pytest.mark.timeout(120)
+def test_a_silent_stream_is_ended_while_the_stages_still_know_it(stage: Stage) -> None:
+    stage.settings = replace(stage.settings, retention_days=1, silent_h=24)  # which they forget after a day
+    stage.push(StreamId("silent/3"))
+    stage.handle()
+    assert stage.look(1) == stage.look(17) == ()
+    assert stage.look(1) == (StreamId("silent/3"),)
+
+
+@pytest.mark.timeout(120)
 def test_no_stream_is_ended_where_that_is_not_wanted(stage: Stage) -> None:
     stage.settings = replace(stage.settings, silent_h=0)
     stage.push(StreamId("silent/2"))
