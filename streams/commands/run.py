@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections.abc import Collection
 from dataclasses import replace
 
 import click
@@ -11,6 +12,7 @@ from streams.commands.words import profile_named, usable_run
 from streams.commands.worker import some_stages
 from streams.supervision import RestartPolicy
 from streams.supervisor import Orders, Supervisor
+from streams.topology import STAGES
 
 CLI = ("-m", "streams.cli")
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -38,7 +40,8 @@ def command(stages: tuple[str, ...], name: str, profile: str, tidy_every_h: floa
     Starts Kafka and Milvus too where they do not run; what it started ends with it, also when it is killed. Ctrl-C and
     SIGTERM stop everything properly. A message that ends its worker three times becomes a gap or a dead letter
     (Crashed). Ends with 1 when the workers fail again and again. With VITRINE_MODE=live a stream that falls behind is
-    given less, by named rules; without it, it is answered in full, later.
+    given less, by named rules; without it, it is answered in full, later. Other --stages may have a vitrine run of
+    their own on the same machine.
 
     \b
     Example: vitrine run --workers 2
@@ -50,14 +53,20 @@ def command(stages: tuple[str, ...], name: str, profile: str, tidy_every_h: floa
         int(given["failures"] or settings.failures), 60 * (given["within_min"] or settings.failures_within_min)
     )
     tidy = (*CLI, "tidy") if tidy_every_h else ()
-    workers = f"run-{name}-worker" if name else "worker"
-    orders = Orders(words, int(given["workers"] or 1), workers, policy, tidy, 3600 * tidy_every_h)
+    orders = Orders(words, int(given["workers"] or 1), workers_named(name, stages), policy, tidy, 3600 * tidy_every_h)
     supervisor = Supervisor(replace(settings, profile=profile or settings.profile), orders, _say)
     for number in STOPS:
         if signal.getsignal(number) is signal.SIG_IGN:  # as nohup leaves SIGHUP
             continue
         signal.signal(number, lambda *_: supervisor.stop.set())
     supervisor.run()
+
+
+def workers_named(run: str, stages: Collection[str]) -> str:
+    """What the workers of these stages are called: those of other stages have a `vitrine run` of their own."""
+    theirs = [stage[:4] for stage in STAGES if stage in stages]  # in full they may be too long for a file's name
+    apart = "" if len(theirs) == len(STAGES) else "".join(f"-{stage}" for stage in theirs)
+    return f"{f'run-{run}-' if run else ''}worker{apart}"
 
 
 def _say(line: str) -> None:

@@ -18,9 +18,11 @@ import pytest
 
 from infra import locks, services, starved
 from infra.settings import read_settings
+from streams.commands.run import workers_named
 from streams.flight import read_book
 from streams.supervision import EXIT_REFUSED, EXIT_UNAVAILABLE, RestartPolicy
 from streams.supervisor import GaveUp, Orders, Supervisor
+from streams.topology import STAGES
 
 pytestmark = pytest.mark.broker
 ROOT = Path(__file__).parents[2]
@@ -260,6 +262,19 @@ def test_services_of_others_that_end_and_cannot_be_started_are_told_and_the_work
             time.sleep(1.0)
             assert rig.failure is None
     assert len(rig.starts()) == 1
+
+
+def test_workers_of_other_stages_run_beside_these(tmp_path: Path) -> None:
+    one, other = (workers_named("", stages) for stages in (STAGES[:2], STAGES[2:]))
+    with supervised(tmp_path, "pass", name=one) as first:
+        first.wait(lambda: len(first.starts()) == 1)
+        with supervised(tmp_path, "pass", name=other):
+            first.wait(lambda: len(first.starts()) == 2, within_s=20)
+
+
+def test_the_same_workers_have_the_same_name_however_their_stages_are_told() -> None:
+    assert workers_named("", STAGES) == workers_named("", STAGES[::-1]) == "worker"
+    assert workers_named("a", ("matcher", "summarizer")) == workers_named("a", ("summarizer", "matcher", "matcher"))
 
 
 def test_the_first_worker_that_the_disk_refuses_ends_the_run(tmp_path: Path) -> None:
