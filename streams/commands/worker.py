@@ -33,10 +33,10 @@ def some_stages(_ctx: click.Context, _option: click.Parameter, given: str) -> tu
 def command(ctx: click.Context, stages: tuple[str, ...], run: str, profile: str, flight: Path | None) -> None:
     """Run stages of the flow until stopped.
 
-    Nobody starts it again when it ends: vitrine run does that. Ends with 69 when a service came back elsewhere or a
-    topic was made anew, with 70 after a bug, with 75 when it was behind and stood still, with 78 when it has kept the
-    state of a topic that is no more. With VITRINE_MODE=live a stream that falls behind is given less, by named rules; a
-    run never is.
+    Nobody starts it again when it ends: vitrine run does that. Ends with 1 when it cannot begin, with 69 when a service
+    came back elsewhere or a topic was made anew, with 70 after a bug, with 75 when it was behind and stood still, with
+    78 when it has kept the state of a topic that is no more. With VITRINE_MODE=live a stream that falls behind is given
+    less, by named rules; a run never is.
 
     \b
     Example: vitrine worker --stages transcriber,summarizer --profile demo

@@ -61,6 +61,14 @@ def test_every_command_has_the_help_of_the_table_and_an_example() -> None:
             assert said.startswith(COMMANDS[name][1]), name
 
 
+def test_a_worker_by_itself_that_cannot_begin_ends_as_its_help_says(environ: pytest.MonkeyPatch) -> None:
+    assert run(["worker"]) == 1  # nothing runs
+    environ.setenv("VITRINE_MODE", "slow")
+    assert run(["worker"]) == 1
+    said = " ".join((dict(commands())["worker"].help or "").split())
+    assert "Ends with 1 when it cannot begin" in said
+
+
 def test_a_failure_is_told_as_what_log_and_remedy(capsys: pytest.CaptureFixture[str]) -> None:
     tell(ServiceFailed("the broker stopped", log=Path("/data/kafka.log"), remedy="vitrine up"))
     assert capsys.readouterr().err == "error: the broker stopped\nlog: /data/kafka.log\nremedy: vitrine up\n"
