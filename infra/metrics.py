@@ -6,6 +6,7 @@ could choose would grow without bound.
 
 from __future__ import annotations
 
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from infra import ports
 from infra.errors import PortTaken
 
 LATENCY_S = (0.5, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144)
@@ -124,6 +126,10 @@ Probe = Callable[[], str]
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
+    def __init__(self, at: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in at[0] else socket.AF_INET
+        super().__init__(at, handler)
+
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that went away before its answer is nobody's error; anything else is printed."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
@@ -155,11 +161,11 @@ class ProbeServer:
             self._server = _Server((self.host, self.port), _handler(answers))
         except OSError as failure:
             raise PortTaken(
-                f"VITRINE_PROBES={self.host}:{self.port}: {failure.strerror}",
+                f"VITRINE_PROBES={ports.address(self.host, self.port)}: {failure.strerror}",
                 remedy="choose another address, or port 0 for any free one",
             ) from failure
         threading.Thread(target=self._server.serve_forever, name="probes", daemon=True).start()
-        return f"{self.host}:{self._server.server_address[1]}"
+        return ports.address(self.host, self._server.server_address[1])
 
     def stop(self) -> None:
         """Stop serving; harmless when it never began."""

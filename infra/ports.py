@@ -14,6 +14,11 @@ from infra.errors import PortTaken
 LOOPBACK = "127.0.0.1"
 
 
+def address(host: str, port: int) -> str:
+    """``host:port``, with an IPv6 host in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def is_free(port: int) -> bool:
     """Whether a server could listen there. Asked without SO_REUSEPORT: gRPC would share a port with a stranger."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:

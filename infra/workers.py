@@ -26,7 +26,7 @@ def command(settings: Settings, name: str, words: tuple[str, ...], number: int =
     folder = settings.data / name
     wanted = settings.probes_port + number if settings.probes_port else 0
     (port,) = ports.choose(folder / "ports.json", wanted, 1, "VITRINE_PROBES")
-    probes = f"{settings.probes_host}:{port}"
+    probes = ports.address(settings.probes_host, port)
     told_all = environment(settings) | {"VITRINE_PROBES": probes}
     return children.Command(name, folder, (sys.executable, *words), told_all), probes
 

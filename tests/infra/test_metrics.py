@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from http.client import HTTPConnection
+from pathlib import Path
 
 import pytest
 
+from infra import workers
 from infra.errors import PortTaken
 from infra.metrics import Metrics, ProbeServer, StageMetrics
+from infra.settings import read_settings
+from streams import probing
 
 pytestmark = pytest.mark.hermetic
+
+
+def has_ipv6() -> bool:
+    with suppress(OSError), socket.socket(socket.AF_INET6) as probe:
+        probe.bind(("::1", 0))
+        return True
+    return False
+
+
+SIX = has_ipv6()
 
 
 class Health:
@@ -55,6 +71,18 @@ def test_the_probes_say_yes_or_what_is_wrong(address: str, health: Health) -> No
     assert get(address, "/live") == (503, "partition 3 stands still\n")
     assert get(address, "/ready?full") == (200, "ok\n")
     assert get(address, "/table")[0] == 404
+
+
+@pytest.mark.skipif(not SIX, reason="this machine has no loopback address of IPv6")
+def test_a_worker_tells_its_probes_on_an_address_of_ipv6_too(tmp_path: Path, health: Health, metrics: Metrics) -> None:
+    settings = read_settings({"VITRINE_DATA": str(tmp_path), "VITRINE_PROBES": "[::1]:0"})
+    command, address = workers.command(settings, "worker", ())
+    told = read_settings({"VITRINE_PROBES": command.environment["VITRINE_PROBES"]})
+    server = ProbeServer(told.probes_host, told.probes_port, metrics, lambda: health.live, lambda: health.ready)
+    assert server.start() == address
+    assert get(address, "/live") == (200, "ok\n")
+    assert probing.unready(address) == "no partitions yet"
+    server.stop()
 
 
 def test_a_stage_that_counts_shows_up_in_the_metrics(address: str, metrics: Metrics) -> None:
