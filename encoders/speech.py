@@ -1,4 +1,4 @@
-"""sound → words with times: faster-whisper, one piece of speech at a time, greedy.
+"""sound → words with times: faster-whisper, one piece of speech at a time, without sampling.
 
 It goes through faster-whisper's parts (feature extractor, encoder, decoder, alignment) instead of `transcribe`, for two
 reasons. `transcribe` pads every piece to 30 s, and on a CPU the encoder's cost is its length: heard in 10 s, a piece
