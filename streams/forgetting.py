@@ -177,10 +177,7 @@ class Forgetting:
 
     def _fronts(self, seen: Seen) -> list[Stretch]:
         """What can go at once, and no stage has still to read."""
-        there = {trace.name for trace in seen.traces}
-        finished: dict[tuple[str, int], int] = {}
-        for run in runs(there):
-            finished |= finished_offsets(self.settings, run, there)
+        finished = finished_offsets(self.settings, {trace.name for trace in seen.traces})
         fronts = [front for trace in seen.traces if not trace.compacted for front in trace.fronts.values()]
         ends = ((front, min(front.end, finished.get((front.topic, front.partition), front.end))) for front in fronts)
         return [Stretch(front.topic, front.partition, front.start, end) for front, end in ends if end > front.start]

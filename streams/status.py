@@ -34,6 +34,8 @@ OUTPUT_TAIL = 200
 """The same for a stage's output, whose records are small; several stages may share the topic."""
 
 COORDINATOR_WITHIN_S = 15.0
+HAVE_MEMBERS = ("Stable", "PreparingRebalance", "CompletingRebalance")
+"""States of a consumer group, as Kafka names them."""
 
 
 @dataclass(slots=True)
@@ -191,6 +193,17 @@ def committed_offsets(settings: Settings, run: str) -> dict[str, dict[int, int]]
                     if part.topic == source_topic(row, run) and at.offset >= 0}
         for group, row in groups.items()
     }  # fmt: skip
+
+
+def groups_in_use(settings: Settings) -> set[str]:
+    """The consumer groups that have members now."""
+    admin = kafka.admin(services.find_kafka(settings), services.security(settings))
+    try:
+        return {group["group_id"] for group in admin.list_groups() if group.get("group_state") in HAVE_MEMBERS}
+    except KafkaError as error:
+        raise NotRunning(f"Kafka tells no groups: {error}", remedy="vitrine doctor") from error
+    finally:
+        admin.close()
 
 
 def _group_offsets(admin: KafkaAdminClient, groups: tuple[str, ...]) -> Mapping[str, Mapping[TopicPartition, Any]]:

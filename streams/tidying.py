@@ -75,8 +75,8 @@ class Tidying:
         """Records that are older than their topic keeps them, of production and of every run."""
         there = self.reader.topics()
         old: list[Stretch] = []
+        finished = finished_offsets(self.settings, there)
         for run in runs(there):
-            finished = finished_offsets(self.settings, run, there)
             for topic in (topic for topic in TOPICS if topic.keep is Keep.WHILE_RETAINED):
                 name = topic_name(topic, run)
                 old += self._old(topic, name, finished) if name in there else []
@@ -141,14 +141,22 @@ def runs(topics: Iterable[str]) -> list[str]:
     return ["", *sorted(found)]
 
 
-def finished_offsets(settings: Settings, run: str, there: set[str]) -> dict[tuple[str, int], int]:
-    """Partition → the first offset that a stage of this run has not finished; where none ever began, none is there."""
-    committed = status.committed_offsets(settings, run)
+def finished_offsets(settings: Settings, there: set[str]) -> dict[tuple[str, int], int]:
+    """Partition → the first offset that a stage has not finished; where none ever began, none is there.
+
+    Of what was recorded that is a stage of production, or of a run that is being played: one that was broken off does
+    not hold it for ever.
+    """
+    played = status.groups_in_use(settings)
     finished: dict[tuple[str, int], int] = {}
-    for row in FLOW:
-        name = source_topic(row, run)
-        for partition, offset in committed[row.stage].items() if name in there else ():
-            finished[name, partition] = min(offset, finished.get((name, partition), offset))
+    for run in runs(there):
+        committed = status.committed_offsets(settings, run)
+        for row in FLOW:
+            name, elsewhere = source_topic(row, run), run and row.recorded_input
+            if name not in there or (elsewhere and group_id(row.stage, run) not in played):
+                continue
+            for partition, offset in committed[row.stage].items():
+                finished[name, partition] = min(offset, finished.get((name, partition), offset))
     return finished
 
 

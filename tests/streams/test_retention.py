@@ -7,6 +7,7 @@ eight of them.
 import os
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -15,11 +16,12 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
+from infra import kafka
 from infra.live_rows import LiveRows
 from infra.milvus_vectors import MilvusVectors, Place
 from infra.objects import ObjectStore
 from infra.services import Services
-from infra.settings import Settings
+from infra.settings import Settings, read_settings
 from infra.vectors import LiveRow
 from schemas.ids import StreamId, StreamMs
 from schemas.observation import Summary
@@ -28,7 +30,7 @@ from streams import deadletters, producer, reading
 from streams.cli import run as vitrine
 from streams.deadletters import Handling, Wanted
 from streams.forgetting import Forgetting, StillRuns
-from streams.tidying import LOG_BYTES, LOG_KEEPS_BYTES, Tidying, runs
+from streams.tidying import LOG_BYTES, LOG_KEEPS_BYTES, Tidying, finished_offsets, runs
 from streams.topics import make_topics
 from streams.topology import (
     DEADLETTERS,
@@ -204,6 +206,50 @@ def test_runs_are_found_by_their_topics() -> None:
         "a",
         "b.c",
     ]
+
+
+@pytest.mark.timeout(120)
+def test_what_a_replay_has_still_to_read_stays_while_it_is_played(tmp_path: Path) -> None:
+    """On a broker of its own: production's topics are other tests' too."""
+    environ = {"VITRINE_DATA": str(tmp_path), "VITRINE_MILVUS": "http://127.0.0.1:9"}
+    environ |= {name: os.environ[name] for name in ("VITRINE_CACHE",) if name in os.environ}
+    settings = replace(read_settings(environ), partitions=1)
+    address, broker = kafka.start(settings, attached=True, say=print)
+    with ExitStack() as undo:
+        undo.callback(broker.stop)
+        settings = replace(settings, kafka=address)
+        for run in ("", "monday"):
+            make_topics(settings, address, run)
+        began_s = time.time() - 6.9 * 24 * HOUR_S
+        with KafkaProducer(bootstrap_servers=address) as to:
+            for number in range(10):
+                to.send(SEGMENTS.name, b"media", b"room", [], 0, int(began_s * 1000) + number)
+        player = playing(address, group_id("transcriber", "monday"), read=3)
+        commit(address, group_id("transcriber"), 10)
+        reader = undo.enter_context(reading.connect(settings))
+        assert finished_offsets(settings, reader.topics())[SEGMENTS.name, 0] == 3
+        found = Services(address, settings.milvus)
+        tidying = Tidying(settings, reader, found, clock=lambda: began_s + 7.1 * 24 * HOUR_S)
+        list(tidying.topics())
+        assert [each.start for each in reader.stretches(SEGMENTS.name)] == [3]
+        player.close()
+        list(tidying.topics())
+        assert [each.start for each in reader.stretches(SEGMENTS.name)] == [10]
+
+
+def playing(address: str, group: str, read: int) -> KafkaConsumer:
+    """A member of the group, which has read so many."""
+    consumer = KafkaConsumer(SEGMENTS.name, bootstrap_servers=address, group_id=group, enable_auto_commit=False)
+    while not consumer.assignment():
+        consumer.poll(100)
+    consumer.commit({TopicPartition(SEGMENTS.name, 0): OffsetAndMetadata(read, "", -1)})
+    return consumer
+
+
+def commit(address: str, group: str, offset: int) -> None:
+    consumer = KafkaConsumer(bootstrap_servers=address, group_id=group)
+    consumer.commit({TopicPartition(SEGMENTS.name, 0): OffsetAndMetadata(offset, "", -1)})
+    consumer.close()
 
 
 OURS, OTHER = "room-1/gone", "room-1/gone/not"
