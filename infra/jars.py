@@ -16,12 +16,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-
-import jgo
-from jgo.maven import Artifact, MavenContext
+from typing import TYPE_CHECKING
 
 from infra import locks
 from infra.errors import JarRejected
+
+if TYPE_CHECKING:
+    from jgo.maven import Artifact, MavenContext
 
 KAFKA_VERSION = "4.3.1"
 ENDPOINT = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.slf4j:slf4j-simple:1.7.36"
@@ -65,10 +66,16 @@ def ensure(folder: Path, pins: tuple[Pin, ...], say: Callable[[str], None]) -> t
 
 def _fetch(folder: Path, pins: list[Pin]) -> None:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching-") as staging:
-        maven = MavenContext(repo_cache=Path(staging), timeout=60)
+        maven = _maven(Path(staging))
         with ThreadPoolExecutor(8) as pool:
             for pin, file in zip(pins, pool.map(lambda pin: _fetch_one(maven, pin), pins), strict=True):
                 shutil.move(file, folder / pin.file_name)
+
+
+def _maven(cache: Path) -> MavenContext:
+    from jgo.maven import MavenContext  # here: who finds the jars in their place needs none of it
+
+    return MavenContext(repo_cache=cache, timeout=60)
 
 
 def _fetch_one(maven: MavenContext, pin: Pin) -> Path:
@@ -98,6 +105,8 @@ def _sha256(file: Path) -> str:
 
 def pin_anew(path: Path = PINS) -> int:
     """Resolve :data:`ENDPOINT` with jgo, hash every jar and write the list; the number of jars."""
+    import jgo  # here: nothing else resolves
+
     with tempfile.TemporaryDirectory() as staging:
         rows = sorted(
             (_coordinates(artifact), _sha256(_into(Path(staging), artifact))) for artifact in jgo.resolve(ENDPOINT)
@@ -115,8 +124,8 @@ def _coordinates(artifact: Artifact) -> str:
 
 
 def _into(folder: Path, artifact: Artifact) -> Path:
-    maven = MavenContext(repo_cache=folder, timeout=60)
-    return maven.project(artifact.groupId, artifact.artifactId).at_version(artifact.version).artifact().resolve()
+    project = _maven(folder).project(artifact.groupId, artifact.artifactId)
+    return project.at_version(artifact.version).artifact().resolve()
 
 
 if __name__ == "__main__":

@@ -13,12 +13,14 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pymilvus import MilvusClient, MilvusException
-
-from infra import children, ports, wal
+from infra import children, ports
 from infra.errors import NotRunning, ServiceFailed
 from infra.settings import Settings
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
 
 READY_WITHIN_S = 180.0  # 2 s on an idle machine; a starved one is slow, not broken
 CHANNEL = {
@@ -36,6 +38,8 @@ def start(settings: Settings, *, attached: bool, say: Callable[[str], None]) -> 
 
     Its data are in ``<data>/milvus`` and outlive it. Raises :class:`ServiceFailed` (with the log) or ``PortTaken``.
     """
+    from infra import wal  # here: it loads Arrow, and logs are cut only before a start
+
     folder = settings.data / "milvus"
     refuse_damage(folder / "milvus.log")  # said once: the next start finds only what was left
     for log in wal.cut_torn_ends(folder / "storage"):
@@ -78,6 +82,8 @@ def refuse_damage(log: Path) -> None:
 
 def connect(uri: str, token: str, timeout_s: float = 10.0) -> MilvusClient:
     """A client; the caller closes it. Raises :class:`NotRunning` when nothing answers."""
+    from pymilvus import MilvusClient, MilvusException  # here: it loads pandas, and most commands ask Kafka alone
+
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     try:
         return MilvusClient(uri=uri, token=token, timeout=timeout_s, dedicated=True, grpc_options=CHANNEL)

@@ -47,6 +47,14 @@ def test_the_help_of_all_commands_loads_none_of_them() -> None:
         assert f"'{heavy}'" not in done.stdout
 
 
+def test_commands_that_ask_kafka_alone_load_no_client_of_milvus_nor_what_starts_the_services() -> None:
+    commands = ("down", "room", "run", "matches", "why", "status", "deadletters", "push")
+    loads = f"import sys, {', '.join(f'streams.commands.{name}' for name in commands)}; print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True, check=True, timeout=60)
+    for heavy in ("pymilvus", "pandas", "jgo", "pyarrow"):
+        assert f"'{heavy}'" not in done.stdout, heavy
+
+
 def test_the_folder_that_an_evaluation_empties_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert run(["evaluate", "stream", "--help"]) == 0
     emptied = scratch.own(read_settings({"VITRINE_DATA": str(tmp_path)}), FOLDER).data
