@@ -6,6 +6,7 @@ Views are embedded one by one and their texts padded to one length, so that a ve
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -48,10 +49,19 @@ class TorchFusion:
         if view.visual is None and not view.text:
             raise ValueError("a view needs a picture, a text or both")
         has = torch.tensor([[view.visual is not None, bool(view.text)]], device=self._device)
+        words, seen = self._read(view.text) if view.text else self._silence
+        return self._network.fuse(view.domain, self._visual(view), words, has, seen)[0].cpu().numpy()
+
+    @cached_property
+    def _silence(self) -> tuple[Tensor, Tensor]:
+        """What is read where there is no text: of a segment's nine views, those of its frames have none."""
+        return self._read("")
+
+    def _read(self, text: str) -> tuple[Tensor, Tensor]:
+        """The text tower's tokens (1, tokens, dim), and which of them count (1, tokens)."""
         shape = self._config.shape
-        ids = torch.from_numpy(token_ids(self._tokenizer, view.text or "", shape.text_tokens, shape.marks))
-        fused: Tensor = self._network(view.domain, self._visual(view), ids[None].to(self._device), has)
-        return fused[0].cpu().numpy()
+        ids = torch.from_numpy(token_ids(self._tokenizer, text, shape.text_tokens, shape.marks))[None].to(self._device)
+        return self._network.words(ids), self._network.seen(ids)
 
     def _visual(self, view: FusionInput) -> Tensor:
         dim = self._config.shape.vision_dim

@@ -121,6 +121,22 @@ def test_shrinking_takes_the_centre_square_and_keeps_its_brightness() -> None:
     assert torch.equal(shrunk(frames, pixels), torch.full((1, 3, 8, 8), 200.0))
 
 
+def test_views_without_a_text_ask_the_text_tower_once_for_all(network: Network, tokenizer: Tokenizer) -> None:
+    asked: list[int] = []
+    counting = network.fusion.text.register_forward_hook(lambda *_: asked.append(1))
+    fusion = TorchFusion(network.fusion, tokenizer, CONFIG, "cpu")
+    tokens = np.random.default_rng(0).normal(size=(9, 16)).astype(np.float32)
+    silent = [FusionInput(Domain.LIVE, np.stack([frame, frame]), None) for frame in tokens]
+    first = fusion.embed(silent)
+    spoken = fusion.embed([FusionInput(Domain.LIVE, tokens, "red mug")])
+    again = fusion.embed(silent)
+    counting.remove()
+    assert len(asked) == 2
+    assert np.array_equal(first, again)
+    fresh = TorchFusion(network.fusion, tokenizer, CONFIG, "cpu")
+    assert np.array_equal(spoken, fresh.embed([FusionInput(Domain.LIVE, tokens, "red mug")]))
+
+
 def test_a_view_is_a_unit_vector_with_picture_text_or_both(fusion: TorchFusion) -> None:
     visual = np.random.default_rng(0).normal(size=(9, 16)).astype(np.float32)
     for domain in Domain:
