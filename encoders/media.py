@@ -161,8 +161,7 @@ class PyAvDecoder:
         """RGB, scaled down while it is converted."""
         shrink = min(1.0, self._limits.short_side / min(frame.width, frame.height))
         width, height = max(1, round(frame.width * shrink)), max(1, round(frame.height * shrink))
-        pixels = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation=Interpolation.AREA)
-        return np.asarray(pixels, np.uint8)
+        return _rgb(frame, width, height)
 
 
 @dataclass(slots=True)
@@ -237,7 +236,7 @@ def _jpeg(pixels: Frames, scale: int) -> bytes:
     encoder.pix_fmt, encoder.thread_count = "yuvj420p", 1
     encoder.time_base = Fraction(1, 1)
     encoder.options = {"qmin": str(scale), "qmax": str(scale)}
-    frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuvj420p")
+    frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuvj420p", threads=1)
     frame.pts = 0
     return b"".join(bytes(packet) for packet in (*encoder.encode(frame), *encoder.encode(None)))
 
@@ -251,7 +250,7 @@ def _on_white(frame: av.VideoFrame) -> av.VideoFrame:
     has_palette = frame.format.name == "pal8"  # whose colours may be transparent, though no component of it is alpha
     if not (has_palette or any(component.is_alpha for component in frame.format.components)):
         return frame
-    pixels = frame.to_ndarray(format="rgba")
+    pixels = frame.to_ndarray(format="rgba", threads=1)
     mixed = np.empty((*pixels.shape[:2], 3), np.uint8)
     for top in range(0, len(pixels), _ROWS):
         part = pixels[top : top + _ROWS].astype(np.uint16)
@@ -264,7 +263,12 @@ def _resized(pixels: Frames, shape: tuple[int, ...]) -> Frames:
     if pixels.shape == shape:
         return pixels
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-    scaled = frame.to_ndarray(format="rgb24", width=shape[1], height=shape[0], interpolation=Interpolation.AREA)
+    return _rgb(frame, shape[1], shape[0])
+
+
+def _rgb(frame: av.VideoFrame, width: int, height: int) -> Frames:
+    """Scaled while it is converted, on this thread: libav would start others for each picture, which cost more."""
+    scaled = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation=Interpolation.AREA, threads=1)
     return np.asarray(scaled, np.uint8)
 
 

@@ -1,6 +1,7 @@
 """Sound, frames and stills of good media; a reason, and nothing else, for every kind of bad media."""
 
 import struct
+import time
 import zlib
 from dataclasses import replace
 from fractions import Fraction
@@ -294,6 +295,18 @@ def test_evidence_is_small_readable_and_the_same_every_time() -> None:
         assert len(sheet) <= SHEET_BYTES
         assert sheet == contact_sheet(Clip(frames, tuple(range(8))))
         assert DECODER.image(sheet).shape[1] == 120
+
+
+def test_pictures_are_read_and_scaled_by_the_thread_that_asks_alone() -> None:
+    clip = DECODER.clip(GOOD)
+    transparent = picture_bytes("png", np.full((64, 64, 4), 128, np.uint8), "rgba")
+    begin_s = time.process_time() - time.thread_time()
+    for _ in range(3):
+        DECODER.clip(GOOD)
+        DECODER.image(contact_sheet(clip))
+        DECODER.image(transparent)
+    by_others_s = time.process_time() - time.thread_time() - begin_s
+    assert by_others_s < 0.001
 
 
 def test_a_truncated_segment_is_read_as_far_as_it_goes() -> None:
