@@ -16,6 +16,7 @@ A room without a shelf, or no room at all, has the whole catalogue on its shelf:
 
 from dataclasses import dataclass, field, replace
 from math import fsum
+from operator import mul
 from statistics import median
 from struct import unpack
 from typing import ClassVar
@@ -226,7 +227,8 @@ def _glimpses(embedding: Embedding) -> list[tuple[float, ...]]:
 
 
 def _dot(vector: tuple[float, ...], row: Row) -> float:
-    return fsum(a * b for a, b in zip(vector, row.vector, strict=True))
+    assert len(vector) == len(row.vector)
+    return fsum(map(mul, vector, row.vector))
 
 
 def answer_of(
