@@ -171,7 +171,7 @@ def _saved(model: Llama) -> bytes:
     size = llama_cpp.llama_state_get_size(model.ctx)
     buffer = (ctypes.c_uint8 * size)()
     written = llama_cpp.llama_state_get_data(model.ctx, buffer, size)
-    return bytes(buffer[:written])
+    return bytes(memoryview(buffer)[:written])
 
 
 def _restore(model: Llama, state: bytes, tokens: int) -> None:

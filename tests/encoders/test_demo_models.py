@@ -5,6 +5,7 @@ share is bounded, it is one that most draws of as many samples keep, so that cha
 """
 
 import json
+import tracemalloc
 import wave
 from collections.abc import Sequence
 from itertools import islice
@@ -15,6 +16,7 @@ import pytest
 
 from encoders.language import LlamaCpp, load_language
 from encoders.profiles import SHIPPED, load_profile, path_of
+from encoders.settings import Example, LanguageSettings
 from encoders.speech import FasterWhisper, load_speech
 from encoders.training.language_quality import QUIET, Answered, features_of, name_of, scores
 from encoders.training.speech_quality import CONDITIONS, edits, product_hearing, said
@@ -35,6 +37,16 @@ def recogniser() -> FasterWhisper:
 @pytest.fixture(scope="module")
 def summarizer() -> LlamaCpp:
     return load_language(path_of(PROFILE, "language"), "cpu", PROFILE.language.settings)
+
+
+def test_what_was_read_of_long_instructions_is_kept_without_many_times_its_memory() -> None:
+    examples = (Example(heard="so this is what is shown now " * 12, answer="empty"),) * 7
+    tracemalloc.start()
+    model = load_language(path_of(PROFILE, "language"), "cpu", LanguageSettings(examples=examples, context_tokens=1024))
+    held, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert model.complete("steel kettle")
+    assert most < 1.5 * held
 
 
 def test_the_recogniser_hears_new_voices(recogniser: FasterWhisper) -> None:
