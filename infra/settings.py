@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -61,6 +62,12 @@ SETTINGS: dict[str, str] = {
 
 SET_UP = "VITRINE_PYTHON"
 """The Python that ``infra/setup.sh`` makes the environment with; no setting, and no mistake where it is exported."""
+
+HOST_OF_SERVICE = "_SERVICE_HOST"
+OF_SERVICE = re.compile(
+    "_SERVICE_HOST|_SERVICE_PORT(_[A-Z0-9_]+)?|_PORT|_PORT_[0-9]+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?"
+)
+"""What Kubernetes tells every pod of a Service called ``vitrine`` or ``vitrine-…``; no setting, and no mistake."""
 
 STALLED_AFTER_S = 120
 """Longer than any message may take: a model call, and a rebalance of 60 s before it."""
@@ -142,7 +149,7 @@ class Settings:
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process. Raises :class:`BadSetting`, which names the variable, its value and the remedy."""
-    read = _Reader(os.environ if environ is None else environ)
+    read = _Reader(without_services(os.environ if environ is None else environ))
     read.refuse_unknown()
     data = Path(read("VITRINE_DATA", ".vitrine", _folder))
     objects = read("VITRINE_OBJECTS", str(data / "objects"), _root)
@@ -180,6 +187,18 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         failures=read("VITRINE_FAILURES", "10", _positive),
         failures_within_min=read("VITRINE_FAILURES_WITHIN_MIN", "10", _positive),
     )
+
+
+def without_services(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment without the addresses of Kubernetes' Services: that of ``vitrine-kafka`` makes a
+    ``VITRINE_KAFKA_PORT`` with a URL in it, unless the pod sets its own."""
+    services = [name.removesuffix(HOST_OF_SERVICE) for name in environ if name.endswith(HOST_OF_SERVICE)]
+
+    def tells(name: str) -> bool:
+        behind = (name.removeprefix(service) for service in services if name.startswith(service))
+        return any(map(OF_SERVICE.fullmatch, behind)) and (name not in SETTINGS or "://" in environ[name])
+
+    return {name: text for name, text in environ.items() if not tells(name)}
 
 
 @dataclass(frozen=True)

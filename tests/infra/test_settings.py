@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.doctor import settings_in_use
 from infra.errors import BadSetting
 from infra.objects import place
 from infra.settings import SETTINGS, KafkaSecurity, Mode, read_settings
@@ -80,6 +81,26 @@ def test_a_bad_value_is_named_with_variable_value_and_remedy(variable: str, valu
 def test_the_python_that_set_up_was_told_of_is_no_mistake() -> None:
     assert read_settings({"VITRINE_PYTHON": "/opt/python3.12/bin/python3"}) == read_settings({})
     assert "VITRINE_PYTHON=" in (Path(__file__).parents[2] / "infra" / "setup.sh").read_text()
+
+
+def test_the_services_that_kubernetes_tells_a_pod_of_are_no_settings() -> None:
+    told = {
+        "VITRINE_SERVICE_HOST": "10.0.0.3",
+        "VITRINE_SERVICE_PORT": "9100",
+        "VITRINE_SERVICE_PORT_PROBES": "9100",
+        "VITRINE_PORT": "tcp://10.0.0.3:9100",
+        "VITRINE_PORT_9100_TCP": "tcp://10.0.0.3:9100",
+        "VITRINE_PORT_9100_TCP_PROTO": "tcp",
+        "VITRINE_PORT_9100_TCP_PORT": "9100",
+        "VITRINE_PORT_9100_TCP_ADDR": "10.0.0.3",
+        "VITRINE_KAFKA_SERVICE_HOST": "10.0.0.4",
+        "VITRINE_KAFKA_PORT": "tcp://10.0.0.4:9092",
+    }
+    assert read_settings(told) == read_settings({})
+    assert read_settings({**told, "VITRINE_KAFKA_PORT": "9093"}).kafka_port == 9093
+    assert not any(value for _, value, _ in settings_in_use(told))
+    with pytest.raises(BadSetting, match="VITRINE_KAFKA_PORT"):
+        read_settings({"VITRINE_KAFKA_PORT": "tcp://10.0.0.4:9092"})
 
 
 def test_a_misspelt_variable_is_refused_with_the_one_that_was_meant() -> None:
