@@ -26,7 +26,7 @@ SETTINGS: dict[str, str] = {
     "VITRINE_KAFKA": "host:port[,host:port] of a Kafka cluster; empty: an embedded broker is started",
     "VITRINE_KAFKA_PORT": "port of the embedded broker; 0: a free one is chosen and kept",
     "VITRINE_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
-    "VITRINE_KAFKA_SASL_MECHANISM": "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, GSSAPI or OAUTHBEARER",
+    "VITRINE_KAFKA_SASL_MECHANISM": "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
     "VITRINE_KAFKA_SASL_USERNAME": "user name for SASL",
     "VITRINE_KAFKA_SASL_PASSWORD": "password for SASL",
     "VITRINE_KAFKA_SSL_CAFILE": "certificate authorities (PEM) that the cluster's certificate is checked against",
@@ -83,7 +83,8 @@ class Mode(StrEnum):
 
 
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
-MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "GSSAPI", "OAUTHBEARER")
+MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+"""Those of a user name and a password: a token or a Kerberos ticket would need code that fetches it anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +225,8 @@ class _Reader:
 
 
 def _security(read: _Reader) -> KafkaSecurity:
-    return KafkaSecurity(
+    """A half that is missing is told here: no client says more of it than that no broker answers."""
+    said = KafkaSecurity(
         protocol=read("VITRINE_KAFKA_SECURITY_PROTOCOL", "PLAINTEXT", _one_of(*PROTOCOLS)),
         mechanism=read("VITRINE_KAFKA_SASL_MECHANISM", "", _one_of("", *MECHANISMS)),
         username=read("VITRINE_KAFKA_SASL_USERNAME", "", str),
@@ -233,6 +235,21 @@ def _security(read: _Reader) -> KafkaSecurity:
         certfile=read("VITRINE_KAFKA_SSL_CERTFILE", "", _existing_file),
         keyfile=read("VITRINE_KAFKA_SSL_KEYFILE", "", _existing_file),
     )
+    if said.mechanism and not said.protocol.startswith("SASL"):
+        raise BadSetting(
+            f"VITRINE_KAFKA_SASL_MECHANISM={said.mechanism!r}, but VITRINE_KAFKA_SECURITY_PROTOCOL={said.protocol!r} "
+            "knows no user",
+            remedy="set VITRINE_KAFKA_SECURITY_PROTOCOL to SASL_SSL (or SASL_PLAINTEXT), or unset the mechanism",
+        )
+    halves = {"MECHANISM": said.mechanism, "USERNAME": said.username, "PASSWORD": said.password}
+    lacking = [f"VITRINE_KAFKA_SASL_{half}" for half, value in halves.items() if not value]
+    if said.protocol.startswith("SASL") and lacking:
+        lacks = lacking[0]
+        raise BadSetting(
+            f"VITRINE_KAFKA_SECURITY_PROTOCOL={said.protocol!r} without {lacks}",
+            remedy=f"set {lacks} to: {SETTINGS[lacks]}",
+        )
+    return said
 
 
 def _user_cache() -> Path:

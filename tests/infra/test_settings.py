@@ -48,6 +48,8 @@ def test_a_child_in_a_folder_of_its_own_reads_from_the_same_roots(
         ("VITRINE_KAFKA", "http://kafka:9092"),
         ("VITRINE_KAFKA_PORT", "70000"),
         ("VITRINE_KAFKA_SECURITY_PROTOCOL", "TLS"),
+        ("VITRINE_KAFKA_SASL_MECHANISM", "OAUTHBEARER"),
+        ("VITRINE_KAFKA_SASL_MECHANISM", "GSSAPI"),
         ("VITRINE_KAFKA_SSL_CAFILE", "/no/such/file.pem"),
         ("VITRINE_MILVUS", "localhost"),
         ("VITRINE_MILVUS_PORT", "-1"),
@@ -145,6 +147,7 @@ def test_security_settings_are_passed_through(tmp_path: Path) -> None:
         "VITRINE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
         "VITRINE_KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
         "VITRINE_KAFKA_SASL_USERNAME": "vitrine",
+        "VITRINE_KAFKA_SASL_PASSWORD": "s3cret",
         "VITRINE_KAFKA_SSL_CAFILE": str(authorities),
     }
     settings = read_settings(environ)
@@ -153,8 +156,27 @@ def test_security_settings_are_passed_through(tmp_path: Path) -> None:
         "security_protocol": "SASL_SSL",
         "sasl_mechanism": "SCRAM-SHA-512",
         "sasl_plain_username": "vitrine",
+        "sasl_plain_password": "s3cret",
         "ssl_cafile": str(authorities),
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"SECURITY_PROTOCOL": "SASL_SSL"}, "without VITRINE_KAFKA_SASL_MECHANISM"),
+        ({"SECURITY_PROTOCOL": "SASL_SSL", "SASL_MECHANISM": "PLAIN"}, "without VITRINE_KAFKA_SASL_USERNAME"),
+        (
+            {"SECURITY_PROTOCOL": "SASL_SSL", "SASL_MECHANISM": "PLAIN", "SASL_USERNAME": "vitrine"},
+            "without VITRINE_KAFKA_SASL_PASSWORD",
+        ),
+        ({"SASL_MECHANISM": "PLAIN", "SASL_USERNAME": "vitrine"}, "SECURITY_PROTOCOL='PLAINTEXT' knows no user"),
+        ({"SASL_MECHANISM": "PLAIN", "SECURITY_PROTOCOL": "SSL"}, "SECURITY_PROTOCOL='SSL' knows no user"),
+    ],
+)
+def test_half_of_a_sasl_setting_is_refused_with_the_half_that_is_missing(given: dict[str, str], named: str) -> None:
+    with pytest.raises(BadSetting, match=named):
+        read_settings({f"VITRINE_KAFKA_{name}": value for name, value in given.items()})
 
 
 def test_roots_are_absolute_and_uris_stay_as_they_are() -> None:
