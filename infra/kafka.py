@@ -14,7 +14,8 @@ import subprocess
 import time
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,10 @@ HEAP = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 AOT = ("-XX:+UnlockDiagnosticVMOptions", "-XX:-AOTAdapterCaching", "-Xlog:aot=off", "-Xlog:cds=off")
 LOCALE = ("LC_ALL", "LC_CTYPE", "LANG")
 """The first that is set decides how the bytes of a path are read."""
+LOST, HUNG_UP = "%s: Connection lost: %s", "socket disconnected"
+"""kafka-python's own words."""
+NOWHERE = logging.NullHandler()
+"""Without it, what nobody collects would be printed."""
 STAMPS = (
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS",
@@ -101,10 +106,47 @@ def environment_of(ours: Mapping[str, str]) -> dict[str, str]:
     return environment | ({"LC_ALL": "C.UTF-8"} if decides in ("C", "POSIX") else {})
 
 
+class _Lost(logging.Handler):
+    """Why connections were lost. kafka-python tells it to its log alone, and raises that it "could not bootstrap", of
+    a wrong password or a certificate that it does not trust too."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.causes: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.msg == LOST and isinstance(record.args, tuple):
+            self.causes.append(str(record.args[-1]).removeprefix("KafkaConnectionError: "))
+
+    def told(self) -> str:
+        """The first that says more than that the broker hung up."""
+        telling = (cause for cause in self.causes if cause != HUNG_UP)
+        hint = "the broker hung up, as it does of a wrong password, mechanism or security protocol"
+        return next(telling, hint if self.causes else "")
+
+
+@contextmanager
+def _lost_connections() -> Iterator[_Lost]:
+    source, lost = logging.getLogger("kafka.net.connection"), _Lost()
+    source.setLevel(logging.ERROR)
+    source.propagate = False
+    source.addHandler(NOWHERE)
+    source.addHandler(lost)
+    try:
+        yield lost
+    finally:
+        source.removeHandler(lost)
+
+
 def ask(bootstrap: str, security: KafkaSecurity, *, within_s: float) -> int:
     """Ask the cluster who belongs to it until it answers; the number of brokers. Raises :class:`NotRunning`."""
     deadline = time.monotonic() + within_s
     _reachable(bootstrap, deadline)
+    with _lost_connections() as lost:
+        return _ask(bootstrap, security, deadline, lost)
+
+
+def _ask(bootstrap: str, security: KafkaSecurity, deadline: float, lost: _Lost) -> int:
     while True:
         try:
             with_admin = admin(bootstrap, security, max(1.0, deadline - time.monotonic()))
@@ -114,7 +156,7 @@ def ask(bootstrap: str, security: KafkaSecurity, *, within_s: float) -> int:
                 with_admin.close()
         except KafkaError as failure:
             if time.monotonic() > deadline:
-                raise _not_there(bootstrap, str(failure)) from failure
+                raise _not_there(bootstrap, lost.told() or str(failure)) from failure
             time.sleep(0.2)
 
 

@@ -1,0 +1,37 @@
+"""A cluster of a platform's own that refuses us says why: the password, the protocol, the right that is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from infra import kafka
+from infra.errors import NotRunning
+from infra.settings import KafkaSecurity, Settings
+from tests.infra.secured import Secured, secured, user
+
+pytestmark = pytest.mark.broker
+
+
+@pytest.fixture(scope="module")
+def cluster(service_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    with secured(replace(service_settings, data=tmp_path_factory.mktemp("secured"))) as running:
+        yield running
+
+
+def test_a_user_who_is_known_is_answered(cluster: Secured) -> None:
+    assert kafka.ask(cluster.sasl, user("vitrine"), within_s=5) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        (user("vitrine", "guessed"), "wrong password|Invalid username or password"),
+        (KafkaSecurity(), "hung up, as it does of .*security protocol"),
+    ],
+)
+def test_a_refused_connection_is_told_with_its_cause(cluster: Secured, said: KafkaSecurity, cause: str) -> None:
+    with pytest.raises(NotRunning, match=cause):
+        kafka.ask(cluster.sasl, said, within_s=2)
