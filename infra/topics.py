@@ -14,13 +14,15 @@ from dataclasses import dataclass, field
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
 from infra.errors import NotRunning, ServiceRefused, TopicDiffers
 from infra.kafka import admin, ask
 from infra.settings import KafkaSecurity
 
 VISIBLE_WITHIN_S = 30.0
+HIDDEN = TopicAuthorizationFailedError.errno
+RIGHTS = "give this user Create, Describe and DescribeConfigs on it; all rights: README, 'On a cluster of your own'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def _client(bootstrap: str, security: KafkaSecurity) -> Iterator[KafkaAdminClien
     except KafkaError as failure:
         raise ServiceRefused(
             f"Kafka at {bootstrap} refused: {failure}",
-            remedy="look at the address, the security settings and the rights",
+            remedy="look at the address, the security settings and the rights (README, 'On a cluster of your own')",
         ) from failure
 
 
@@ -102,10 +104,13 @@ def _make(client: KafkaAdminClient, specs: Sequence[TopicSpec]) -> None:
 
 
 def _partitions(client: KafkaAdminClient, specs: Sequence[TopicSpec]) -> dict[str, int]:
-    """Partitions of each topic, once all of them have a leader. Raises :class:`NotRunning` when that takes too long."""
+    """Partitions of each topic, once all of them have a leader. Raises :class:`NotRunning` when that takes too long,
+    :class:`infra.errors.ServiceRefused` where one may not be seen: that does not change by waiting."""
     deadline = time.monotonic() + VISIBLE_WITHIN_S
     while True:
         described = client.describe_topics([spec.name for spec in specs])
+        if hidden := sorted(topic["name"] for topic in described if topic["error_code"] == HIDDEN):
+            raise ServiceRefused(f"Kafka does not let this user see {', '.join(hidden)}", remedy=RIGHTS)
         ready = {topic["name"]: len(topic["partitions"]) for topic in described if _is_ready(topic)}
         absent = sorted({spec.name for spec in specs} - set(ready))
         if not absent:
@@ -126,6 +131,8 @@ def _config(client: KafkaAdminClient, spec: TopicSpec) -> dict[str, str]:
         return {}
     resource = ConfigResource(ConfigResourceType.TOPIC, spec.name, dict.fromkeys(spec.config, ""))
     described = client.describe_configs([resource], config_filter="all")["topic"][spec.name]
+    if not described:  # kafka-python passes over the error that stands in their place
+        raise ServiceRefused(f"Kafka does not tell this user the settings of {spec.name}", remedy=RIGHTS)
     return {name: str(entry["value"]) for name, entry in described.items()}
 
 
