@@ -6,16 +6,16 @@ the oldest message that it has not finished has waited, and nothing came out, fo
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
 from kafka import KafkaAdminClient, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import GroupAuthorizationFailedError, KafkaError
 
 from infra import kafka, services
-from infra.errors import NotRunning
+from infra.errors import NotRunning, ServiceRefused
 from infra.settings import Settings
 from schemas.deadletter import PREFIX
 from schemas.ids import StreamId
@@ -26,7 +26,18 @@ from streams.deadletters import number
 from streams.envelope import Envelope, Record
 from streams.plain import plain
 from streams.reading import Reader, Stretch, understood
-from streams.topology import DEADLETTERS, FLOW, MATCHES, SEGMENTS, StageRow, group_id, source_topic, topic_name
+from streams.topology import (
+    DEADLETTERS,
+    FLOW,
+    MATCHES,
+    SEGMENTS,
+    STAGES,
+    StageRow,
+    group_id,
+    row_of,
+    source_topic,
+    topic_name,
+)
 
 TAIL = 50
 """So many of a partition's newest segments are looked at: they hold the media, and there may be a week of them."""
@@ -179,10 +190,13 @@ def _tails(stretches: Iterable[Stretch], length: int) -> list[Stretch]:
     return [Stretch(s.topic, s.partition, max(s.start, s.end - length), s.end) for s in stretches]
 
 
-def committed_offsets(settings: Settings, run: str) -> dict[str, dict[int, int]]:
-    """Stage → partition → the offset that its group will read next."""
+def committed_offsets(settings: Settings, run: str, stages: Sequence[str] = STAGES) -> dict[str, dict[int, int]]:
+    """Stage → partition → the offset that its group will read next.
+
+    Raises `NotRunning`; `ServiceRefused` where this user has no right to one of the groups.
+    """
     address = services.find_kafka(settings)
-    groups = {group_id(row.stage, run): row for row in FLOW}
+    groups = {group_id(stage, run): row_of(stage) for stage in stages}
     admin = kafka.admin(address, services.security(settings))
     try:
         found = _group_offsets(admin, tuple(groups))
@@ -213,6 +227,11 @@ def _group_offsets(admin: KafkaAdminClient, groups: tuple[str, ...]) -> Mapping[
         try:
             offsets: Mapping[str, Mapping[TopicPartition, Any]] = admin.list_group_offsets(dict.fromkeys(groups))
             return offsets
+        except GroupAuthorizationFailedError as refused:
+            raise ServiceRefused(
+                f"Kafka refuses this user a consumer group: {refused}",
+                remedy="give it Read on the groups (Describe where it only looks): README, 'On a cluster of your own'",
+            ) from refused
         except KafkaError as error:
             if not error.retriable or time.monotonic() > deadline:
                 raise NotRunning(f"Kafka tells no offsets of the groups: {error}", remedy="vitrine doctor") from error

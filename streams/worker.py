@@ -61,13 +61,14 @@ def main(stages: Sequence[str], run: str = "", profile: str = "", flight: Path |
     log_to_stderr()
     found = services.find(settings)
     make_topics(settings, found.kafka, run)
+    committed_offsets(settings, run, stages)  # without a right to its groups Faust waits for ever, and says nothing
     broker = broker_of(settings, found.kafka, stages, run)
     metrics = Metrics()
     opened = open_worker(settings, found, run, profile or settings.profile, metrics)
     opened.ask.catalogue_from = catalogue_end(settings, found.kafka)
     if "matcher" in stages:
         opened.ask.embedded_elsewhere = embedded_elsewhere(
-            opened.ask, lambda: committed_offsets(settings, run)[STAGE].get(0, 0)
+            opened.ask, lambda: committed_offsets(settings, run, [STAGE])[STAGE].get(0, 0)
         )
     watch = {name: StageWatch(StageMetrics(metrics, name)) for name in stages}
     recorder = Flight(flight) if flight else Unrecorded()

@@ -1,0 +1,53 @@
+"""A worker that may not join its consumer group says so and ends, where Faust would wait for ever without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from kafka.admin import ACLOperation, ResourceType
+
+from infra.errors import ServiceRefused
+from infra.settings import Settings
+from streams import worker
+from streams.status import committed_offsets
+from streams.topics import make_topics
+from streams.topology import STAGES
+from tests.infra.secured import Secured, secured, user
+
+pytestmark = pytest.mark.broker
+
+
+@pytest.fixture(scope="module")
+def cluster(service_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    with secured(replace(service_settings, data=tmp_path_factory.mktemp("rights"))) as running:
+        yield running
+
+
+def test_a_worker_without_a_right_to_its_group_ends_before_it_loads_models(
+    cluster: Secured, service_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_topics(service_settings, cluster.plain)
+    said = user("vitrine")
+    cluster.grant(ResourceType.TOPIC, "*", ACLOperation.ALL)
+    for name, value in {
+        "VITRINE_DATA": str(service_settings.data),
+        "VITRINE_KAFKA": cluster.sasl,
+        "VITRINE_KAFKA_SECURITY_PROTOCOL": said.protocol,
+        "VITRINE_KAFKA_SASL_MECHANISM": said.mechanism,
+        "VITRINE_KAFKA_SASL_USERNAME": said.username,
+        "VITRINE_KAFKA_SASL_PASSWORD": said.password,
+        "VITRINE_MILVUS": "http://127.0.0.1:1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ServiceRefused, match=r"GROUP/vitrine-matcher(.|\n)*Read"):
+        worker.main(["matcher"])
+
+
+def test_a_worker_needs_the_groups_of_its_own_stages_alone(cluster: Secured, service_settings: Settings) -> None:
+    settings = replace(service_settings, kafka=cluster.sasl, kafka_security=user("vitrine"))
+    cluster.grant(ResourceType.GROUP, "vitrine-summarizer", ACLOperation.READ)
+    assert committed_offsets(settings, "", ["summarizer"]) == {"summarizer": {}}
+    with pytest.raises(ServiceRefused):
+        committed_offsets(settings, "", STAGES)
