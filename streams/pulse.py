@@ -64,7 +64,8 @@ class Pulse(Service):
         return self._not_ready if silent_s < 2 * ASK_EVERY_S else f"the event loop has not turned for {silent_s:.0f} s"
 
     async def on_stop(self) -> None:
-        """Let go of what is asked beside the flow."""
+        """Let go of what is asked beside the flow; the stages may still take a while to finish."""
+        self._not_ready = "the worker is stopping"
         for question in self._questions.values():
             question.cancel()
         await self._reaches.close()
