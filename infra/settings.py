@@ -22,7 +22,8 @@ T = TypeVar("T")
 
 SETTINGS: dict[str, str] = {
     "VITRINE_DATA": "folder of all that is kept: broker, vectors, objects (default: .vitrine in the current folder)",
-    "VITRINE_CACHE": "folder of what can be fetched again: the broker's jars (default: the user's cache folder)",
+    "VITRINE_CACHE": "folder of what can be fetched again: the broker's jars (default: the user's cache folder, "
+    "or cache in VITRINE_DATA where the user has no home)",
     "VITRINE_KAFKA": "host:port[,host:port] of a Kafka cluster; empty: an embedded broker is started",
     "VITRINE_KAFKA_PORT": "port of the embedded broker; 0: a free one is chosen and kept",
     "VITRINE_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
@@ -159,7 +160,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     host, port = read("VITRINE_PROBES", "127.0.0.1:0", _host_port)
     return Settings(
         data=data,
-        cache=read("VITRINE_CACHE", str(_user_cache()), _folder),
+        cache=read("VITRINE_CACHE", str(_user_cache(data)), _folder),
         objects=objects,
         dataref_roots=(objects, *read("VITRINE_DATAREF_ROOTS", "", _roots)),
         kafka=read("VITRINE_KAFKA", "", _bootstrap),
@@ -252,10 +253,15 @@ def _security(read: _Reader) -> KafkaSecurity:
     return said
 
 
-def _user_cache() -> Path:
+def _user_cache(data: Path) -> Path:
+    """A user whom the system does not know, as containers and units run one, has no home unless ``HOME`` says so."""
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return data / "cache"
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "vitrine"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vitrine"
+        return home / "Library" / "Caches" / "vitrine"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "vitrine"
 
 
 def _folder(text: str) -> Path:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,6 +86,16 @@ def test_a_bad_value_is_named_with_variable_value_and_remedy(variable: str, valu
 def test_the_python_that_set_up_was_told_of_is_no_mistake() -> None:
     assert read_settings({"VITRINE_PYTHON": "/opt/python3.12/bin/python3"}) == read_settings({})
     assert "VITRINE_PYTHON=" in (Path(__file__).parents[2] / "infra" / "setup.sh").read_text()
+
+
+NOBODY = "import os; from infra.settings import read_settings; os.setuid(23456); print(read_settings().cache)"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes a user whom the system does not know")
+def test_a_user_without_a_home_has_its_cache_beside_its_data() -> None:
+    around = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2]), "VITRINE_DATA": "/data"}
+    said = subprocess.run([sys.executable, "-c", NOBODY], env=around, capture_output=True, text=True, check=False)
+    assert said.stdout.strip() == "/data/cache", said.stderr
 
 
 def test_the_services_that_kubernetes_tells_a_pod_of_are_no_settings() -> None:
