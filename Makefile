@@ -28,8 +28,7 @@ lint: setup-dev
 	$(PYTHON) -m mypy
 
 # Two at a time, each file by one of them with services of its own; a thread each, as the models have in production.
-# They begin with those that wait for services and models, so that neither is left with a long one at the end.
-TESTS := OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+TESTS := OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses 2 --dist loadfile
 
 check: lint
 	$(TESTS) -m hermetic

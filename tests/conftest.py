@@ -48,11 +48,7 @@ def milvus_uri(service_settings: Settings) -> Iterator[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests first: those that are not hermetic.
-
-    Checkpoints are large and not part of the repository: their tests run where a folder holds them.
-    """
-    items.sort(key=lambda item: item.get_closest_marker("hermetic") is not None)
+    """Checkpoints are large and not part of the repository: their tests run where a folder holds them."""
     if os.environ.get("VITRINE_MODELS"):
         return
     absent = pytest.mark.skip(reason="VITRINE_MODELS names no folder with public checkpoints")
