@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,13 +24,15 @@ class Secured:
     sasl: str
 
     def grant(self, resource: ResourceType, name: str, *operations: ACLOperation) -> None:
-        """Give the user ``vitrine`` rights."""
+        """Give the user ``vitrine`` rights; return when the broker goes by them, a moment after it has taken them."""
         client = kafka.admin(self.plain, KafkaSecurity())
+        pattern, deadline = ResourcePattern(resource, name), time.monotonic() + 30
+        given = [ACL("User:vitrine", "*", operation, ACLPermissionType.ALLOW, pattern) for operation in operations]
         try:
-            pattern = ResourcePattern(resource, name)
-            client.create_acls(
-                [ACL("User:vitrine", "*", operation, ACLPermissionType.ALLOW, pattern) for operation in operations]
-            )
+            client.create_acls(given)
+            while not all(client.describe_acls(each)[0] for each in given):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
         finally:
             client.close()
 

@@ -24,7 +24,7 @@ def cluster(service_settings: Settings, tmp_path_factory: pytest.TempPathFactory
 
 
 def test_a_user_who_is_known_is_answered(cluster: Secured) -> None:
-    assert kafka.ask(cluster.sasl, user("vitrine"), within_s=5) == 1
+    assert kafka.ask(cluster.sasl, user("vitrine"), within_s=60) == 1
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_user_who_is_known_is_answered(cluster: Secured) -> None:
 )
 def test_a_refused_connection_is_told_with_its_cause(cluster: Secured, said: KafkaSecurity, cause: str) -> None:
     with pytest.raises(NotRunning, match=cause):
-        kafka.ask(cluster.sasl, said, within_s=2)
+        kafka.ask(cluster.sasl, said, within_s=8)
 
 
 def test_each_right_on_a_topic_that_is_missing_is_told_at_once(cluster: Secured) -> None:
