@@ -21,7 +21,7 @@ from streams import status
 from streams.envelope import Envelope
 from streams.marks import KafkaMarks, kept, last_mark
 from streams.producer import Producer
-from streams.reading import Reader
+from streams.reading import Reader, Stretch
 from streams.state import ASIDE, Codec, Saved, last_saved
 from streams.topology import SEGMENTS, row_of
 
@@ -78,7 +78,8 @@ class Silence:
         now_s, streams = self.clock(), self._open()
         looks = looked(self._remembered(), {_name(stream): last.place for stream, last in streams.items()}, now_s)
         silent = [stream for stream in streams if now_s - looks[_name(stream)].since_s >= after_s]
-        over = tuple(stream for stream in silent if not self._waits(stream, streams[stream].partition))
+        unread = self._unread() if silent else {}
+        over = tuple(stream for stream in silent if not self._waits(stream, unread[streams[stream].partition]))
         if not self.dry_run:
             self._push(over)
             self._remember(looks)
@@ -91,11 +92,14 @@ class Silence:
         return {StreamId(stream): last for stream, last in sorted(saved.items())
                 if ASIDE not in stream and not last.state.broadcast.ended}  # fmt: skip
 
-    def _waits(self, stream: StreamId, partition: int) -> bool:
+    def _unread(self) -> dict[int, Stretch]:
+        """Partition → what the stage has still to read."""
+        done = status.committed_offsets(self.settings, "", [STAGE.stage])[STAGE.stage]
+        return {whole.partition: replace(whole, start=max(whole.start, done.get(whole.partition, 0)))
+                for whole in self.reader.stretches(SEGMENTS.name)}  # fmt: skip
+
+    def _waits(self, stream: StreamId, unread: Stretch) -> bool:
         """Whether messages of it may wait to be read."""
-        done = status.committed_offsets(self.settings, "")[STAGE.stage].get(partition, 0)
-        whole = next(each for each in self.reader.stretches(SEGMENTS.name) if each.partition == partition)
-        unread = replace(whole, start=max(whole.start, done))
         if unread.end - unread.start > UNREAD_AT_MOST:
             return True
         return any(record.key == stream.encode() for record in self.reader.read([unread]))
