@@ -6,17 +6,16 @@ could choose would grow without bound.
 
 from __future__ import annotations
 
-import socket
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from infra import ports
 from infra.errors import PortTaken
+from infra.web import Server
 
 LATENCY_S = (0.5, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144)
 MODEL_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -123,19 +122,6 @@ Probe = Callable[[], str]
 """An empty answer is a yes; else what is wrong, in one line."""
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, at: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
-        self.address_family = socket.AF_INET6 if ":" in at[0] else socket.AF_INET
-        super().__init__(at, handler)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away before its answer is nobody's error; anything else is printed."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]  # typeshed narrows the socket
-
-
 @dataclass(slots=True)
 class ProbeServer:
     """Serves the probes from a thread of its own until :meth:`stop`, so that a busy event loop does not look dead."""
@@ -145,7 +131,7 @@ class ProbeServer:
     metrics: Metrics
     live: Probe
     ready: Probe
-    _server: ThreadingHTTPServer | None = field(default=None, init=False)
+    _server: Server | None = field(default=None, init=False)
 
     def start(self) -> str:
         """Listen; the address as host:port, with the port that was found where 0 was asked for.
@@ -158,7 +144,7 @@ class ProbeServer:
             "/metrics": lambda: (200, CONTENT_TYPE_LATEST, self.metrics.text()),
         }
         try:
-            self._server = _Server((self.host, self.port), _handler(answers))
+            self._server = Server((self.host, self.port), _handler(answers))
         except OSError as failure:
             raise PortTaken(
                 f"VITRINE_PROBES={ports.address(self.host, self.port)}: {failure.strerror}",

@@ -157,7 +157,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     objects = read("VITRINE_OBJECTS", str(data / "objects"), _root)
     bound_s = read("VITRINE_BOUND_S", "12", _seconds)
     quarters = " ".join(str(bound_s * quarter / 4) for quarter in (1, 2, 3))
-    host, port = read("VITRINE_PROBES", "127.0.0.1:0", _host_port)
+    host, port = read("VITRINE_PROBES", "127.0.0.1:0", host_port)
     return Settings(
         data=data,
         cache=read("VITRINE_CACHE", str(_user_cache(data)), _folder),
@@ -308,7 +308,8 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _host_port(text: str) -> tuple[str, int]:
+def host_port(text: str) -> tuple[str, int]:
+    """``host:port`` in its parts, an IPv6 host without its brackets. Raises `ValueError`."""
     host, colon, port = text.rpartition(":")
     if not colon or not host:
         raise ValueError("not of the form host:port")
@@ -322,7 +323,7 @@ def _bootstrap(text: str) -> str:
             raise ValueError("a bootstrap address has no scheme; write host:port")
         if "@" in server:
             raise ValueError("user and password go into VITRINE_KAFKA_SASL_USERNAME and VITRINE_KAFKA_SASL_PASSWORD")
-        _host_port(server)
+        host_port(server)
     return ",".join(servers)
 
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "run": ("run", "Run workers, and start them again when they end."),
     "worker": ("worker", "Run stages of the flow until stopped."),
     "matches": ("matches", "Show the matches as they come."),
+    "board": ("board", "Show the answers in a browser, as they come."),
     "why": ("why", "Tell how a match came about."),
     "status": ("status", "Say for each room and stage how far it is."),
     "deadletters": ("deadletters", "List the dead letters, show one, send it again, or drop it."),

@@ -253,4 +253,5 @@ def where_to_look(settings: Settings, told: Report) -> list[str]:
         f"{data}vitrine up  # Kafka and Milvus again, on the data of this demo",
         f"{data}vitrine why {told.look_at}  # how a match came about",
         f"{data}vitrine matches --no-follow --stream {told.stream_id}",
+        f"{data}vitrine board  # the same in a browser, with the pictures",
     ]

@@ -32,7 +32,7 @@ def image(place: str, folder: Path, within_s: float = WHOLE_WITHIN_S) -> Picture
     """The still picture at a path (relative to `folder`), or at a file, http or https URL. Raises `NoPicture`."""
     data = _read(place, folder, within_s)
     return Picture(
-        content_type=_kind(data, shown(place), "a JPEG, PNG, WebP or GIF picture", _image_type(data)), data=data
+        content_type=_kind(data, shown(place), "a JPEG, PNG, WebP or GIF picture", image_type(data)), data=data
     )
 
 
@@ -57,7 +57,7 @@ def _kind(data: bytes, place: str, wanted: str, found: str | None) -> str:
     return found
 
 
-def _image_type(data: bytes) -> str | None:
+def image_type(data: bytes) -> str | None:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
     return next((kind for magic, kind in _IMAGES if data.startswith(magic)), None)

@@ -88,10 +88,14 @@ class Reader:
                 return found[-1]
         return None
 
-    def follow(self, topic: str, *, from_beginning: bool) -> Iterator[Record | None]:
-        """All that comes from now on, or all there is and then what comes; None after each quiet half second."""
-        self._seek({TopicPartition(s.topic, s.partition): s.start if from_beginning else s.end
-                    for s in self.stretches(topic)})  # fmt: skip
+    def follow(
+        self, topic: str, *, from_beginning: bool = False, since_ms: int | None = None
+    ) -> Iterator[Record | None]:
+        """All that comes from now on, and before it all there is, or what was written since then (epoch ms); None after
+        each quiet half second."""
+        whole = from_beginning or since_ms is not None
+        self._seek({TopicPartition(s.topic, s.partition): s.start if whole else s.end
+                    for s in self.stretches(topic, since_ms)})  # fmt: skip
         while True:
             batch = self._poll()
             yield from batch

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from agents.transcriber import BORDER_SLACK_MS
 from schemas.event import Event
-from schemas.ids import EventId, StreamId, StreamMs
+from schemas.ids import StreamId, StreamMs
 from schemas.match import Candidate, Match
 from schemas.room import RoomChanged, StreamEnded
 from streams.envelope import Envelope, Record
@@ -22,6 +22,22 @@ TITLES = ("time", "heard", "said of a product", "decision", "product", "score", 
 
 REMEMBERED = 100_000
 """Ids that count as shown: four days of one stream. A restarted worker repeats what is seconds old."""
+
+
+@dataclass(slots=True)
+class Once:
+    """Knows the last `REMEMBERED` names that it was asked about."""
+
+    _seen: dict[str, None] = field(default_factory=dict)
+
+    def first_time(self, name: str) -> bool:
+        """Whether this one was not asked about before."""
+        if name in self._seen:
+            return False
+        self._seen[name] = None
+        if len(self._seen) > REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +60,7 @@ class Watcher:
     """What has been shown of the topic so far; one stream, or all."""
 
     stream: str | None = None
-    _seen: dict[EventId, None] = field(default_factory=dict)
+    _shown: Once = field(default_factory=Once)
     _last: dict[StreamId, Match] = field(default_factory=dict)
     """The last match of each stream that is not over."""
 
@@ -58,13 +74,10 @@ class Watcher:
 
     def _first_time(self, record: Record) -> Shown | None:
         found = understood(record)
-        if not isinstance(found, Envelope) or found.event.id in self._seen:
+        if not isinstance(found, Envelope) or self.stream not in (None, found.event.subject):
             return None
-        if self.stream is not None and found.event.subject != self.stream:
+        if not self._shown.first_time(found.event.id):
             return None
-        self._seen[found.event.id] = None
-        if len(self._seen) > REMEMBERED:
-            del self._seen[next(iter(self._seen))]
         return Shown(found, record, self._missing_ms(found.event))
 
     def _missing_ms(self, event: Event) -> int:

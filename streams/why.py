@@ -49,14 +49,27 @@ def find(reader: Reader, match_id: str, run: str = "") -> Lineage:
     """The lineage of the first match with this id. Raises `NoMatch`."""
     topic = topic_name(MATCHES, run)
     for record in reader.read(reader.stretches(topic)):
-        if record.headers.get("ce_id") == match_id.encode():
-            found = understood(record)
-            if isinstance(found, Envelope) and isinstance(found.event, Match):
-                return Lineage(found.event, record.position, ancestors(reader.at, record, found))
+        if record.headers.get("ce_id") == match_id.encode() and (lineage := _lineage(reader, record)):
+            return lineage
     raise NoMatch(
         f"no match {plain(match_id)} is on {topic}",
         remedy="an id reads STREAM/000042/match; vitrine matches --json --no-follow lists them",
     )
+
+
+def find_at(reader: Reader, position: str) -> Lineage:
+    """The lineage of the match that lies there. Raises `NoMatch`."""
+    record = reader.at(position)
+    if record and (lineage := _lineage(reader, record)):
+        return lineage
+    raise NoMatch(f"no match lies at {plain(position)} any more", remedy="vitrine matches --json names the positions")
+
+
+def _lineage(reader: Reader, record: Record) -> Lineage | None:
+    found = understood(record)
+    if not isinstance(found, Envelope) or not isinstance(found.event, Match):
+        return None
+    return Lineage(found.event, record.position, ancestors(reader.at, record, found))
 
 
 def ancestors(at: Callable[[str], Record | None], record: Record, match: Envelope) -> tuple[Step, ...]:

@@ -1,0 +1,141 @@
+"""Kafka → the board: threads that read what comes, for as long as the page is served.
+
+What one would get wrong: a page stays open over an outage. A thread that loses Kafka says so, comes back by itself, and
+reads from a little before where it was: what it meets again is known by its id.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from infra.errors import InfraError
+from infra.settings import Settings
+from streams import reading
+from streams.board import Board, News
+from streams.deadletters import light, read_letter
+from streams.envelope import Record
+from streams.reading import Reader
+from streams.topology import DEADLETTERS, MATCHES, PRODUCTS, topic_name
+from streams.watch import Once, Watcher
+
+AGAIN_AFTER_S = 2.0
+ASKED_EVERY_S = 5.0
+"""Where nothing comes: whether the broker is there."""
+OVERLAP_MS = 60_000
+"""The clocks of two brokers differ by less."""
+
+
+@dataclass(slots=True)
+class Feed:
+    """A board that is kept up to date, from :meth:`start` to :meth:`stop`."""
+
+    settings: Settings
+    run: str = ""
+    stream: str | None = None
+    """None: all streams."""
+    over: threading.Event = field(default_factory=threading.Event)
+    _board: Board = field(default_factory=Board)
+    _pages: dict[str, str] = field(default_factory=dict)
+    """Product → where its page lies on Kafka: a catalogue is too large to be kept here."""
+    _away: dict[str, str] = field(default_factory=dict)
+    """Topic → why it cannot be read now."""
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+    """Guards all of this."""
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def start(self, since_ms: int) -> None:
+        """Read what was written since then (epoch ms), and then what comes; of the catalogue everything."""
+        watcher, letters = Watcher(self.stream), Once()
+
+        def match(record: Record) -> None:
+            for shown in watcher.fresh([record]):
+                if shown:
+                    self._board.show(shown)
+
+        def letter(record: Record) -> None:
+            read = light(read_letter(record))
+            if self.stream in (None, read.stream) and letters.first_time(read.name):
+                self._board.mourn(read)
+
+        self._begin(topic_name(MATCHES, self.run), match, since_ms)
+        self._begin(topic_name(DEADLETTERS, self.run), letter, since_ms)
+        self._begin(PRODUCTS.name, self._page, 0)
+
+    def stop(self) -> None:
+        """End the threads, and let go whoever waits for news."""
+        self.over.set()
+        with self._changed:
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def news(self, after: int, within_s: float) -> tuple[list[News], str]:
+        """What is newer than the piece of this number, and what was last said of a Kafka that is away, if it is; waits
+        for either to change, at most so long."""
+        with self._changed:
+            away = dict(self._away)
+            self._changed.wait_for(
+                lambda: self.over.is_set() or self._away != away or self._board.after(after), within_s
+            )
+            return self._board.after(after), next(reversed(self._away.values()), "")
+
+    def find(self, number: int) -> News | None:
+        """The piece of news of this number; None where it is no longer kept."""
+        with self._changed:
+            return self._board.find(number)
+
+    def page(self, product_id: str) -> str | None:
+        """Where the page of a product lies; None: there is none, as far as the catalogue has been read."""
+        with self._changed:
+            return self._pages.get(product_id)
+
+    def _page(self, record: Record) -> None:
+        product = (record.key or b"").decode(errors="replace")
+        if record.value is None:
+            self._pages.pop(product, None)
+        else:
+            self._pages[product] = record.position
+
+    def _begin(self, topic: str, take: Callable[[Record], None], since_ms: int) -> None:
+        thread = threading.Thread(target=self._follow, args=(topic, take, since_ms), name=topic, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _follow(self, topic: str, take: Callable[[Record], None], since_ms: int) -> None:
+        while not self.over.is_set():
+            try:
+                with reading.connect(self.settings) as reader:
+                    self._tell(topic)
+                    for record in self._answered(reader, topic, since_ms):
+                        self._take(record, take)
+                        since_ms = max(since_ms, record.timestamp_ms - OVERLAP_MS)
+            except InfraError as gone:
+                self._tell(topic, gone.what)
+                self.over.wait(AGAIN_AFTER_S)
+
+    def _answered(self, reader: Reader, topic: str, since_ms: int) -> Iterator[Record]:
+        """What comes until it is over. Raises `InfraError` when the broker is gone: to whoever only waits for records
+        Kafka's client says no word of that."""
+        asked_s = time.monotonic()
+        for record in reader.follow(topic, since_ms=since_ms):
+            if self.over.is_set():
+                return
+            if record:
+                yield record
+            elif time.monotonic() - asked_s > ASKED_EVERY_S:
+                reader.stretches(topic)
+                asked_s = time.monotonic()
+
+    def _take(self, record: Record, take: Callable[[Record], None]) -> None:
+        with self._changed:
+            take(record)
+            self._changed.notify_all()
+
+    def _tell(self, topic: str, gone: str = "") -> None:
+        with self._changed:
+            before = self._away.pop(topic, "")
+            if gone:
+                self._away[topic] = gone
+            if gone != before:
+                self._changed.notify_all()

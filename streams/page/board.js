@@ -1,0 +1,203 @@
+// news of /news → the page. Words from outside are only ever set as text, and asked for by number: nothing of what a
+// host said or a seller wrote becomes markup, an address of its own, or code.
+"use strict";
+
+const KEPT_EACH = 240, STREAMS = 64, QUIET_AFTER_S = 30;
+const SAYS = { matched: "matched", off_shelf: "off-shelf", abstained: "abstained", letter: "dead letter" };
+const streams = new Map(); // stream → {article, room, last, ended, chosen}; heard of last, last
+const at = (id) => document.getElementById(id);
+
+function element(name, className, text, children = []) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  if (text) made.textContent = text;
+  made.append(...children);
+  return made;
+}
+
+function streamOf(told) {
+  const known = streams.get(told.stream);
+  const found = known ?? { name: told.name, article: element("article"), room: null, last: [], ended: null, chosen: null };
+  streams.delete(told.stream);
+  streams.set(told.stream, found);
+  if (!known) at("streams").prepend(found.article);
+  if (streams.size > STREAMS) {
+    const [oldest, gone] = streams.entries().next().value;
+    gone.article.remove();
+    streams.delete(oldest);
+  }
+  return found;
+}
+
+function take(number, told) {
+  const stream = streamOf(told);
+  if (told.kind === "room") stream.room = told;
+  else if (told.kind === "ended") stream.ended = told;
+  else {
+    stream.last.push({ number, ...told });
+    if (stream.last.length > KEPT_EACH) stream.last.shift();
+    if (stream.chosen && !stream.last.includes(stream.chosen)) stream.chosen = null;
+  }
+  due.add(stream);
+  if (due.size === 1) requestAnimationFrame(drawDue); // a page that is opened late gets thousands at once
+}
+
+const due = new Set();
+function drawDue() {
+  const drawn = [...due];
+  due.clear();
+  drawn.forEach(draw);
+  count();
+}
+
+function picture(className, address, caption, alternative) {
+  const image = element("img");
+  image.alt = alternative;
+  image.src = address;
+  image.addEventListener("error", () => { image.style.visibility = "hidden"; });
+  return element("figure", className, "", [image, element("figcaption", "", caption)]);
+}
+
+function verdict(news) {
+  const kind = news.kind === "letter" ? "letter" : news.decision;
+  const line = element("p", "verdict " + kind, "", [element("span", "", SAYS[kind])]);
+  if (kind === "letter") line.append(`${news.reason}, ${news.stage}`);
+  else if (!news.shown.length) line.append(news.doubt);
+  for (const one of news.shown ?? []) {
+    const link = one.link === null ? "" : `#${one.link} `;
+    line.append(`${link}${one.title} `, element("small", "", one.score.toFixed(2)));
+    if (one.restricted) line.append(element("span", "badge letter", "restricted"));
+  }
+  return line;
+}
+
+function words(label, text) {
+  return text ? [element("p", "words", "", [element("b", "", label + " "), text])] : [];
+}
+
+function said(news) {
+  if (!news.said) return "";
+  const age = news.said_age_ms ? ` (${(news.said_age_ms / 1000).toFixed(0)} s ago)` : "";
+  return `${news.said}${news.heard_as ? `, heard as “${news.heard_as}”` : ""}${age}`;
+}
+
+function answer(news) {
+  if (news.kind === "letter") return [verdict(news), ...words("why", news.detail), ...words("id", news.id)];
+  const seen = news.picture
+    ? [picture("seen", `/evidence/${news.number}`, `looked at from ${news.time}`, "the frames that were looked at")] : [];
+  const missing = news.missing_ms ? `${(news.missing_ms / 1000).toFixed(1)} s before it` : "";
+  const text = element("div", "", "", [verdict(news), ...words("heard", news.heard && `“${news.heard}”`),
+    ...words("said of a product", said(news)), ...words("left out", [...news.gaps, ...news.shed].join(", ")),
+    ...words("missing from the source", missing)]);
+  return [...seen, element("div", "answer", "", [...page(news), text])];
+}
+
+function page(news) {
+  const product = news.shown[0] ?? news.runner_up;
+  if (!product) return [];
+  const caption = news.shown.length ? product.name : `nearest: ${product.title}, ${product.score.toFixed(2)}`;
+  const address = "/picture?" + new URLSearchParams({ product: product.product });
+  return [picture("page", address, caption, `the page of ${product.title}`)];
+}
+
+function strip(stream, chosen) {
+  const blocks = [...stream.last].reverse().map((news) => {
+    const kind = news.kind === "letter" ? "letter" : news.decision;
+    const what = news.kind === "letter" ? news.reason : news.shown[0]?.title ?? news.doubt;
+    const block = element("button", kind);
+    block.title = `${news.time ?? news.id}  ${SAYS[kind]}: ${what}`;
+    block.setAttribute("aria-label", block.title);
+    block.classList.toggle("chosen", news === chosen);
+    block.classList.toggle("marked", isRestricted(news));
+    block.addEventListener("click", () => { stream.chosen = stream.chosen === news ? null : news; draw(stream); });
+    return block;
+  });
+  return element("div", "strip", "", blocks);
+}
+
+function isRestricted(news) {
+  return (news.shown ?? []).some((one) => one.restricted);
+}
+
+function draw(stream) {
+  const newest = stream.last.at(-1), chosen = stream.chosen ?? newest;
+  stream.status = element("p", "about");
+  const parts = [element("h2", "", stream.room?.title || stream.name), stream.status];
+  if (chosen) {
+    const actions = element("div", "actions");
+    if (chosen.kind === "match") {
+      const why = element("button", "", "why?");
+      why.addEventListener("click", () => explain(chosen.number));
+      actions.append(why);
+    }
+    if (stream.chosen) {
+      const back = element("button", "", "back to now");
+      back.addEventListener("click", () => { stream.chosen = null; draw(stream); });
+      actions.append(back);
+    }
+    parts.push(...answer(chosen), strip(stream, chosen), actions);
+  }
+  stream.article.replaceChildren(...parts);
+  stream.article.classList.toggle("restricted", !!newest && isRestricted(newest));
+  stream.article.classList.toggle("over", !!stream.ended);
+  age(stream);
+  sift(stream);
+}
+
+function age(stream) {
+  const newest = stream.last.at(-1);
+  const parts = stream.room?.title ? [stream.name] : [];
+  if (stream.room) parts.push(`${stream.room.products} products on the shelf`);
+  if (newest?.latency_ms !== undefined) parts.push(`answered after ${(newest.latency_ms / 1000).toFixed(1)} s`);
+  const quietS = newest ? Math.max(0, Math.round((Date.now() - newest.at_ms) / 1000)) : 0;
+  if (stream.ended) parts.push(`ended (${stream.ended.reason})`);
+  stream.status.textContent = parts.join(" · ");
+  if (!stream.ended && quietS > QUIET_AFTER_S) {
+    stream.status.append(parts.length ? " · " : "", element("span", "quiet", `quiet for ${duration(quietS)}`));
+  }
+}
+
+function duration(seconds) {
+  if (seconds < 120) return `${seconds} s`;
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}
+
+function sift(stream) {
+  const wanted = at("filter").value.trim().toLowerCase(), newest = stream.last.at(-1);
+  const said = [stream.name, stream.room?.title, ...(newest?.shown ?? []).flatMap((one) => [one.title, one.name])];
+  const fits = said.some((text) => text?.toLowerCase().includes(wanted));
+  const marked = !at("restricted").checked || stream.last.some(isRestricted);
+  stream.article.hidden = !(fits && marked);
+}
+
+function count() {
+  const running = [...streams.values()].filter((stream) => !stream.ended);
+  const marked = running.filter((stream) => stream.last.length && isRestricted(stream.last.at(-1))).length;
+  at("count").textContent = `${running.length} running of ${streams.size}` + (marked ? `, ${marked} show a restricted product` : "");
+}
+
+async function explain(number) {
+  const dialog = at("why");
+  let text;
+  try {
+    text = await (await fetch(`/why/${number}`)).text();
+  } catch {
+    text = "vitrine board does not answer any more";
+  }
+  dialog.querySelector("pre").textContent = text;
+  if (!dialog.open) dialog.showModal();
+}
+
+function away(text) {
+  at("away").textContent = text;
+  at("away").hidden = !text;
+}
+
+const news = new EventSource("/news");
+news.addEventListener("begin", () => { streams.clear(); at("streams").replaceChildren(); });
+news.addEventListener("away", (event) => away(JSON.parse(event.data)));
+news.addEventListener("message", (event) => take(Number(event.lastEventId.split("-")[1]), JSON.parse(event.data)));
+news.addEventListener("error", () => away("vitrine board does not answer; this page shows what it said last"));
+news.addEventListener("open", () => away(""));
+for (const id of ["filter", "restricted"]) at(id).addEventListener("input", () => streams.forEach(sift));
+setInterval(() => streams.forEach((stream) => stream.status && age(stream)), 1000);

@@ -1,0 +1,177 @@
+"""The board keeps the last answers of each stream, and tells each page what it lacks."""
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import streams
+from infra.settings import read_settings
+from schemas.event import Event
+from schemas.ids import ProductId, StreamId, StreamMs
+from schemas.match import Candidate, Decision, Doubt, Match
+from schemas.observation import Said
+from schemas.reasons import Reason
+from schemas.reference import Reference
+from schemas.room import Room, RoomChanged, StreamEnded
+from streams.board import KEPT_EACH, STREAMS, Board, News
+from streams.board_feed import Feed
+from streams.board_lookup import Lookup
+from streams.board_server import BoardServer
+from streams.deadletters import read_letter
+from streams.envelope import Envelope, Record, encode
+from streams.watch import Watcher
+
+pytestmark = pytest.mark.hermetic
+
+SHAVER = Candidate(
+    product_id=ProductId("p-1"), title="Feike shaver", score=0.93, link=3, row="p-1/page", restricted=True
+)
+MATCH = Match(
+    stream_id=StreamId("room-7"), sequence=42, start_ms=StreamMs(168_000), end_ms=StreamMs(172_000),
+    decision=Decision.MATCHED, shown=(SHAVER,), runners_up=(), space="amp-1",
+    said=Said(product_name="feike shaver", features=("wet and dry",), heard_as="fake shaver"),
+    said_age_ms=0, said_at=42, heard="this is the fake shaver", frames_ms=(StreamMs(169_000),),
+    evidence=Reference(dataref="file:///evidence", sha256="0" * 64, size_bytes=3), room_revision=1,
+    catalogue_revision=9, made_from=(),
+)  # fmt: skip
+ROOM = RoomChanged(stream_id=MATCH.stream_id, room=Room(revision=1, title="Evening", shelf={3: ProductId("p-1")}))
+
+
+def take(board: Board, event: Event, offset: int = 0) -> None:
+    key, value, headers = encode(Envelope(event, "vitrine/matcher", datetime.fromtimestamp(1_795_424_400, UTC)))
+    for shown in Watcher().fresh([Record("live.matches", 0, offset, key, value, headers, 1_795_424_401_500)]):
+        assert shown
+        board.show(shown)
+
+
+def numbered(stream: str, sequence: int) -> Match:
+    return MATCH.model_copy(update={"stream_id": StreamId(stream), "sequence": sequence})
+
+
+def letter(stream: str, name: str) -> Record:
+    headers = {
+        "__streams.errors.id": name.encode(),
+        "__streams.errors.exception": b"Undecodable",
+        "ce_subject": stream.encode(),
+    }
+    return Record("live.deadletters", 0, 0, stream.encode(), b"media", headers, 1_795_424_401_500)
+
+
+def told(news: list[News]) -> list[str]:
+    return [f"{each.told['kind']} {each.told['stream']}" for each in news]
+
+
+def test_a_page_gets_the_room_its_answers_and_its_end_in_order() -> None:
+    board = Board()
+    for event in (ROOM, MATCH, numbered("room-8", 1), StreamEnded(stream_id=MATCH.stream_id)):
+        take(board, event)
+    assert told(board.after(0)) == ["room room-7", "match room-7", "match room-8", "ended room-7"]
+    assert told(board.after(2)) == ["match room-8", "ended room-7"]
+    assert board.after(4) == []
+
+
+def test_an_answer_says_what_was_heard_and_seen_and_where_it_lies() -> None:
+    board = Board()
+    take(board, MATCH, offset=17)
+    news = board.after(0)[0]
+    assert news.position == "live.matches/0/17"
+    assert news.evidence == MATCH.evidence
+    wanted = {"time": "2:48", "decision": "matched", "heard": "this is the fake shaver", "heard_as": "fake shaver",
+              "said": "feike shaver; wet and dry", "latency_ms": 1500, "picture": True}  # fmt: skip
+    assert {name: news.told[name] for name in wanted} == wanted
+    assert news.told["shown"] == [{
+        "product": "p-1", "name": "p-1", "title": "Feike shaver", "score": 0.93, "link": 3, "restricted": True,
+    }]  # fmt: skip
+
+
+def test_an_abstention_says_its_doubt_and_what_was_left_out() -> None:
+    board = Board()
+    unsure = {"decision": Decision.ABSTAINED, "shown": (), "doubt": Doubt.TOO_CLOSE, "visual_gap": Reason.UNDECODABLE}
+    take(board, MATCH.model_copy(update=unsure))
+    news = board.after(0)[0].told
+    assert (news["decision"], news["doubt"], news["gaps"]) == ("abstained", "TooClose", ["Undecodable"])
+
+
+def test_a_dead_letter_stands_among_its_streams_answers_and_one_of_no_stream_does_not() -> None:
+    board = Board()
+    take(board, MATCH)
+    for record in (letter("room-7", "room-7/000043"), letter("p-9", "p-9"), letter("room-7", "live.segments/0/3")):
+        board.mourn(read_letter(record))
+    assert told(board.after(0)) == ["match room-7", "letter room-7"]
+    assert board.after(1)[0].told["reason"] == "Undecodable"
+
+
+def test_what_is_too_old_is_let_go_and_the_room_is_not() -> None:
+    board = Board()
+    take(board, ROOM)
+    for sequence in range(KEPT_EACH + 5):
+        take(board, numbered("room-7", sequence))
+    assert told(board.after(0))[0] == "room room-7"
+    assert len(board.after(0)) == KEPT_EACH + 1
+    assert board.find(2) is None
+
+
+def test_the_stream_that_was_silent_for_longest_leaves_a_full_page() -> None:
+    board = Board()
+    for stream in range(STREAMS):
+        take(board, numbered(f"room-{stream}", 0))
+    take(board, numbered("room-0", 1))
+    take(board, numbered("new", 0))
+    on_page = {each.told["stream"] for each in board.after(0)}
+    assert "room-1" not in on_page
+    assert {"room-0", "room-2", "new"} <= on_page
+
+
+@given(st.lists(st.sampled_from("abcd"), max_size=30), st.integers(0, 31))
+def test_what_a_page_gets_at_once_and_piece_by_piece_is_the_same(names: list[str], halfway: int) -> None:
+    board = Board()
+    first: list[News] = []
+    for count, name in enumerate(names):
+        if count == halfway:
+            first = board.after(0)
+        take(board, numbered(name, count))
+    rest = board.after(first[-1].number if first else 0)
+    assert first + rest == board.after(0)
+    assert [board.find(news.number) for news in board.after(0)] == board.after(0)
+    assert [news.number for news in board.after(0)] == list(range(1, len(names) + 1))
+
+
+def test_nothing_that_was_said_can_disguise_itself() -> None:
+    board = Board()
+    title = SHAVER.model_copy(update={"title": "a\x1b[2Jb\u202ec"})
+    take(board, MATCH.model_copy(update={"heard": "x\x1b]0;y\x07z", "shown": (title,)}))
+    news = board.after(0)[0].told
+    assert news["heard"] == "xz"
+    assert '"title": "abc"' in json.dumps(news)
+
+
+def served(tmp_path: Path, host: str = "127.0.0.1") -> BoardServer:
+    feed = Feed(read_settings({"VITRINE_DATA": str(tmp_path)}))
+    return BoardServer(host, 0, feed, Lookup(feed.settings, feed))
+
+
+def test_on_the_loopback_address_no_other_name_is_answered(tmp_path: Path) -> None:
+    board = served(tmp_path)
+    names = ["localhost:9180", "127.0.0.1:9180", "[::1]:9180", "evil.example", "127.0.0.1.evil.example:9180", ""]
+    assert [board.knows(name) for name in names] == [True, True, True, False, False, False]
+    assert served(tmp_path, "10.0.0.7").knows("board.example")
+
+
+def test_a_page_goes_on_where_it_was_only_with_the_same_process(tmp_path: Path) -> None:
+    board = served(tmp_path)
+    assert board.begin(f"{board.epoch}-12") == 12
+    assert [board.begin(other) for other in ("", "12", "another-12", f"{board.epoch}-", f"{board.epoch}-x")] == [0] * 5
+
+
+def test_the_page_sets_words_as_text_and_loads_nothing_from_elsewhere() -> None:
+    folder = Path(streams.__file__).parent / "page"
+    script = (folder / "board.js").read_text()
+    assert re.findall(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval|Function\(|\.on\w+ *=", script) == []
+    every = script + (folder / "index.html").read_text() + (folder / "board.css").read_text()
+    assert re.findall(r"https?://|@import|url\(", every) == []
+    assert f"KEPT_EACH = {KEPT_EACH}, STREAMS = {STREAMS}," in script

@@ -1,0 +1,194 @@
+"""The board over HTTP, out of a real broker: what comes, what is looked up, and an outage in between."""
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from http.client import HTTPConnection, HTTPResponse
+
+import pytest
+
+from infra import children, kafka
+from infra.objects import ObjectStore
+from infra.settings import Settings, read_settings
+from schemas.event import Event
+from schemas.ids import ProductId, StreamId
+from schemas.product import Picture, Product
+from schemas.room import StreamEnded
+from streams import catalogue, producer
+from streams.board_feed import Feed
+from streams.board_lookup import Lookup
+from streams.board_server import BoardServer
+from streams.envelope import Envelope
+from streams.topics import make_topics
+from streams.topology import MATCHES, PRODUCTS
+from tests.streams.test_board import MATCH, numbered
+
+pytestmark = pytest.mark.broker
+
+JPEG = b"\xff\xd8\xff\xe0 a picture"
+PNG = b"\x89PNG\r\n\x1a\n a page"
+
+
+@dataclass
+class Page:
+    """As much of a browser as the board needs."""
+
+    port: int
+    _lines: list[str] = field(default_factory=list)
+
+    def get(self, path: str, host: str = "localhost") -> tuple[int, str, bytes]:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.request("GET", path, headers={"Host": host})
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        return answer.status, answer.headers["Content-Type"], body
+
+    @contextmanager
+    def news(self, last_id: str = "") -> Iterator["News"]:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.request("GET", "/news", headers={"Host": "localhost", "Last-Event-ID": last_id})
+        with connection.getresponse() as answer:
+            yield News(answer)
+
+
+@dataclass
+class News:
+    """The events of one page."""
+
+    answer: HTTPResponse
+    last_id: str = ""
+
+    def next(self) -> tuple[str, object]:
+        """The next event: its name and its data."""
+        fields = {"event": "message"}
+        while line := self.answer.readline().decode().rstrip("\n") or ("" if "data" in fields else " "):
+            name, _, value = line.partition(": ")
+            if name.strip():
+                fields[name] = value
+        self.last_id = fields.get("id", self.last_id)
+        return fields["event"], json.loads(fields["data"])
+
+    def messages(self, count: int) -> list[dict[str, object]]:
+        """The next so many pieces of news."""
+        found: list[dict[str, object]] = []
+        while len(found) < count:
+            name, said = self.next()
+            if name == "message":
+                assert isinstance(said, dict)
+                found.append(said)
+        return found
+
+    def away(self) -> str:
+        """What the next word on what is away says."""
+        while (event := self.next())[0] != "away":
+            pass
+        return str(event[1])
+
+
+@dataclass
+class Cluster:
+    """A broker of its own, which can go and come back."""
+
+    base: Settings
+    settings: Settings = field(init=False)
+    child: children.Child = field(init=False)
+
+    def begin(self) -> None:
+        address, self.child = kafka.start(self.base, attached=True, say=print)
+        self.settings = replace(self.base, kafka=address, partitions=2)
+        make_topics(self.settings, address)
+
+    def publish(self, topic: str, *events: Event) -> None:
+        with producer.connect(self.settings) as to:
+            for event in events:
+                to.send(Envelope(event, "test", datetime.now(UTC)), topic)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    environ = {"VITRINE_DATA": str(tmp_path_factory.mktemp("board")), "VITRINE_MILVUS": "http://127.0.0.1:9"}
+    found = Cluster(
+        read_settings(environ | {name: os.environ[name] for name in ("VITRINE_CACHE",) if name in os.environ})
+    )
+    found.begin()
+    yield found
+    found.child.stop()
+
+
+@pytest.fixture
+def page(cluster: Cluster) -> Iterator[Page]:
+    feed = Feed(cluster.settings)
+    lookup = Lookup(cluster.settings, feed)
+    feed.start(0)
+    with BoardServer("127.0.0.1", 0, feed, lookup).listen() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield Page(server.server_address[1])
+        server.shutdown()
+        thread.join()
+    feed.stop()
+    lookup.close()
+
+
+def test_what_comes_is_told_with_its_pictures_and_its_reasons(cluster: Cluster, page: Page) -> None:
+    evidence = ObjectStore(cluster.settings.objects).put(JPEG)
+    stored = Picture(content_type="image/png", reference=catalogue.object_store(cluster.settings).put(PNG))
+    inline = Picture(content_type="text/html", data=JPEG)
+    cluster.publish(
+        PRODUCTS.name,
+        Product(product_id=ProductId("p-1"), title="Shaver", images=(inline,)),
+        Product(product_id=ProductId("p/2 ü"), title="Mug", images=(stored,)),
+        Product(product_id=ProductId("p-3"), title="Page", images=(Picture(content_type="", data=b"<script>"),)),
+    )
+    cluster.publish(MATCHES.name, MATCH.model_copy(update={"evidence": evidence}))
+    with page.news() as news:
+        assert news.next() == ("begin", {})
+        assert news.messages(1)[0]["heard"] == MATCH.heard
+        number = news.last_id.partition("-")[2]
+    assert page.get(f"/evidence/{number}") == (200, "image/jpeg", JPEG)
+    status, kind, why = page.get(f"/why/{number}")
+    assert (status, kind) == (200, "text/plain; charset=utf-8")
+    assert b"matched: Feike shaver" in why
+    assert page.get("/picture?product=p-1") == (200, "image/jpeg", JPEG)
+    assert page.get("/picture?product=p%2F2+%C3%BC") == (200, "image/png", PNG)
+    assert page.get("/picture?product=p-3")[0] == 404
+
+
+def test_whoever_asks_for_what_there_is_not_or_under_a_foreign_name_is_told_so(page: Page) -> None:
+    numbers = ["/evidence/999", "/evidence/x", "/evidence/", "/why/-1", "/why/%D9%A3"]
+    wrong = [*numbers, "/picture", "/picture?product=no", "/../x"]
+    assert {path: page.get(path)[0] for path in wrong} == dict.fromkeys(wrong, 404)
+    assert page.get("/", host="evil.example")[0] == 421
+    assert [page.get(path)[0] for path in ("/", "/board.js", "/board.css")] == [200, 200, 200]
+
+
+def test_a_page_that_was_asleep_gets_what_it_missed_once(cluster: Cluster, page: Page) -> None:
+    stream = "asleep"
+    cluster.publish(MATCHES.name, *(numbered(stream, sequence) for sequence in range(3)))
+    with page.news() as news:
+        while (seen := news.messages(1)[0]).get("stream") != stream or seen["sequence"] != 2:
+            pass
+        last_id = news.last_id
+    cluster.publish(MATCHES.name, numbered(stream, 1), numbered(stream, 3), StreamEnded(stream_id=StreamId(stream)))
+    with page.news(last_id) as news:
+        later = news.messages(2)
+    assert [(each["kind"], each.get("sequence")) for each in later] == [("match", 3), ("ended", None)]
+
+
+@pytest.mark.timeout(120)
+def test_an_outage_is_told_on_the_page_and_what_comes_after_it_too(cluster: Cluster, page: Page) -> None:
+    with page.news() as news:
+        assert news.away() == ""
+        cluster.child.stop()
+        assert "Kafka" in news.away()
+        assert page.get("/picture?product=p-1")[0] in (404, 503)
+        cluster.begin()
+        while news.away():
+            pass
+        cluster.publish(MATCHES.name, numbered("after", 0))
+        assert news.messages(1)[0]["stream"] == "after"
