@@ -11,13 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from importlib import resources
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from infra import ports
 from infra.errors import InfraError, PortTaken
 from infra.web import Server
 from streams.board_feed import Feed
 from streams.board_lookup import Lookup, NothingThere
+from streams.deadletters import number as count
 from streams.pictures import image_type
 from streams.plain import plain
 
@@ -32,12 +33,24 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
 }
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+A_WHILE = "private, max-age=60"
+"""How long a browser keeps the picture of a product: each answer shows one, most the same as before."""
 TEXT = "text/plain; charset=utf-8"
 ALIVE_S = 10.0
 """So often something is said to a page, that both ends see whether the other is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is sent for a request."""
+
+    kind: str
+    body: bytes
+    status: int = 200
+    keep: str = "no-store"
+    """Whether the browser may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,34 +75,42 @@ class BoardServer:
 
     def knows(self, host: str) -> bool:
         """Whether a request that calls the server so is meant for it."""
-        return self.host not in LOOPBACK or (urlsplit(f"//{host}").hostname or "") in LOOPBACK
+        return self.host not in LOOPBACK or host.rpartition(":")[0].strip("[]") in LOOPBACK or host in LOOPBACK
 
     def begin(self, last_id: str) -> int:
         """The number after which a page wants news that had this last; 0: from the beginning."""
         epoch, _, number = last_id.partition("-")
-        return int(number) if epoch == self.epoch and number.isascii() and number.isdigit() else 0
+        return (count(number) or 0) if epoch == self.epoch else 0
 
-    def answer(self, path: str) -> tuple[str, bytes]:
-        """Content type and body. Raises `NothingThere`, or `InfraError` of Kafka or the object store."""
-        at = urlsplit(path)
-        if at.path in FILES:
-            name, kind = FILES[at.path]
-            return kind, (resources.files("streams") / "page" / name).read_bytes()
-        _, what, number = [*at.path.split("/"), "", ""][:3]
-        if what == "picture":
-            return _picture(self.lookup.picture(parse_qs(at.query).get("product", [""])[0]))
-        if what not in ("evidence", "why") or not (number.isascii() and number.isdigit() and len(number) < 16):
+    def answer(self, path: str) -> Answer:
+        """What there is at this path, or in a line why not."""
+        try:
+            return self._found(path)
+        except NothingThere as nothing:
+            return Answer(TEXT, f"{plain(nothing.what)}\n".encode(), 404)
+        except InfraError as failure:  # of Kafka or the object store
+            return Answer(TEXT, f"{plain(failure.what)}\n".encode(), 503)
+
+    def _found(self, path: str) -> Answer:
+        place, _, query = path.partition("?")
+        if place in FILES:
+            name, kind = FILES[place]
+            return Answer(kind, (resources.files("streams") / "page" / name).read_bytes())
+        if place == "/picture":
+            return _picture(self.lookup.picture(parse_qs(query).get("product", [""])[0]), A_WHILE)
+        what, _, said = place.removeprefix("/").partition("/")
+        if what not in ("evidence", "why") or (number := count(said)) is None:
             raise NothingThere("/ is the page")
         if what == "why":
-            return TEXT, self.lookup.why(int(number)).encode()
-        return _picture(self.lookup.evidence(int(number)))
+            return Answer(TEXT, self.lookup.why(number).encode())
+        return _picture(self.lookup.evidence(number))
 
 
-def _picture(data: bytes) -> tuple[str, bytes]:
+def _picture(data: bytes, keep: str = "no-store") -> Answer:
     kind = image_type(data)
     if kind is None:
         raise NothingThere("this is not a JPEG, PNG, WebP or GIF picture")
-    return kind, data
+    return Answer(kind, data, keep=keep)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -98,26 +119,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if not self.board.knows(self.headers.get("Host", "")):
-            self._send(421, TEXT, b"this server is not called so\n")
-        elif urlsplit(self.path).path == "/news":
-            self._head(200, {"Content-Type": "text/event-stream; charset=utf-8"})
+            self._send(Answer(TEXT, b"this server is not called so\n", 421))
+        elif self.path == "/news":
+            self._head(200, {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store"})
             _tell(self.board, self.headers.get("Last-Event-ID", ""), self._write)
         else:
-            self._look_up()
+            self._send(self.board.answer(self.path))
 
-    def _look_up(self) -> None:
-        try:
-            kind, body = self.board.answer(self.path)
-        except NothingThere as nothing:
-            self._send(404, TEXT, f"{plain(nothing.what)}\n".encode())
-        except InfraError as failure:
-            self._send(503, TEXT, f"{plain(failure.what)}\n".encode())
-        else:
-            self._send(200, kind, body)
-
-    def _send(self, status: int, kind: str, body: bytes) -> None:
-        self._head(status, {"Content-Type": kind, "Content-Length": str(len(body))})
-        self.wfile.write(body)
+    def _send(self, answer: Answer) -> None:
+        about = {"Content-Type": answer.kind, "Content-Length": str(len(answer.body)), "Cache-Control": answer.keep}
+        self._head(answer.status, about)
+        self.wfile.write(answer.body)
 
     def _head(self, status: int, more: dict[str, str]) -> None:
         self.send_response(status)

@@ -86,7 +86,8 @@ function answer(news) {
   const seen = news.picture
     ? [picture("seen", `/evidence/${news.number}`, `looked at from ${news.time}`, "the frames that were looked at")] : [];
   const missing = news.missing_ms ? `${(news.missing_ms / 1000).toFixed(1)} s before it` : "";
-  const text = element("div", "", "", [verdict(news), ...words("heard", news.heard && `“${news.heard}”`),
+  const near = news.runner_up && !news.shown.length ? `${news.runner_up.title} ${news.runner_up.score.toFixed(2)}` : "";
+  const text = element("div", "", "", [verdict(news), ...words("nearest", near), ...words("heard", news.heard && `“${news.heard}”`),
     ...words("said of a product", said(news)), ...words("left out", [...news.gaps, ...news.shed].join(", ")),
     ...words("missing from the source", missing)]);
   return [...seen, element("div", "answer", "", [...page(news), text])];
@@ -95,9 +96,8 @@ function answer(news) {
 function page(news) {
   const product = news.shown[0] ?? news.runner_up;
   if (!product) return [];
-  const caption = news.shown.length ? product.name : `nearest: ${product.title}, ${product.score.toFixed(2)}`;
   const address = "/picture?" + new URLSearchParams({ product: product.product });
-  return [picture("page", address, caption, `the page of ${product.title}`)];
+  return [picture("page", address, product.name, `the page of ${product.title}`)];
 }
 
 function strip(stream, chosen) {
@@ -147,8 +147,8 @@ function draw(stream) {
 function age(stream) {
   const newest = stream.last.at(-1);
   const parts = stream.room?.title ? [stream.name] : [];
-  if (stream.room) parts.push(`${stream.room.products} products on the shelf`);
-  if (newest?.latency_ms !== undefined) parts.push(`answered after ${(newest.latency_ms / 1000).toFixed(1)} s`);
+  if (stream.room) parts.push(`${stream.room.products} on the shelf`);
+  if (newest?.latency_ms !== undefined) parts.push(`answered after ${(Math.max(0, newest.latency_ms) / 1000).toFixed(1)} s`);
   const quietS = newest ? Math.max(0, Math.round((Date.now() - newest.at_ms) / 1000)) : 0;
   if (stream.ended) parts.push(`ended (${stream.ended.reason})`);
   stream.status.textContent = parts.join(" · ");

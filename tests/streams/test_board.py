@@ -157,15 +157,19 @@ def served(tmp_path: Path, host: str = "127.0.0.1") -> BoardServer:
 
 def test_on_the_loopback_address_no_other_name_is_answered(tmp_path: Path) -> None:
     board = served(tmp_path)
-    names = ["localhost:9180", "127.0.0.1:9180", "[::1]:9180", "evil.example", "127.0.0.1.evil.example:9180", ""]
-    assert [board.knows(name) for name in names] == [True, True, True, False, False, False]
+    ours = ["localhost:9180", "127.0.0.1:9180", "[::1]:9180", "localhost"]
+    foreign = ["evil.example", "evil.example:80", "127.0.0.1.evil.example:9180", "[", "", "evil@localhost:1"]
+    assert [name for name in (*ours, *foreign) if board.knows(name)] == ours
     assert served(tmp_path, "10.0.0.7").knows("board.example")
 
 
 def test_a_page_goes_on_where_it_was_only_with_the_same_process(tmp_path: Path) -> None:
     board = served(tmp_path)
     assert board.begin(f"{board.epoch}-12") == 12
-    assert [board.begin(other) for other in ("", "12", "another-12", f"{board.epoch}-", f"{board.epoch}-x")] == [0] * 5
+    assert [
+        board.begin(other)
+        for other in ("", "12", "another-12", f"{board.epoch}-", f"{board.epoch}-x", f"{board.epoch}-{'9' * 5000}")
+    ] == [0] * 6
 
 
 def test_the_page_sets_words_as_text_and_loads_nothing_from_elsewhere() -> None:
