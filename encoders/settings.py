@@ -14,9 +14,9 @@ SPACE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 
 class Settings(BaseModel):
-    """Frozen; an unknown name is an error, so a typing mistake in a profile is seen at once."""
+    """Frozen; an unknown name is an error, so a typing mistake in a profile is seen at once. No number is infinite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ChunkPolicy(Settings):

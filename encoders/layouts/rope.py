@@ -80,7 +80,7 @@ def _pictures(start: Path, files: _Files) -> dict[str, list[str]]:
     fields = ("id", *((files.order,) if files.order else ()), "image name")
     for number, row in enumerate(rows(path, fields, _COMMA, exact=True), 1):
         at = row[1] if files.order else "0"
-        if not at.isdigit():
+        if not at.isdecimal():
             raise LayoutError(f"{path}: row {number}: {files.order} is {at!r}, expected a whole number")
         ordered[row[0]].append((int(at), row[-1]))
     return {view: [name for _, name in sorted(found)] for view, found in ordered.items()}

@@ -167,7 +167,7 @@ def _put(told: dict[str, Any], setting: str) -> None:
     place: Any = told
     for depth, name in enumerate(tables, 1):
         if isinstance(place, list):
-            if not name.isdigit() or int(name) >= len(place):
+            if not name.isdecimal() or int(name) >= len(place):
                 raise PlanError(f"--set {setting}: there are {len(place)} in the list, so 0 to {len(place) - 1}")
             place = place[int(name)]
         else:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from infra.settings import Settings, read_settings
 from streams.commands.broadcasts import broadcasts, shows_of
-from streams.commands.words import models_usable, profile_named
+from streams.commands.words import Finite, models_usable, profile_named
 
 if TYPE_CHECKING:
     from streams.calibrate_run import Space
@@ -36,7 +36,7 @@ class Options:
 @broadcasts
 @click.option("--labels", type=(str, _FILE), multiple=True, metavar="STREAM FILE",
               help="A stream that was recorded here, and its labels.json; instead of broadcasts.")  # fmt: skip
-@click.option("--precision", type=click.FloatRange(0, 1), default=0.95, show_default=True,
+@click.option("--precision", type=Finite(0, 1), default=0.95, show_default=True,
               help="Of the segments that are not named, so many must show nothing.")  # fmt: skip
 @click.option("--into", type=_FOLDER, help="A copy of VITRINE_PROFILE's network to write to [default: its own folder; "
               "where that is shipped or read-only, VITRINE_THRESHOLDS].")  # fmt: skip

@@ -14,7 +14,7 @@ from infra.objects import ObjectStore
 from infra.settings import Settings, read_settings
 from schemas.reasons import Reason
 from streams import deadletters, producer, reading, replaying, topology
-from streams.commands.words import of_a_run, say, usable_id
+from streams.commands.words import Finite, of_a_run, say, usable_id
 from streams.deadletters import Handling, Letter, Wanted
 from streams.envelope import Record
 from streams.plain import plain
@@ -24,8 +24,8 @@ OPTIONS = (
     click.option("--stage", type=click.Choice(topology.STAGES), help="Written by this stage."),
     click.option("--reason", type=click.Choice([each.value for each in Reason]), help="For this reason."),
     click.option("--stream", callback=usable_id, help="Of this broadcast."),
-    click.option("--since-h", type=click.FloatRange(0), help="Written in the last so many hours."),
-    click.option("--until-h", type=click.FloatRange(0), help="Written longer ago than so many hours."),
+    click.option("--since-h", type=Finite(0), help="Written in the last so many hours."),
+    click.option("--until-h", type=Finite(0), help="Written longer ago than so many hours."),
 )
 
 

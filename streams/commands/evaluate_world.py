@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from streams.commands.words import say
+from streams.commands.words import Finite, say
 from streams.plain import plain
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
               show_default=True, help="Folder for the files, the tokens and the result (about 1 GB).")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default="processors",
               help="Processes.")  # fmt: skip
-@click.option("--chain-share", type=click.FloatRange(0, 1), default=0.05, show_default=True,
+@click.option("--chain-share", type=Finite(0, 1), default=0.05, show_default=True,
               help="Of the test families, drawn by --seed: their sound is heard and summarised anew.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Draws the share.")
 @click.option("--chain-only", is_flag=True, help="Only hear the share anew.")

@@ -13,7 +13,7 @@ import click
 
 from infra.errors import InfraError
 from infra.settings import read_settings
-from streams.commands.words import models_usable, profile_named, say
+from streams.commands.words import Finite, models_usable, profile_named, say
 from streams.plain import plain
 from streams.written import written
 
@@ -46,7 +46,7 @@ class BadManifest(InfraError):
 
 def _parts(ctx: click.Context, option: click.Parameter, given: str) -> tuple[int, int]:
     part, _, parts = given.partition("/")
-    if not (part.isdigit() and parts.isdigit() and int(part) < int(parts)):
+    if not (part.isdecimal() and parts.isdecimal() and int(part) < int(parts)):
         raise click.BadParameter(f"{given!r} is not I/N with I from 0 to N - 1", ctx=ctx, param=option)
     return int(part), int(parts)
 
@@ -60,7 +60,7 @@ def _parts(ctx: click.Context, option: click.Parameter, given: str) -> tuple[int
               help="Folder of a network whose tower sees the pictures [default: the profile's].")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default="processors",
               help="Processes, each with the models and one thread.")  # fmt: skip
-@click.option("--share", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True,
+@click.option("--share", type=Finite(0, 1, min_open=True), default=1.0, show_default=True,
               help="Of the families (products, where they have none); never a part of one.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws the share.")
 @click.option("--parts", callback=_parts, default="0/1", show_default=True, metavar="I/N",

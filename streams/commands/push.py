@@ -21,7 +21,7 @@ from schemas.ids import StreamId
 from schemas.room import Room
 from streams import marks, producer, push, reading, rooms, sources
 from streams.ahead import ahead
-from streams.commands.words import say, usable_id
+from streams.commands.words import Finite, say, usable_id
 from streams.ingest import Ingest, Patience
 from streams.plain import plain
 from streams.producer import Producer
@@ -48,14 +48,14 @@ class Options:
 @click.option("--stream", callback=usable_id, help="Stream id of this broadcast [default: NAME-UTC START]. Given again "
               "after a kill, the push goes on where it was.")  # fmt: skip
 @click.option("--room", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="JSON file of the room.")
-@click.option("--segment-s", type=click.FloatRange(0.5, 60), default=4.0, show_default=True, help="Segment length.")
+@click.option("--segment-s", type=Finite(0.5, 60), default=4.0, show_default=True, help="Segment length.")
 @click.option("--pace", type=click.Choice([pace.value for pace in push.Pace]), default="max", show_default=True,
               help="live: each segment when its end would have been reached live.")  # fmt: skip
 @click.option("--by-reference", is_flag=True, help="Media to the object store, a reference to Kafka.")
 @click.option("--force", is_flag=True, help="Even with a room that names products the catalogue does not have.")
-@click.option("--stall-s", type=click.FloatRange(1, 600), default=15.0, show_default=True,
+@click.option("--stall-s", type=Finite(1, 600), default=15.0, show_default=True,
               help="A URL that gives nothing for so long is opened anew.")  # fmt: skip
-@click.option("--give-up-after-s", type=click.FloatRange(0), default=None,
+@click.option("--give-up-after-s", type=Finite(0), default=None,
               help="End the stream when its URL was away for so long [default: never].")  # fmt: skip
 def command(**given: Any) -> None:
     """Push a broadcast: a file, a folder of segments, or a URL.

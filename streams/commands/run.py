@@ -8,7 +8,7 @@ from dataclasses import replace
 import click
 
 from infra.settings import read_settings
-from streams.commands.words import profile_named, usable_run
+from streams.commands.words import Finite, profile_named, usable_run
 from streams.commands.worker import some_stages
 from streams.supervision import RestartPolicy
 from streams.supervisor import Orders, Supervisor
@@ -30,9 +30,9 @@ STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 )
 @click.option("--profile", default="", help="Model profile [default: VITRINE_PROFILE].")
 @click.option("--failures", type=click.IntRange(1), help="Give up after so many [default: VITRINE_FAILURES, 10].")
-@click.option("--within-min", type=click.FloatRange(0.01),
+@click.option("--within-min", type=Finite(0.01),
               help="Failures of so many minutes count [default: VITRINE_FAILURES_WITHIN_MIN, 10].")  # fmt: skip
-@click.option("--tidy-every-h", type=click.FloatRange(0), default=1.0, show_default=True,
+@click.option("--tidy-every-h", type=Finite(0), default=1.0, show_default=True,
               help="How often vitrine tidy runs; 0: never.")  # fmt: skip
 def command(stages: tuple[str, ...], name: str, profile: str, tidy_every_h: float, **given: float | None) -> None:
     """Run workers, and start them again when they end.

@@ -6,12 +6,12 @@ import click
 
 from infra.settings import read_settings
 from streams import reading, status
-from streams.commands.words import of_a_run
+from streams.commands.words import Finite, of_a_run
 
 
 @click.command()
-@click.option("--since-h", type=click.FloatRange(0.01), default=24.0, show_default=True, help="Matches of this long.")
-@click.option("--quiet-after-s", type=click.FloatRange(1), default=30.0, show_default=True,
+@click.option("--since-h", type=Finite(0.01), default=24.0, show_default=True, help="Matches of this long.")
+@click.option("--quiet-after-s", type=Finite(1), default=30.0, show_default=True,
               help="A stage with older work and no output for so long is quiet.")  # fmt: skip
 @of_a_run
 @click.pass_context

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import isfinite
 from tomllib import TOMLDecodeError
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -47,6 +48,14 @@ def usable_run(ctx: click.Context, option: click.Parameter, given: str) -> str:
         )
         raise click.BadParameter(told, ctx=ctx, param=option)
     return given
+
+
+class Finite(click.FloatRange):
+    """A number in a range, which `nan` is in for Click, as `inf` is in one that has no upper end."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        return number if isfinite(number) else self.fail(f"{value!r} is not a finite number.", param, ctx)
 
 
 of_a_run = click.option("--run", callback=usable_run, default="", help="Of a named run instead of production.")

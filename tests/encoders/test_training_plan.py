@@ -89,6 +89,10 @@ def test_another_encoding_is_told_with_the_file(file: Path) -> None:
     [
         ("batch", "expected KEY=VALUE"),
         ("batch=many", "batch: Input should be a valid integer"),
+        ("temperature=inf", "temperature: Input should be a finite number"),
+        ("stages.0.rates.text=inf", "stages.0.rates.text: Input should be a finite number"),
+        ("decay=nan", "decay: Input should be a finite number"),
+        ("stages.².steps=1", "there are 1 in the list"),
         ("stages.3.steps=1", "there are 1 in the list, so 0 to 0"),
         ("stages.steps=1", "stages is no table"),
         ("space.name=1", "space is no table"),

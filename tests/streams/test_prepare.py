@@ -301,7 +301,9 @@ def test_an_answer_that_cannot_be_kept_leaves_no_part_of_itself_on_the_full_disk
     ("words", "status", "told"),
     [
         (["--parts", "2/2"], 2, "'2/2' is not I/N with I from 0 to N - 1"),
+        (["--parts", "²/3"], 2, "'²/3' is not I/N with I from 0 to N - 1"),
         (["--share", "0"], 2, "0<x<=1"),
+        (["--share", "nan"], 2, "'nan' is not a finite number"),
         (["--jobs", "0"], 2, "x>=1"),
         (["--profile", "klingon"], 1, "no model profile 'klingon'"),
         ([], 1, ":2: domain: Input should be 'page', 'video' or 'live'"),
