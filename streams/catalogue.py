@@ -13,6 +13,7 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
+from infra.errors import InfraError
 from infra.objects import ObjectStore
 from infra.settings import Settings
 from schemas.ids import ProductId
@@ -21,12 +22,18 @@ from schemas.reference import Reference
 from schemas.segment import MAX_INLINE_BYTES
 from streams import pictures
 from streams.envelope import Envelope, UnreadableEnvelope, check_id
+from streams.plain import plain
 from streams.producer import Publisher
+from streams.reading import Reader
 from streams.topology import PRODUCTS
 
 SOURCE = "vitrine/catalog"
 LARGEST_BYTES = MAX_INLINE_BYTES // 2
 """Of a product without its pictures: references to them have to fit into its message too."""
+
+
+class NoProduct(InfraError):
+    """No product has this id."""
 
 
 class Store(Protocol):
@@ -82,6 +89,16 @@ def publish(
         if isinstance(outcome, Refusal) and not keep_going:
             break
     to.settle()
+
+
+def refuse_unknown(product_id: str, reader: Reader) -> None:
+    """Raises `NoProduct` for one that the catalogue does not have, as its topic is now."""
+    there = False
+    for record in reader.read(reader.stretches(PRODUCTS.name)):
+        if record.key == product_id.encode():
+            there = record.value is not None
+    if not there:
+        raise NoProduct(f"the catalogue has no product {plain(product_id)}", remedy="is the id right?")
 
 
 def delete(product_id: str, to: Publisher) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from infra.settings import read_settings
-from streams import catalogue, producer
+from streams import catalogue, producer, reading
 from streams.commands.words import counting, say, usable_id
 from streams.plain import plain
 
@@ -53,11 +53,14 @@ def load(ctx: click.Context, file: Path, keep_going: bool) -> None:
 @command.command()
 @click.argument("product_id", callback=usable_id)
 def delete(product_id: str) -> None:
-    """Delete a product from the catalogue, and with it its vectors.
+    """Delete a product from the catalogue, and with it its vectors. Ends with 1 where the catalogue does not have it.
 
     \b
     Example: vitrine catalog delete p-17
     """
-    with producer.connect(read_settings(), say) as to_kafka:
+    settings = read_settings()
+    with reading.connect(settings) as reader:
+        catalogue.refuse_unknown(product_id, reader)
+    with producer.connect(settings, say) as to_kafka:
         catalogue.delete(product_id, to_kafka)
     click.echo(f"deleted {plain(product_id)}")

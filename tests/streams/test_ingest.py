@@ -102,9 +102,15 @@ def test_a_catalogue_is_loaded_refusals_are_reported_and_a_product_deleted(
     assert "the lag of catalog_encoder in vitrine status is what is left" in said.err
     assert f"{file}:2: title: Field required" in said.err
     assert run(["catalog", "delete", "c-1"]) == 0
+    assert capsys.readouterr().out == "deleted c-1\n"
     loaded, deleted = events(settings, PRODUCTS.name, "c-1")
     assert isinstance(loaded, Product)
     assert isinstance(deleted, ProductDeleted)
+    for gone in ("c-1", "c-I"):
+        assert run(["catalog", "delete", gone]) == 1
+        said = capsys.readouterr()
+        assert (f"the catalogue has no product {gone}" in said.err, said.out) == (True, "")
+    assert len(events(settings, PRODUCTS.name, "c-1")) == 2
 
 
 def test_a_room_gets_its_titles_and_one_with_an_unknown_product_is_refused(
