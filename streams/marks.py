@@ -5,7 +5,7 @@ of a segment that may or may not be there: a file sends it again (the same id, t
 behind it, since it cannot give the same bytes again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -79,8 +79,14 @@ def kept(reader: Reader) -> bool:
 
 def last_mark(reader: Reader, stream_id: StreamId) -> Mark | None:
     """How far the stream was pushed; None: never, or nothing is known of it."""
-    values = [each.value for each in reader.read(reader.stretches(PUSHED.name)) if each.key == stream_id.encode()]
-    return Mark.model_validate_json(values[-1]) if values and values[-1] else None
+    return last_marks(reader, (stream_id,)).get(stream_id)
+
+
+def last_marks(reader: Reader, stream_ids: Iterable[StreamId]) -> dict[StreamId, Mark]:
+    """The same of many streams, in one reading."""
+    asked = {stream_id.encode(): stream_id for stream_id in stream_ids}
+    values = {asked[each.key]: each.value for each in reader.read(reader.stretches(PUSHED.name)) if each.key in asked}
+    return {stream_id: Mark.model_validate_json(value) for stream_id, value in values.items() if value}
 
 
 def refuse_ended(stream_id: StreamId, mark: Mark) -> None:

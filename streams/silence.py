@@ -19,7 +19,7 @@ from schemas.ids import StreamId, fingerprint
 from schemas.room import StreamEnded
 from streams import status
 from streams.envelope import Envelope
-from streams.marks import KafkaMarks, kept, last_mark
+from streams.marks import KafkaMarks, kept, last_marks
 from streams.producer import Producer
 from streams.reading import Reader, Stretch
 from streams.state import ASIDE, Codec, Saved, last_saved
@@ -107,13 +107,13 @@ class Silence:
     def _push(self, over: Sequence[StreamId]) -> None:
         if not over:
             return
-        marked = kept(self.reader)
+        marks = last_marks(self.reader, over) if kept(self.reader) else {}
         with self.producer() as to:
             for stream in over:
                 ended = StreamEnded(stream_id=stream, reason="idle")
                 to.send(Envelope(ended, SOURCE, datetime.fromtimestamp(self.clock(), UTC)), SEGMENTS.name)
                 to.settle()
-                mark = last_mark(self.reader, stream) if marked else None
+                mark = marks.get(stream)
                 if mark and not mark.ended:
                     KafkaMarks(to, mark).end(stream, ended.reason)
 

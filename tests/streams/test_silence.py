@@ -22,7 +22,7 @@ from schemas.room import StreamEnded
 from schemas.segment import Segment
 from streams import producer, reading
 from streams.envelope import Envelope, Record
-from streams.marks import CannotGoOn, KafkaMarks, last_mark, refuse_ended
+from streams.marks import CannotGoOn, KafkaMarks, last_mark, last_marks, refuse_ended
 from streams.push import Placed
 from streams.reading import understood
 from streams.silence import LOOKS, STAGE, Look, Silence, looked
@@ -158,12 +158,18 @@ def test_a_stream_of_which_nothing_comes_for_a_day_is_ended_once(stage: Stage) -
 
 
 @pytest.mark.timeout(120)
-def test_a_silent_stream_is_ended_while_the_stages_still_know_it(stage: Stage) -> None:
+def test_silent_streams_are_ended_while_the_stages_still_know_them(stage: Stage) -> None:
     stage.settings = replace(stage.settings, retention_days=1, silent_h=24)  # which they forget after a day
-    stage.push(StreamId("silent/3"))
+    silent = (StreamId("silent/3"), StreamId("silent/4"))
+    for stream in silent:
+        stage.push(stream)
     stage.handle()
     assert stage.look(1) == stage.look(17) == ()
-    assert stage.look(1) == (StreamId("silent/3"),)
+    assert stage.look(1) == silent
+    with reading.connect(stage.settings) as reader:
+        assert {stream: mark.ended for stream, mark in last_marks(reader, silent).items()} == dict.fromkeys(
+            silent, "idle"
+        )
 
 
 @pytest.mark.timeout(120)
