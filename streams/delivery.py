@@ -38,10 +38,12 @@ from infra.errors import DependencyDown
 from schemas.deadletter import ErrorHeaders, letter_id
 from schemas.event import Event
 from schemas.reasons import Reason
+from schemas.segment import Segment
 from streams.ask import Ask
 from streams.envelope import REPLAY_OF, Envelope, Record, UnreadableEnvelope, decode, encode
 from streams.fitting import fitted
 from streams.flight import CRASHES_AT_MOST, CRASHES_WITHOUT_MODELS_AT_MOST, Recorder, Unrecorded
+from streams.originals import Original, unknown
 from streams.stages import Incoming, Stage
 from streams.state import ASIDE, PartitionStates, Slot
 from streams.topology import DEADLETTERS, StageRow, source_topic, topic_name
@@ -107,6 +109,8 @@ class Wiring(Generic[S]):
     shedding: SheddingPolicy | None = None
     """What `live` mode goes by; None: `replay` mode, nothing is left out."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    original: Original = unknown
+    """Where a segment that something was made of can be had again."""
     topic_id: str = ""
     """Kafka's own id of the source: in a topic that was made anew other messages have the same positions."""
 
@@ -230,12 +234,24 @@ class Delivery(Generic[S]):
         )
         key, value, headers = record.key, record.value, dict(record.headers)
         if outcome.instead and cause:
-            key, value, headers = encode(Envelope(outcome.instead, cause.source, cause.time, cause.extras))
+            instead = await self._recoverable(record, outcome.instead)
+            key, value, headers = encode(Envelope(instead, cause.source, cause.time, cause.extras))
         name = self._letter_name(record, cause, outcome)
         added = said.headers() | {"__streams.errors.id": name.encode()}
         message = await self._steadily(record, lambda: fitted((key, value, headers), added, self.wiring.ask.put_aside))
         topic = topic_name(DEADLETTERS, self.wiring.run)
         await self._steadily(record, lambda: self.wiring.outbox.publish(topic, *message))
+
+    async def _recoverable(self, record: Record, instead: Event) -> Event:
+        """The segment that a letter is of, with where its bytes are kept: its topic keeps them for less long than the
+        letter is kept."""
+        if not isinstance(instead, Segment) or instead.reference:
+            return instead
+        pushed = await self._steadily(record, lambda: self.wiring.original(instead.id, record))
+        if pushed is None:
+            return instead
+        kept = await self._steadily(record, lambda: self.wiring.ask.keep(pushed))
+        return pushed.model_copy(update={"media": b"", "reference": kept})
 
     def _letter_name(self, record: Record, cause: Envelope | None, outcome: Outcome) -> str:
         """The id of the terminal record: the segment's own, unless another message bears it; a replay keeps its id."""

@@ -6,7 +6,6 @@ it, and each stage handles it on a state of its own (`streams/delivery.py`). The
 letter sent twice has the same number and is a duplicate; a letter that came of a replay has a higher one.
 """
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -16,14 +15,12 @@ from schemas.reasons import Reason
 from schemas.room import RoomChanged
 from schemas.segment import Segment
 from streams.deadletters import UNKNOWN, Letter
-from streams.envelope import MAX_REPLAYS, REPLAY, REPLAY_OF, Record
+from streams.envelope import MAX_REPLAYS, REPLAY, REPLAY_OF
+from streams.originals import Lookup, original
 from streams.plain import plain
 from streams.reading import Reader
 from streams.topology import DEADLETTERS, PRODUCTS, SEGMENTS, TOPICS
-from streams.why import MAX_STEPS
 
-Lookup = Callable[[str], Record | None]
-"""A position → the record there, None where it is no longer kept."""
 DROP = "vitrine deadletters drop ID"
 OURS = (f"ce_{REPLAY}", REPLAY_OF)
 
@@ -82,30 +79,13 @@ def again(letter: Letter, at: Lookup, newest_product: Callable[[bytes], int | No
 
 def _segment(letter: Letter, at: Lookup) -> Again:
     """The original from its topic; where that is gone, its bytes from the letter, or where the letter says they lie."""
-    original = _original(letter, at)
-    if original is not None:
-        return Again(SEGMENTS.name, original.key, original.value, dict(original.headers))
+    positions = [letter.origin] if letter.origin != UNKNOWN else []
+    found = original(letter.record.headers.get("ce_id", b""), positions, at)
+    if found is not None:
+        return Again(SEGMENTS.name, found.key, found.value, dict(found.headers))
     if not letter.record.value and letter.reference is None and letter.reason != Reason.EMPTY:
         raise _refused(letter, "its bytes are kept no longer", "push the segment again under a stream id of its own")
     return Again(SEGMENTS.name, letter.record.key, letter.record.value, letter.headers)
-
-
-def _original(letter: Letter, at: Lookup) -> Record | None:
-    """Walk back from where the letter was made to the segment itself."""
-    waiting, seen = deque([letter.origin]), set[str]()
-    wanted = letter.record.headers.get("ce_id", b"")
-    while waiting and len(seen) < MAX_STEPS:
-        position = waiting.popleft()
-        if position in seen or position == UNKNOWN:
-            continue
-        seen.add(position)
-        record = at(position)
-        if record is None:
-            continue
-        if record.topic == SEGMENTS.name and record.headers.get("ce_id") == wanted:
-            return record
-        waiting.extend(filter(None, record.headers.get("ce_origin", b"").decode(errors="replace").split(",")))
-    return None
 
 
 def _as_it_was(letter: Letter) -> Again:

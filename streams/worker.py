@@ -22,6 +22,7 @@ from streams.ask import Ask
 from streams.delivery import Delivery, Watcher, Wiring
 from streams.flight import Flight, Recorder, Unrecorded
 from streams.moved import Moved
+from streams.originals import recorded
 from streams.pulse import Pulse
 from streams.searchable import STAGE, embedded_elsewhere
 from streams.stages import STEPS, Stage
@@ -160,8 +161,9 @@ def _stage_app(plan: Plan, name: str, ask: Ask) -> StageApp[Any]:
     row = row_of(name)
     outbox = _Outbox()
     topic_id = plan.broker.topic_ids.get(source_topic(row, plan.run, plan.recorded), "")
+    original = recorded(plan.broker.bootstrap, plan.broker.security)
     wiring = Wiring(row, plan.table[name], ask, outbox, plan.watch[name], plan.run, plan.recorded, plan.recorder,
-                    plan.shedding, topic_id=topic_id)  # fmt: skip
+                    plan.shedding, original=original, topic_id=topic_id)  # fmt: skip
     outbox.through = StageApp(wiring, plan.broker, plan.make_delivery)
     return outbox.through
 

@@ -16,7 +16,7 @@ from schemas.reasons import Reason
 from streams import deadletters, producer, reading, replaying, topology
 from streams.commands.words import Finite, of_a_run, say, usable_id
 from streams.deadletters import Handling, Letter, Wanted
-from streams.envelope import Record
+from streams.originals import lookup
 from streams.plain import plain
 
 HOUR_MS = 3_600_000
@@ -144,7 +144,7 @@ def _sent(
     """First the message, then the note: between the two a second try is a duplicate, not a loss."""
     try:
         message = deadletters.whole(letter, reader)
-        record = replaying.again(message, lambda position: _at(reader, position), newest.of)
+        record = replaying.again(message, lookup(reader), newest.of)
     except InfraError as refused:
         say(f"{refused.what}; {refused.remedy}")
         return False
@@ -152,14 +152,6 @@ def _sent(
     to_kafka.settle()
     deadletters.note(letter, Handling.REPLAYED, to_kafka)
     return True
-
-
-def _at(reader: reading.Reader, position: str) -> Record | None:
-    """What lies there; a topic that is no more has nothing."""
-    try:
-        return reader.at(position)
-    except reading.NotFound:
-        return None
 
 
 def _wanted(given: dict[str, Any], handled: bool = False) -> Wanted:

@@ -8,10 +8,13 @@ from typing import Any
 
 from agents.outcome import Outcome
 from agents.shedding import SheddingPolicy
+from schemas.ids import EventId
+from schemas.segment import Segment
 from streams.ask import Ask
 from streams.delivery import Delivery, Wiring
 from streams.envelope import Envelope, Record
 from streams.flight import Recorder, Unrecorded
+from streams.originals import pushed
 from streams.stages import STEPS
 from streams.state import PartitionStates, Source
 from streams.topology import FLOW, StageRow, source_topic
@@ -77,6 +80,9 @@ class MemoryFlow:
         records = self.topic(name).records
         return records[int(offset)] if int(offset) < len(records) else None
 
+    async def original(self, segment_id: EventId, made: Record) -> Segment | None:
+        return pushed(segment_id, made, self.at)
+
     def run(self) -> None:
         """Until no stage has anything to read."""
         moved = True
@@ -113,5 +119,5 @@ class MemoryFlow:
         asyncio.run(states.load())
         watcher = self.watchers.setdefault(row.stage, Mortal(row.stage, self.kill))
         wiring = Wiring(row, stage, self.ask, self.outbox, watcher, recorder=self.recorder, shedding=self.shedding,
-                        now=self.now)  # fmt: skip
+                        now=self.now, original=self.original)  # fmt: skip
         return Delivery(wiring, states, lambda: True)

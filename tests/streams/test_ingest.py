@@ -15,13 +15,16 @@ from pathlib import Path
 import pytest
 
 from agents.frame_encoder import FrameEncoder
-from infra import kafka
+from infra import kafka, services
+from infra.metrics import Metrics, StageMetrics
 from infra.settings import Settings
 from schemas.ids import StreamId, StreamMs
 from schemas.product import Product, ProductDeleted
 from schemas.room import Room, RoomChanged, StreamEnded
 from schemas.segment import Segment
 from streams import producer, reading
+from streams.app import Broker
+from streams.ask import Ask
 from streams.cli import run
 from streams.envelope import Envelope, Record
 from streams.producer import NotPublished
@@ -29,6 +32,8 @@ from streams.state import PartitionStates, Source
 from streams.status import look_at_stages
 from streams.topics import make_topics
 from streams.topology import EMBEDDINGS, MATCHES, PRODUCTS, SEGMENTS, row_of, topic_name
+from streams.watching import StageWatch
+from streams.worker import Plan, build
 from tests.encoders.samples import Recipe, make_media
 from tests.fakes.log import FakeSnapshots
 from tests.streams.heeding import HEEDING_CTRL_C
@@ -40,6 +45,7 @@ pytestmark = pytest.mark.broker
 
 __all__ = ["settings", "shell"]
 
+NO_ASK = Ask.__new__(Ask)
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
@@ -78,6 +84,29 @@ def test_ctrl_c_ends_the_stream_as_interrupted(settings: Settings, shell: Path) 
     *segments, ended = events(settings, SEGMENTS.name, "torn/1")
     assert 1 <= len(segments) < 10
     assert ended == StreamEnded(stream_id=StreamId("torn/1"), reason="interrupted")
+
+
+def test_a_worker_has_a_segment_again_that_something_was_made_from_while_it_is_kept(
+    settings: Settings, shell: Path
+) -> None:
+    segment = Segment(stream_id=StreamId("kept/1"), sequence=0, start_ms=StreamMs(0), duration_ms=4000, media=b"media")
+    with producer.connect(settings) as to_kafka:
+        to_kafka.send(Envelope(segment, "platform/test", NOW), SEGMENTS.name)
+    with reading.connect(settings) as reader:
+        (there,) = [each for each in reader.read(reader.stretches(SEGMENTS.name)) if each.key == b"kept/1"]
+    here = Broker(settings.kafka, shell, services.security(settings))
+    (stage,) = build(Plan(["matcher"], "", here, {"matcher": StageWatch(StageMetrics(Metrics(), "matcher"))}), NO_ASK)
+
+    def had(*positions: str) -> Segment | None:
+        made = Record(EMBEDDINGS.name, 0, 0, b"kept/1", b"", {"ce_origin": ",".join(positions).encode()}, 0)
+
+        async def asked() -> Segment | None:
+            return await stage.wiring.original(segment.id, made)
+
+        return asyncio.run(asked())
+
+    assert had("no position", "live.none/0/3", there.position) == segment
+    assert had("live.none/0/3", f"{SEGMENTS.name}/{there.partition}/{10**9}") is None
 
 
 def test_a_source_that_is_not_there_is_told_and_begins_no_stream(
