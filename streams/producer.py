@@ -5,6 +5,7 @@ as the Java client, aiokafka and Faust do; librdkafka (kcat) has to be told (``p
 """
 
 import logging
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
@@ -25,6 +26,8 @@ PATIENCE_MS = 2**31 - 1
 """24 days, the longest the protocol's own number can be: a broker that is away is waited for."""
 TELL_AFTER_S = 5.0
 """So long nothing is said about a broker that does not answer: a restart of one takes less."""
+HURRIED_S = 5.0
+"""Who was told to stop waits so long for a broker: whoever told it kills it after 10 s (Docker) or 30 (Kubernetes)."""
 MAX_UNSETTLED = 200
 MAX_UNSETTLED_BYTES = 32 * 1024 * 1024
 """What is sent ahead of the broker's acknowledgement, at most; beyond, `send` waits."""
@@ -32,6 +35,10 @@ MAX_UNSETTLED_BYTES = 32 * 1024 * 1024
 
 class NotPublished(InfraError):
     """The broker will never take this record; it says why."""
+
+
+class StillAway(InfraError):
+    """The broker did not answer, and there is no time to wait for it."""
 
 
 class Publisher(Protocol):
@@ -54,6 +61,12 @@ class Producer:
         self._topics = topics
         self._unsettled: list[FutureRecordMetadata] = []
         self._unsettled_bytes = 0
+        self._until_s: float | None = None
+        """On the monotonic clock: how long a broker that is away is waited for; None: for ever."""
+
+    def hurry(self, within_s: float = HURRIED_S) -> None:
+        """From now on a broker that is away is waited for no longer than this; then all raise `StillAway`."""
+        self._until_s = self._until_s or time.monotonic() + within_s
 
     def send(self, envelope: Envelope, topic: str) -> None:
         """Hand one event to the client; `settle` makes sure of it. Raises `NotPublished`."""
@@ -78,11 +91,14 @@ class Producer:
         self._unsettled_bytes += size
 
     def settle(self) -> None:
-        """Wait until the broker has acknowledged everything, however long it is away. Raises `NotPublished`."""
+        """Wait until the broker has acknowledged everything, however long it is away.
+
+        Raises `NotPublished`; `StillAway` of one who is in a hurry.
+        """
         away = False
         while self._unsettled:
             try:
-                self._unsettled[0].get(timeout=TELL_AFTER_S)
+                self._unsettled[0].get(timeout=self._patience_s())
             except KafkaTimeoutError as late:
                 if self._unsettled[0].is_done:
                     raise self._refused(late) from late
@@ -100,6 +116,13 @@ class Producer:
         try:
             self.settle()
         finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        try:
+            self._client.close(timeout=1.0)
+        except KafkaTimeoutError:  # of what it cannot send; nothing is closed then, and its destructor tries the same
+            self._client._sender.force_close()  # which no method of its own does
             self._client.close(timeout=1.0)
 
     def __enter__(self) -> Self:
@@ -109,7 +132,7 @@ class Producer:
         if kind is None:
             self.close()
         else:
-            self._client.close(timeout=1.0)
+            self._let_go()
 
     def _enqueue(
         self,
@@ -139,7 +162,13 @@ class Producer:
         except (KafkaError, NotRunning):
             return False
 
+    def _patience_s(self) -> float:
+        left_s = TELL_AFTER_S if self._until_s is None else self._until_s - time.monotonic()
+        return max(0.0, min(TELL_AFTER_S, left_s))
+
     def _tell(self, told: bool) -> bool:
+        if self._until_s is not None and time.monotonic() >= self._until_s:
+            raise StillAway(f"Kafka at {self._address} does not answer", remedy="vitrine doctor")
         if not told:
             self._say(f"Kafka at {self._address} does not answer; waiting for it, nothing is lost (Ctrl-C gives up)")
         return True

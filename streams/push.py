@@ -23,7 +23,8 @@ from schemas.room import Room, RoomChanged, StreamEnded
 from schemas.segment import MAX_INLINE_BYTES, Segment
 from streams.catalogue import Store
 from streams.envelope import MAX_ID_CHARS, Envelope
-from streams.producer import Publisher, Say
+from streams.plain import plain
+from streams.producer import Publisher, Say, StillAway
 from streams.topology import SEGMENTS
 
 SOURCE = "vitrine/push"
@@ -75,6 +76,10 @@ class SystemClock:
 
 class NothingToPush(InfraError):
     """The source cannot be read, from its beginning or any further."""
+
+
+class NotEnded(InfraError):
+    """Kafka was away when the push was told to stop."""
 
 
 class GaveUp(InfraError):
@@ -176,7 +181,7 @@ class Pusher:
                 told(progress)
             reason = "finished"
         finally:
-            self._end(broadcast.stream_id, reason)
+            self._end(broadcast.stream_id, reason, progress)
         return progress
 
     def _begun(self, pieces: Iterable[Placed], broadcast: Broadcast) -> Iterator[Placed]:
@@ -185,7 +190,7 @@ class Pusher:
             return _at_least_one(pieces)
         except (KeyboardInterrupt, GaveUp):
             if broadcast.begun:
-                self._end(broadcast.stream_id, "interrupted")
+                self._end(broadcast.stream_id, "interrupted", Progress())
             raise
 
     def _send(self, placed: Placed, broadcast: Broadcast) -> None:
@@ -194,10 +199,20 @@ class Pusher:
             self.marks.reach(broadcast.stream_id, placed, closed_s)
         self._publish(self._segment(placed, broadcast), closed_s)
 
-    def _end(self, stream_id: StreamId, reason: Reason) -> None:
-        self._publish(StreamEnded(stream_id=stream_id, reason=reason), self.clock.time())
-        if self.marks:
-            self.marks.end(stream_id, reason)
+    def _end(self, stream_id: StreamId, reason: Reason, progress: Progress) -> None:
+        """Raises `NotEnded`."""
+        try:
+            self.to.settle()  # an end that came without the segment before it would shut that out
+            self._publish(StreamEnded(stream_id=stream_id, reason=reason), self.clock.time())
+            if self.marks:
+                self.marks.end(stream_id, reason)
+        except StillAway as away:
+            goes_on = "goes on where it was" if self.marks else "begins anew, and what is there counts once"
+            raise NotEnded(
+                f"{away.what}: of this push {progress.segments} segments are stored, what came then and the end of the "
+                "stream are not",
+                remedy=f"the same push with --stream {plain(stream_id)} {goes_on}",
+            ) from away
 
     def _publish(self, event: StreamEvent, at_s: float) -> None:
         """`at_s`: when it happened; latency is measured from there, also where the store was waited for since."""

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -61,7 +62,8 @@ def command(**given: Any) -> None:
     """Push a broadcast: a file, a folder of segments, or a URL.
 
     A URL is HLS, RTMP, RTSP, SRT, or media over HTTP; one that drops or stalls is opened again, and what is missing is
-    told. Cut at key frames without re-encoding where that can be. Ctrl-C ends the stream properly.
+    told. Cut at key frames without re-encoding where that can be. Ctrl-C and SIGTERM end the stream properly;
+    where Kafka does not answer then for 5 s, the push says what is stored and ends with 1.
 
     \b
     Example: vitrine push show.mp4 --room room.json --pace live
@@ -72,8 +74,8 @@ def command(**given: Any) -> None:
     stream_id = StreamId(options.stream) if options.stream else push.new_stream_id(options.source, datetime.now(UTC))
     room = _room(settings, options)
     with ExitStack() as stack:
-        stack.enter_context(_stopped_as_by_ctrl_c())
         to_kafka = stack.enter_context(producer.connect(settings, say))
+        stack.enter_context(_stopped_in_time(to_kafka))
         keeps, mark = _mark(settings, stream_id, asked=bool(options.stream))
         broadcast = push.Broadcast(
             stream_id, room, push.Pace(options.pace), options.by_reference, begun=mark is not None
@@ -165,10 +167,17 @@ def _shown(bar: Progress) -> Callable[[push.Progress], None]:
 
 
 @contextmanager
-def _stopped_as_by_ctrl_c() -> Iterator[None]:
-    """SIGTERM ends the stream properly too."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _stopped_in_time(to_kafka: Producer) -> Iterator[None]:
+    """SIGTERM ends the stream properly too; and whoever says stop is not kept waiting for Kafka."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        to_kafka.hurry()
+        signal.default_int_handler(number, frame)
+
+    minded = [each for each in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in minded}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

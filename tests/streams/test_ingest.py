@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -276,6 +277,40 @@ def test_a_topic_that_is_not_there_is_named_and_not_waited_for(settings: Setting
         to_kafka.send(Envelope(segment, "test", NOW), "live.nowhere")
     assert refused.value.remedy == "vitrine up makes the topics"
     assert said == []
+
+
+def test_a_push_that_is_told_to_stop_while_kafka_is_away_ends_and_goes_on_later(
+    service_settings: Settings, tmp_path: Path
+) -> None:
+    mine = replace(service_settings, data=tmp_path / "data", partitions=1)
+    address, child = kafka.start(mine, attached=True, say=print)
+    own_broker = replace(mine, kafka=address, kafka_port=int(address.rpartition(":")[2]))
+    make_topics(own_broker, address)
+    stream, around = StreamId("told/1"), {**os.environ, "VITRINE_KAFKA": address, "VITRINE_DATA": str(tmp_path)}
+    words = ["push", str(film(tmp_path, 20)), "--stream", stream, "--segment-s", "2"]
+    live = [sys.executable, "-c", HEEDING_CTRL_C, *words, "--pace", "live"]
+    process = subprocess.Popen(live, stderr=subprocess.PIPE, text=True, env=around)
+    while not events(own_broker, SEGMENTS.name, stream):
+        time.sleep(0.2)
+    child.stop()
+    try:
+        time.sleep(3.0)  # a segment is on its way
+        process.send_signal(signal.SIGTERM)
+        told_s = time.monotonic()
+        _, said = process.communicate(timeout=60)
+        assert time.monotonic() - told_s < 10
+        assert (process.returncode, "Traceback" in said) == (1, False)
+        assert "segments are stored, what came then and the end of the stream are not" in said
+        assert f"remedy: the same push with --stream {stream} goes on where it was" in said
+        _, child = kafka.start(own_broker, attached=True, say=print)
+        again = [sys.executable, "-m", "streams.cli", *words]
+        subprocess.run(again, env=around, check=True, capture_output=True, timeout=60)
+        *segments, ended = events(own_broker, SEGMENTS.name, stream)
+        assert {each.order for each in segments} == set(range(10))
+        assert ended == StreamEnded(stream_id=stream)
+    finally:
+        process.kill()
+        child.stop()
 
 
 @pytest.mark.filterwarnings("ignore:.*unclosed.*socket:ResourceWarning")  # kafka-python's, of attempts that failed

@@ -12,7 +12,8 @@ from schemas.reference import Reference
 from schemas.room import Room, RoomChanged, StreamEnded
 from schemas.segment import MAX_INLINE_BYTES, Segment
 from streams.envelope import MAX_ID_CHARS, check_id
-from streams.push import Broadcast, NothingToPush, Pace, Progress, Pusher, new_stream_id
+from streams.producer import StillAway
+from streams.push import Broadcast, NotEnded, NothingToPush, Pace, Progress, Pusher, new_stream_id
 from tests.fakes.stores import FakeObjects
 from tests.streams.outbox import HandClock, Outbox
 
@@ -72,6 +73,26 @@ def test_whatever_stops_it_the_stream_is_ended_as_interrupted(ending: type[BaseE
     assert outbox.events[-1] == StreamEnded(stream_id=ROOM, reason="interrupted")
     assert len(outbox.segments) == 2
     assert outbox.settled == len(outbox.sent)
+
+
+@dataclass
+class Away(Outbox):
+    """A broker that goes away after so many events, before somebody who is in a hurry."""
+
+    takes: int = 0
+
+    def settle(self) -> None:
+        if len(self.sent) > self.takes:
+            raise StillAway("Kafka does not answer")
+        super().settle()
+
+
+def test_an_end_that_kafka_does_not_take_in_time_is_told_with_what_is_stored() -> None:
+    outbox = Away(takes=2)
+    with pytest.raises(NotEnded, match="of this push 2 segments are stored") as told:
+        pusher(outbox).push(pieces(5), Broadcast(ROOM), nobody)
+    assert f"--stream {ROOM} begins anew" in told.value.remedy
+    assert [type(event) for event in outbox.events] == 3 * [Segment]  # no end before the segment that waits
 
 
 def test_at_live_pace_a_segment_is_pushed_when_its_end_is_reached_and_says_so() -> None:
