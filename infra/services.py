@@ -25,10 +25,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Where the two services answer: ``kafka`` as bootstrap servers, ``milvus`` as a URI."""
+    """Where the two services answer: ``kafka`` as bootstrap servers, ``milvus`` as a URI; empty: not asked for."""
 
     kafka: str
-    milvus: str
+    milvus: str = ""
 
 
 @dataclass(slots=True)
@@ -46,8 +46,8 @@ class Running:
         self._own.clear()
 
 
-def up(settings: Settings, *, attached: bool, say: Say = lambda _: None) -> Running:
-    """Both services, started where needed and asked whether they answer.
+def up(settings: Settings, *, attached: bool, say: Say = lambda _: None, milvus_too: bool = True) -> Running:
+    """Both services, or Kafka alone, started where needed and asked whether they answer.
 
     Raises :class:`infra.errors.ServiceFailed` or :class:`NotRunning`; then nothing that this call started is left.
     """
@@ -68,20 +68,23 @@ def up(settings: Settings, *, attached: bool, say: Say = lambda _: None) -> Runn
         with ExitStack() as undo:
             undo.callback(_stop_all, own)
             with ThreadPoolExecutor(len(NAMES)) as pool:
-                services = Services(*pool.map(bring, NAMES))
+                services = Services(*pool.map(bring, NAMES if milvus_too else NAMES[:1]))
             _ask_those_not_started(settings, services, own)
             _record(settings.data, services)
             undo.pop_all()
     return Running(services, tuple(sorted(own)), list(own.values()) if attached else [])
 
 
-def find(settings: Settings) -> Services:
-    """The services that run now, named by the environment or embedded. Raises :class:`NotRunning`."""
-    return Services(find_kafka(settings), settings.milvus or _embedded(settings, "milvus"))
+def find(settings: Settings, *, milvus_too: bool = True) -> Services:
+    """The services that run now, named by the environment or embedded; or Kafka alone.
+
+    Raises :class:`NotRunning`.
+    """
+    return Services(find_kafka(settings), (settings.milvus or _embedded(settings, "milvus")) if milvus_too else "")
 
 
 def find_kafka(settings: Settings) -> str:
-    """Kafka alone, for those who need no Milvus. Raises :class:`NotRunning`."""
+    """Kafka's address alone. Raises :class:`NotRunning`."""
     return settings.kafka or _embedded(settings, "kafka")
 
 
@@ -103,7 +106,7 @@ def _ask_those_not_started(settings: Settings, services: Services, started: Cont
     """
     if "kafka" not in started:
         kafka.ask(services.kafka, security(settings), within_s=10.0)
-    if "milvus" not in started:
+    if services.milvus and "milvus" not in started:
         if not settings.milvus:
             milvus.refuse_damage(settings.data / "milvus" / "milvus.log")
         milvus.ask(services.milvus, settings.milvus_token, within_s=10.0)
@@ -140,5 +143,6 @@ def _recorded(data: Path) -> dict[str, str]:
 
 def _record(data: Path, services: Services) -> None:
     fresh = data / "services.json.new"
-    fresh.write_text(json.dumps({"kafka": services.kafka, "milvus": services.milvus}, indent=1))
+    started = {"kafka": services.kafka} | ({"milvus": services.milvus} if services.milvus else {})
+    fresh.write_text(json.dumps(_recorded(data) | started, indent=1))
     fresh.replace(data / "services.json")

@@ -52,6 +52,8 @@ class Orders:
     chore: tuple[str, ...] = ()
     """Behind ``python``: what is done again and again in a child of its own."""
     chore_every_s: float = 3600.0
+    milvus: bool = True
+    """Whether the workers need it."""
 
 
 @dataclass(slots=True)
@@ -200,13 +202,14 @@ class Supervisor:
         if self.clock() < self._services_at_s:
             return
         try:
-            services.find(self.settings)
+            services.find(self.settings, milvus_too=self.orders.milvus)
         except NotRunning as absent:
             if not first:
                 self.say(absent.what)
             self._services_at_s = self.clock() + AGAIN_AFTER_S
             with self._going_on("the services could not be started", unless=first):
-                self._running.append(services.up(self.settings, attached=True, say=self.say))
+                up = services.up(self.settings, attached=True, say=self.say, milvus_too=self.orders.milvus)
+                self._running.append(up)
 
     def _do_chore(self, now_s: float) -> None:
         if self._chore is not None and self._chore.status() is not None:

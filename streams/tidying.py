@@ -64,10 +64,11 @@ class Tidying:
     """Shorter where a day is played in small."""
 
     def all(self) -> Iterator[Removed]:
-        """Every store, one after the other. Raises :class:`infra.errors.InfraError` where one does not answer."""
+        """Every store that was found. Raises :class:`infra.errors.InfraError` where one does not answer."""
         yield from self.topics()
         yield self.objects()
-        yield self.live_rows()
+        if self.found.milvus:
+            yield self.live_rows()
         yield self.faust_folders()
         yield self.logs()
 

@@ -4,6 +4,7 @@ The worker is built from this table, and so are the topics, the README's diagram
 replay runs. Nothing else knows the order of the stages.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -114,6 +115,11 @@ def row_of(stage: str) -> StageRow:
         if row.stage == stage:
             return row
     raise KeyError(f"no stage is named {stage!r}; the stages are {', '.join(STAGES)}")
+
+
+def uses_milvus(stages: Iterable[str]) -> bool:
+    """Whether any of these stages stores or searches vectors."""
+    return any(row.stores or row.searches for row in map(row_of, stages))
 
 
 def run_prefix(run: str) -> str:

@@ -8,6 +8,7 @@ import logging
 import logging.config
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from streams.searchable import STAGE, embedded_elsewhere
 from streams.stages import STEPS, Stage
 from streams.status import committed_offsets
 from streams.topics import DAY_MS, catalogue_end, make_topics, topic_ids
-from streams.topology import row_of, source_topic
+from streams.topology import row_of, source_topic, uses_milvus
 from streams.watching import StageWatch
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,8 @@ def main(stages: Sequence[str], run: str = "", profile: str = "", flight: Path |
 
     settings = read_settings()
     log_to_stderr()
-    found = services.find(settings)
+    find = partial(services.find, settings, milvus_too=uses_milvus(stages))
+    found = find()
     make_topics(settings, found.kafka, run)
     committed_offsets(settings, run, stages)  # without a right to its groups Faust waits for ever, and says nothing
     broker = broker_of(settings, found.kafka, stages, run)
@@ -82,7 +84,7 @@ def main(stages: Sequence[str], run: str = "", profile: str = "", flight: Path |
     log.info("probes are up", extra={"address": address, "stages": ",".join(stages), "run": run,
                                       "mode": Mode.LIVE if shedding else Mode.REPLAY})  # fmt: skip
     try:
-        return run_until_stopped(apps, pulse, Moved(found, lambda: services.find(settings)))
+        return run_until_stopped(apps, pulse, Moved(found, find))
     finally:
         probes.stop()
 
@@ -97,8 +99,7 @@ def shedding_of(settings: Settings, run: str) -> SheddingPolicy | None:
 
 def stores_of(stages: Sequence[str], ask: Ask) -> dict[str, Callable[[], Awaitable[object]]]:
     """What else must answer for these stages to be ready, by name."""
-    needed = any(row_of(name).stores or row_of(name).searches for name in stages)
-    return {"Milvus": lambda: asyncio.to_thread(ask.vectors.revision)} if needed else {}
+    return {"Milvus": lambda: asyncio.to_thread(ask.vectors.revision)} if uses_milvus(stages) else {}
 
 
 def build(plan: Plan, ask: Ask) -> list[StageApp[Any]]:

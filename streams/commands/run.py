@@ -12,7 +12,7 @@ from streams.commands.words import Finite, profile_named, usable_run
 from streams.commands.worker import some_stages
 from streams.supervision import RestartPolicy
 from streams.supervisor import Orders, Supervisor
-from streams.topology import STAGES
+from streams.topology import STAGES, uses_milvus
 
 CLI = ("-m", "streams.cli")
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -37,11 +37,11 @@ STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 def command(stages: tuple[str, ...], name: str, profile: str, tidy_every_h: float, **given: float | None) -> None:
     """Run workers, and start them again when they end.
 
-    Starts Kafka and Milvus too where they do not run; what it started ends with it, also when it is killed. Ctrl-C and
-    SIGTERM stop everything properly. A message that ends its worker three times becomes a gap or a dead letter
-    (Crashed). Ends with 1 when the workers fail again and again. With VITRINE_MODE=live a stream that falls behind is
-    given less, by named rules; without it, it is answered in full, later. Other --stages may have a vitrine run of
-    their own on the same machine.
+    Starts Kafka too where it does not run, and Milvus where one of the stages uses it; what it started ends with it,
+    also when it is killed. Ctrl-C and SIGTERM stop everything properly. A message that ends its worker three times
+    becomes a gap or a dead letter (Crashed). Ends with 1 when the workers fail again and again. With VITRINE_MODE=live
+    a stream that falls behind is given less, by named rules; without it, it is answered in full, later. Other --stages
+    may have a vitrine run of their own on the same machine.
 
     \b
     Example: vitrine run --workers 2
@@ -53,7 +53,8 @@ def command(stages: tuple[str, ...], name: str, profile: str, tidy_every_h: floa
         int(given["failures"] or settings.failures), 60 * (given["within_min"] or settings.failures_within_min)
     )
     tidy = (*CLI, "tidy") if tidy_every_h else ()
-    orders = Orders(words, int(given["workers"] or 1), workers_named(name, stages), policy, tidy, 3600 * tidy_every_h)
+    orders = Orders(words, int(given["workers"] or 1), workers_named(name, stages), policy, tidy, 3600 * tidy_every_h,
+                    uses_milvus(stages))  # fmt: skip
     supervisor = Supervisor(replace(settings, profile=profile or settings.profile), orders, _say)
     for number in STOPS:
         if signal.getsignal(number) is signal.SIG_IGN:  # as nohup leaves SIGHUP

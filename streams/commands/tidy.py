@@ -5,7 +5,8 @@ from functools import partial
 import click
 
 from infra import services
-from infra.settings import read_settings
+from infra.errors import NotRunning
+from infra.settings import Settings, read_settings
 from streams import producer, reading
 from streams.commands.words import say
 from streams.plain import plain
@@ -19,7 +20,8 @@ def command(dry_run: bool) -> None:
     """Remove what is older than VITRINE_RETENTION_DAYS: records, objects, live rows, folders, logs.
 
     Never what a stage has not finished, nor an object that a dead letter refers to (unless it was dropped). The
-    catalogue and its pictures stay. vitrine run does this every hour.
+    catalogue and its pictures stay. Live rows are left where no Milvus is named or runs. vitrine run does this every
+    hour.
 
     A stream of which nothing came for VITRINE_SILENT_H hours (or three quarters of the retention, if that is less)
     while this was run now and then is ended, so that the stages publish what they hold of it.
@@ -30,7 +32,7 @@ def command(dry_run: bool) -> None:
     settings = read_settings()
     total = 0
     with reading.connect(settings) as reader:
-        for removed in Tidying(settings, reader, services.find(settings), dry_run).all():
+        for removed in Tidying(settings, reader, _found(settings), dry_run).all():
             total += removed.count
             if removed.count:
                 say(str(removed))
@@ -40,3 +42,13 @@ def command(dry_run: bool) -> None:
         say(f"{ends} {plain(stream)}, silent for {silent_h(settings)} hours")
     silent = f"; {ends} {len(ended)} silent streams" if ended else ""
     click.echo(f"{removes} {total}, older than {settings.retention_days} days{silent}")
+
+
+def _found(settings: Settings) -> services.Services:
+    """The services; a host whose stages use no Milvus may have none."""
+    try:
+        return services.find(settings)
+    except NotRunning as absent:
+        kafka_alone = services.find(settings, milvus_too=False)
+        say(f"{absent.what}, and VITRINE_MILVUS names none: live rows are left to a host that has one")
+        return kafka_alone

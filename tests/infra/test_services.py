@@ -71,6 +71,17 @@ def test_who_asks_kafka_alone_does_not_need_the_embedded_milvus(own_settings: Se
         assert set(committed_offsets(own_settings, "nobody")) == set(STAGES)
 
 
+def test_who_needs_kafka_alone_starts_no_milvus_and_the_one_that_others_started_stays_known(
+    own_settings: Settings, broker: str
+) -> None:
+    settings, known = replace(own_settings, kafka=broker), {"milvus": "http://127.0.0.1:9"}
+    (settings.data / "services.json").write_text(json.dumps(known))
+    running = services.up(settings, attached=True, milvus_too=False)
+    assert (running.services, running.started) == (services.Services(broker), ())
+    assert services.find(settings, milvus_too=False) == running.services
+    assert json.loads((settings.data / "services.json").read_text()) == known | {"kafka": broker}
+
+
 def test_an_external_pair_is_asked_and_nothing_is_started(own_settings: Settings, broker: str, milvus_uri: str) -> None:
     settings = replace(own_settings, kafka=broker, milvus=milvus_uri)
     running = services.up(settings, attached=True)

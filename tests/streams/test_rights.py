@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from kafka.admin import ACLOperation, ResourceType
 
-from infra.errors import ServiceRefused
+from infra.errors import NotRunning, ServiceRefused
 from infra.settings import Settings
 from streams import worker
 from streams.status import committed_offsets
@@ -42,6 +42,11 @@ def test_a_worker_without_a_right_to_its_group_ends_before_it_loads_models(
     }.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ServiceRefused, match=r"GROUP/vitrine-matcher(.|\n)*Read"):
+        worker.main(["matcher"])
+    monkeypatch.delenv("VITRINE_MILVUS")
+    with pytest.raises(ServiceRefused, match="GROUP/vitrine-transcriber"):  # which looks for no Milvus
+        worker.main(["transcriber"])
+    with pytest.raises(NotRunning, match="Milvus"):
         worker.main(["matcher"])
 
 

@@ -277,6 +277,18 @@ def test_the_same_workers_have_the_same_name_however_their_stages_are_told() -> 
     assert workers_named("a", ("matcher", "summarizer")) == workers_named("a", ("summarizer", "matcher", "matcher"))
 
 
+def test_workers_that_use_no_milvus_start_none(tmp_path: Path) -> None:
+    settings = read_settings({"VITRINE_DATA": str(tmp_path), "VITRINE_KAFKA": "127.0.0.1:9"})
+    rig = Rig(Supervisor(settings, Orders(script(tmp_path, "pass"), milvus=False), print), tmp_path)
+    rig.supervisor.say = rig.said.append
+    thread = threading.Thread(target=rig.run)
+    thread.start()
+    rig.wait(lambda: len(rig.starts()) == 1)
+    rig.supervisor.stop.set()
+    thread.join(30)
+    assert not any("milvus" in line.lower() for line in rig.said)
+
+
 def test_the_first_worker_that_the_disk_refuses_ends_the_run(tmp_path: Path) -> None:
     (tmp_path / "worker-1").write_text("where its folder would be")
     environ = {"VITRINE_DATA": str(tmp_path), "VITRINE_KAFKA": "127.0.0.1:9", "VITRINE_MILVUS": "http://127.0.0.1:9"}
