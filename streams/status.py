@@ -6,12 +6,14 @@ the oldest message that it has not finished has waited, and nothing came out, fo
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 from typing import Any
 
 from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import MemberToRemove
 from kafka.errors import GroupAuthorizationFailedError, KafkaError
 
 from infra import kafka, services
@@ -220,16 +222,32 @@ def groups_in_use(settings: Settings) -> set[str]:
         admin.close()
 
 
+def refuse_groups_without_read(settings: Settings, run: str, stages: Sequence[str]) -> None:
+    """Raises `ServiceRefused` where this user may not join the group of one of these stages; `NotRunning`."""
+    nobody = [MemberToRemove("nobody")]  # whose leaving changes nothing, and needs the right that joining needs
+    admin = kafka.admin(services.find_kafka(settings), services.security(settings))
+    try:
+        for stage in stages:
+            _coordinated(partial(admin.remove_group_members, group_id(stage, run), nobody), group_id(stage, run))
+    finally:
+        admin.close()
+
+
 def _group_offsets(admin: KafkaAdminClient, groups: tuple[str, ...]) -> Mapping[str, Mapping[TopicPartition, Any]]:
+    offsets: Mapping[str, Mapping[TopicPartition, Any]]
+    offsets = _coordinated(partial(admin.list_group_offsets, dict.fromkeys(groups)), ", ".join(groups))
+    return offsets
+
+
+def _coordinated(ask: Callable[[], Any], groups: str) -> Any:
     """A cluster that never had a group makes the topic of their offsets when it is first asked for one."""
     deadline = time.monotonic() + COORDINATOR_WITHIN_S
     while True:
         try:
-            offsets: Mapping[str, Mapping[TopicPartition, Any]] = admin.list_group_offsets(dict.fromkeys(groups))
-            return offsets
+            return ask()
         except GroupAuthorizationFailedError as refused:
             raise ServiceRefused(
-                f"Kafka refuses this user a consumer group: {refused}",
+                f"Kafka refuses this user a consumer group of {groups}: {refused}",
                 remedy="give it Read on the groups (Describe where it only looks): README, 'On a cluster of your own'",
             ) from refused
         except KafkaError as error:

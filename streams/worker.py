@@ -27,7 +27,7 @@ from streams.originals import recorded
 from streams.pulse import Pulse
 from streams.searchable import STAGE, embedded_elsewhere
 from streams.stages import STEPS, Stage
-from streams.status import committed_offsets
+from streams.status import committed_offsets, refuse_groups_without_read
 from streams.topics import DAY_MS, catalogue_end, make_topics, topic_ids
 from streams.topology import row_of, source_topic, uses_milvus
 from streams.watching import StageWatch
@@ -64,7 +64,7 @@ def main(stages: Sequence[str], run: str = "", profile: str = "", flight: Path |
     find = partial(services.find, settings, milvus_too=uses_milvus(stages))
     found = find()
     make_topics(settings, found.kafka, run)
-    committed_offsets(settings, run, stages)  # without a right to its groups Faust waits for ever, and says nothing
+    refuse_groups_without_read(settings, run, stages)  # without it Faust waits for ever, and says nothing
     broker = broker_of(settings, found.kafka, stages, run)
     metrics = Metrics()
     opened = open_worker(settings, found, run, profile or settings.profile, metrics)

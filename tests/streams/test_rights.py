@@ -11,7 +11,7 @@ from kafka.admin import ACLOperation, ResourceType
 from infra.errors import NotRunning, ServiceRefused
 from infra.settings import Settings
 from streams import worker
-from streams.status import committed_offsets
+from streams.status import committed_offsets, refuse_groups_without_read
 from streams.topics import make_topics
 from streams.topology import STAGES
 from tests.infra.secured import Secured, secured, user
@@ -54,5 +54,14 @@ def test_a_worker_needs_the_groups_of_its_own_stages_alone(cluster: Secured, ser
     settings = replace(service_settings, kafka=cluster.sasl, kafka_security=user("vitrine"))
     cluster.grant(ResourceType.GROUP, "vitrine-summarizer", ACLOperation.READ)
     assert committed_offsets(settings, "", ["summarizer"]) == {"summarizer": {}}
+    refuse_groups_without_read(settings, "", ["summarizer"])
     with pytest.raises(ServiceRefused):
         committed_offsets(settings, "", STAGES)
+
+
+def test_to_look_at_a_group_is_not_enough_for_a_worker(cluster: Secured, service_settings: Settings) -> None:
+    settings = replace(service_settings, kafka=cluster.sasl, kafka_security=user("vitrine"))
+    cluster.grant(ResourceType.GROUP, "vitrine-product_encoder", ACLOperation.DESCRIBE)
+    assert committed_offsets(settings, "", ["product_encoder"]) == {"product_encoder": {}}
+    with pytest.raises(ServiceRefused, match=r"vitrine-product_encoder(.|\n)*Read"):
+        refuse_groups_without_read(settings, "", ["product_encoder"])
