@@ -42,6 +42,9 @@ def ended_id(stream_id: StreamId) -> EventId:
     return EventId(f"{stream_id}/ended")
 
 
-def fingerprint(data: bytes) -> str:
-    """16 hex digits of sha256: tells "the same id with other bytes" from a plain duplicate."""
-    return sha256(data).hexdigest()[:16]
+def fingerprint(*parts: bytes) -> str:
+    """16 hex digits of sha256 over these parts: tells "the same id with other bytes" from a plain duplicate."""
+    digest = sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()[:16]

@@ -3,7 +3,9 @@
 On Kafka the value is the media itself and all other fields are headers, so that any client can push.
 """
 
-from typing import Annotated, ClassVar
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -55,11 +57,16 @@ class Segment(StreamEvent):
     def end_ms(self) -> StreamMs:
         return StreamMs(self.start_ms + self.duration_ms)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Tells two different contents under one id apart, without reading a reference."""
         said = self.reference.sha256.encode() if self.reference else self.media
-        return fingerprint(f"{self.start_ms}+{self.duration_ms}|".encode() + said)
+        return fingerprint(f"{self.start_ms}+{self.duration_ms}|".encode(), said)
+
+    def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
+        copy = super().model_copy(update=update, deep=deep)
+        copy.__dict__.pop("fingerprint", None)  # pydantic copies what is cached, too
+        return copy
 
     def value(self) -> bytes:
         """The media bytes; the other fields travel as headers."""

@@ -4,6 +4,7 @@ import pytest
 
 from agents.outcome import Fate, Outcome
 from schemas.event import Event
+from schemas.ids import fingerprint
 from schemas.observation import Visual
 from schemas.reasons import Reason
 from schemas.reference import Reference
@@ -93,3 +94,12 @@ def test_what_is_impossible_is_a_letter_and_what_is_known_is_dropped(
 def test_what_comes_again_after_the_end_makes_no_second_letter_and_other_bytes_one_of_their_own() -> None:
     outcomes = played(END, segment(0, GOOD), segment(0, GOOD), segment(0, GOOD + b" "))
     assert [outcome.reason for outcome in outcomes[1:]] == [Reason.ENDED, Reason.DUPLICATE, Reason.CONFLICT]
+
+
+def test_what_tells_two_contents_apart_is_computed_once_and_anew_for_a_copy_with_other_bytes() -> None:
+    one = segment(3, b"media")
+    told = one.fingerprint
+    assert told == fingerprint(f"{one.start_ms}+{one.duration_ms}|media".encode())
+    assert one.fingerprint is told  # of 8 MiB it takes 9 ms, and it is asked for twice
+    assert one.model_copy(update={"media": b"other"}).fingerprint != told
+    assert one.model_copy() == one
