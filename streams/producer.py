@@ -186,18 +186,20 @@ def connect(settings: Settings, say: Say = lambda _: None) -> Producer:
     security = services.security(settings)
     kafka.ask(address, security, within_s=5.0)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it prints every attempt to reconnect
-    client = KafkaProducer(
-        bootstrap_servers=address.split(","),
-        client_id="vitrine-push",
-        enable_idempotence=True,
-        acks="all",
-        delivery_timeout_ms=PATIENCE_MS,
-        reconnect_backoff_max_ms=1000,
-        max_block_ms=int(TELL_AFTER_S * 1000),
-        max_request_size=MAX_MESSAGE_BYTES,
-        allow_auto_create_topics=False,
-        **security.options(),
-    )
+    with kafka.closed_on_failure() as net:
+        client = KafkaProducer(
+            bootstrap_servers=address.split(","),
+            client_id="vitrine-push",
+            enable_idempotence=True,
+            acks="all",
+            delivery_timeout_ms=PATIENCE_MS,
+            reconnect_backoff_max_ms=1000,
+            max_block_ms=int(TELL_AFTER_S * 1000),
+            max_request_size=MAX_MESSAGE_BYTES,
+            allow_auto_create_topics=False,
+            kafka_client=net,
+            **security.options(),
+        )
     return Producer(client, address, say, lambda: _topics(address, security))
 
 

@@ -174,16 +174,18 @@ def connect(settings: Settings) -> Reader:
 def reader_of(address: str, security: KafkaSecurity) -> Reader:
     """A reader of a cluster that is there."""
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it prints every attempt to reconnect
-    client = KafkaConsumer(
-        bootstrap_servers=address.split(","),
-        client_id="vitrine-look",
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
-        allow_auto_create_topics=False,
-        **security.options(),
-    )
+    with kafka.closed_on_failure() as net:
+        client = KafkaConsumer(
+            bootstrap_servers=address.split(","),
+            client_id="vitrine-look",
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+            allow_auto_create_topics=False,
+            kafka_client=net,
+            **security.options(),
+        )
     return Reader(client, address)
 
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -171,6 +172,14 @@ def test_a_frozen_broker_is_named_within_the_time_given_and_so_is_what_ends_it()
         with pytest.raises(NotRunning, match=rf"no Kafka broker answers at {address}(.|\n)*vitrine down first"):
             kafka.ask(address, KafkaSecurity(), within_s=1.0)
         assert time.monotonic() - started < 10
+
+
+def test_a_client_that_cannot_begin_leaves_no_thread_which_holds_its_sockets() -> None:
+    with socket.create_server((ports.LOOPBACK, 0)) as silent:
+        address, before = f"{ports.LOOPBACK}:{silent.getsockname()[1]}", set(threading.enumerate())
+        with pytest.raises(NotRunning):
+            kafka.ask(address, KafkaSecurity(), within_s=1.0)
+        assert set(threading.enumerate()) == before
 
 
 def _is_there(process: int) -> bool:
