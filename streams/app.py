@@ -28,6 +28,7 @@ from infra.errors import DependencyDown
 from infra.settings import KafkaSecurity
 from streams.delivery import Delivery, Revoked, Wiring
 from streams.envelope import Record, headers_of
+from streams.merged import Merged
 from streams.passed_over import Continuity, read_again
 from streams.reading import NotFound
 from streams.snapshots import KafkaSnapshots
@@ -126,11 +127,13 @@ class StageApp(Generic[S]):
     _reached: dict[int, int] = field(default_factory=dict, init=False)
     """The offset of the last message of each partition."""
     _continuity: Continuity = field(init=False)
+    _topic_id: Merged[str] = field(init=False)
     _boot: str = field(default_factory=lambda: uuid.uuid4().hex[:12], init=False)
 
     def __post_init__(self) -> None:
         assert_faust_is_whole()
         press_early()
+        self._topic_id = Merged(self._ask_topic_id)  # all partitions ask at once when they are given out
         self._continuity = Continuity(self.wiring.row.reads.keep is Keep.LATEST_BY_KEY)
         self.app = faust.App(group_id(self.wiring.row.stage, self.wiring.run), **self._settings())
         self.app.on_partitions_revoked.connect(self._turn, weak=False)
@@ -268,14 +271,14 @@ class StageApp(Generic[S]):
         read back. The worker after it begins on the new one, or ends with `TopicRecreated` where state of the old one
         is left."""
         known = self.broker.topic_ids.get(self.app_topic)
-        if known is None or await self._patiently(self._topic_id, partition, held) == known:
+        if known is None or await self._patiently(self._topic_id.answer, partition, held) == known:
             return
         log.error("stopping: the topic was deleted and made anew", extra={"stage": self.wiring.row.stage,
                                                                           "topic": self.app_topic})  # fmt: skip
         self.halt(EXIT_UNAVAILABLE)
         raise Revoked
 
-    async def _topic_id(self) -> str:
+    async def _ask_topic_id(self) -> str:
         topic, broker = self.app_topic, self.broker
         try:
             return (await asyncio.to_thread(topic_ids, [topic], broker.bootstrap, broker.security))[topic]
