@@ -43,40 +43,43 @@ class LiveRows:
         return self._delete(_of(stream_id))
 
     def _count(self, which: str) -> dict[str, int]:
-        with self._client() as client:
-            return {name: _counted(client, name, which) for name in _names(client)}
+        with asked(self.uri, self.token) as client:
+            return {name: counted(client, name, which) for name in _names(client)}
 
     def _delete(self, which: str) -> int:
         gone = 0
-        with self._client() as client:
+        with asked(self.uri, self.token) as client:
             for name in _names(client):
-                if count := _counted(client, name, which):
+                if count := counted(client, name, which):
                     client.delete(name, filter=which, timeout=CALL_WITHIN_S)
                     client.flush(name, timeout=CALL_WITHIN_S)
                     gone += count
         return gone
 
-    @contextmanager
-    def _client(self) -> Iterator[MilvusClient]:
-        client = milvus.connect(self.uri, self.token)
-        try:
-            yield client
-        except MilvusException as failure:
-            raise NotRunning(f"Milvus at {self.uri} does not answer: {failure}", remedy="vitrine doctor") from failure
-        finally:
-            client.close()
+
+@contextmanager
+def asked(uri: str, token: str) -> Iterator[MilvusClient]:
+    """A client for some questions. Raises :class:`infra.errors.NotRunning` when the server is away."""
+    client = milvus.connect(uri, token)
+    try:
+        yield client
+    except MilvusException as failure:
+        raise NotRunning(f"Milvus at {uri} does not answer: {failure}", remedy="vitrine doctor") from failure
+    finally:
+        client.close()
 
 
 def _names(client: MilvusClient) -> list[str]:
     return sorted(name for name in client.list_collections() if name.startswith("vitrine_") and name.endswith("_live"))
 
 
-def _counted(client: MilvusClient, name: str, which: str) -> int:
+def counted(client: MilvusClient, name: str, which: str) -> int:
+    """How many rows of a collection there are for which this holds; for an empty expression: all."""
     client.load_collection(name, timeout=CALL_WITHIN_S)
-    counted = client.query(
+    found = client.query(
         name, filter=which, output_fields=["count(*)"], timeout=CALL_WITHIN_S, consistency_level="Strong"
     )
-    return int(counted[0]["count(*)"])
+    return int(found[0]["count(*)"])
 
 
 def _of(stream_id: str) -> str:

@@ -18,7 +18,7 @@ from pymilvus import DataType, MilvusClient, MilvusException
 
 from infra import milvus
 from infra.errors import DependencyDown, NotRunning, ServiceRefused
-from infra.vectors import NO_REVISION, CatalogueRow, LiveRow, collection_name, key
+from infra.vectors import KINDS, NO_REVISION, CatalogueRow, LiveRow, collection_name, key
 
 T = TypeVar("T")
 Record = dict[str, object]
@@ -145,7 +145,7 @@ class MilvusVectors:
 
     def drop(self) -> None:
         """Delete the collections of this run and space, with all that is in them; the next call makes them anew."""
-        for kind in ("catalogue", "live", "meta"):
+        for kind in KINDS:
             self._drop(self._place.collection(kind))
         self.close()
 

@@ -14,7 +14,13 @@ from dataclasses import dataclass, field
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
+from kafka.errors import (
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from infra.errors import NotRunning, ServiceRefused, TopicDiffers
 from infra.kafka import admin, ask
@@ -71,7 +77,7 @@ def delete_topics(names: Sequence[str], bootstrap: str, security: KafkaSecurity 
     with _client(bootstrap, security or KafkaSecurity()) as client:
         there = sorted(set(names) & set(client.list_topics()))
         if there:
-            client.delete_topics(there)
+            _delete(client, there)
     return tuple(there)
 
 
@@ -100,6 +106,14 @@ def _make(client: KafkaAdminClient, specs: Sequence[TopicSpec]) -> None:
     for topic in client.create_topics(wanted, raise_errors=False)["topics"]:
         error = for_code(topic["error_code"])
         if topic["error_code"] and error is not TopicAlreadyExistsError:
+            raise error(f"{topic['name']}: {topic.get('error_message') or error.__name__}")
+
+
+def _delete(client: KafkaAdminClient, names: Sequence[str]) -> None:
+    """One that another process has deleted meanwhile is as good."""
+    for topic in client.delete_topics(names, raise_errors=False)["topics"]:
+        error = for_code(topic["error_code"])
+        if topic["error_code"] and error is not UnknownTopicOrPartitionError:
             raise error(f"{topic['name']}: {topic.get('error_message') or error.__name__}")
 
 

@@ -76,11 +76,28 @@ class VectorStore(Protocol):
         """Note that the catalogue is loaded up to here; it only grows, since a worker that was frozen may come late."""
 
 
+KINDS = ("catalogue", "live", "meta")
+"""The collections of one run and space."""
+
+
 def collection_name(run: str, space: str, kind: str) -> str:
-    """Milvus allows letters, digits and ``_``; the hash keeps apart what only differs in other characters."""
+    """Milvus allows letters, digits and ``_``; a hash keeps apart what only differs in other characters.
+
+    A named run has a hash of its own before it, 16 digits, by which its collections are known whatever their space is.
+    """
     told = re.sub(r"[^A-Za-z0-9]+", "_", f"{run}_{space}").strip("_")[:120]
     apart = key(run + "\n" + space)[:8]
-    return f"vitrine_{told}_{apart}_{kind}"
+    return f"vitrine_{told}_{_mark(run)}{apart}_{kind}"
+
+
+def is_of_run(collection: str, run: str) -> bool:
+    """Whether a collection is this named run's; production's are nobody's."""
+    of_run = rf"vitrine_\w+_{_mark(run)}[0-9a-f]{{8}}_({'|'.join(KINDS)})"
+    return bool(run) and re.fullmatch(of_run, collection) is not None
+
+
+def _mark(run: str) -> str:
+    return key(run)[:16] if run else ""
 
 
 def key(text: str) -> str:

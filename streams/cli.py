@@ -35,6 +35,7 @@ COMMANDS = {
         "Remove what is older than VITRINE_RETENTION_DAYS: records, objects, live rows, folders, logs.",
     ),
     "forget": ("forget", "Remove a stream everywhere, and say what is left of it where, and until when."),
+    "runs": ("runs", "List the runs, or delete some: what vitrine worker --run NAME has left."),
     "topology": ("topology", "Print the flow as text, Mermaid or AsyncAPI."),
     "manifest": ("manifest", "Write the manifest of a published data set."),
     "prepare": ("prepare", "Make the transcripts, texts and visual tokens of a manifest of views."),

@@ -24,10 +24,11 @@ from streams.envelope import Record
 from streams.plain import plain
 from streams.producer import Producer
 from streams.reading import Reader, Stretch
+from streams.runs import WRITTEN, runs
 from streams.state import SEPARATOR, stream_of
-from streams.tidying import finished_offsets, runs
+from streams.tidying import finished_offsets
 from streams.topics import DAY_MS, days_kept, delete_before
-from streams.topology import FLOW, HANDLED, OBSERVATIONS, PRODUCTS, PUSHED, TOPICS, Keep, Topic, topic_name
+from streams.topology import OBSERVATIONS, PRODUCTS, Keep, Topic, topic_name
 
 QUIET_AFTER_MS = 10 * 60 * 1000
 """A stream without an end that was silent for so long counts as over."""
@@ -121,7 +122,7 @@ class Forgetting:
         """Read every record that is kept, and ask the stores. Raises :class:`infra.errors.InfraError`."""
         seen = Seen()
         there = self.reader.topics()
-        topics = (*(each for each in TOPICS if each is not PRODUCTS), HANDLED, PUSHED, *(row.state for row in FLOW))
+        topics = [each for each in WRITTEN if each is not PRODUCTS]
         for run in runs(there):
             for topic in topics:
                 if (name := topic_name(topic, run)) in there:

@@ -4,26 +4,18 @@ What one would get wrong: a stage that has nothing to do is as silent as one tha
 the oldest message that it has not finished has waited, and nothing came out, for longer than the bound.
 """
 
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import chain
-from typing import Any
 
-from kafka import KafkaAdminClient, TopicPartition
-from kafka.admin import MemberToRemove
-from kafka.errors import GroupAuthorizationFailedError, KafkaError
-
-from infra import kafka, services
-from infra.errors import NotRunning, ServiceRefused
 from infra.settings import Settings
 from schemas.deadletter import PREFIX
 from schemas.ids import StreamId
 from schemas.match import Match
 from schemas.room import StreamEnded
 from schemas.segment import MAX_SEQUENCE, Segment
+from streams import groups
 from streams.deadletters import number
 from streams.envelope import Envelope, Record
 from streams.plain import plain
@@ -45,10 +37,6 @@ TAIL = 50
 """So many of a partition's newest segments are looked at: they hold the media, and there may be a week of them."""
 OUTPUT_TAIL = 200
 """The same for a stage's output, whose records are small; several stages may share the topic."""
-
-COORDINATOR_WITHIN_S = 15.0
-HAVE_MEMBERS = ("Stable", "PreparingRebalance", "CompletingRebalance")
-"""States of a consumer group, as Kafka names them."""
 
 
 @dataclass(slots=True)
@@ -197,63 +185,13 @@ def committed_offsets(settings: Settings, run: str, stages: Sequence[str] = STAG
 
     Raises `NotRunning`; `ServiceRefused` where this user has no right to one of the groups.
     """
-    address = services.find_kafka(settings)
-    groups = {group_id(stage, run): row_of(stage) for stage in stages}
-    admin = kafka.admin(address, services.security(settings))
-    try:
-        found = _group_offsets(admin, tuple(groups))
-    finally:
-        admin.close()
+    named = {group_id(stage, run): row_of(stage) for stage in stages}
+    found = groups.offsets(settings, named)
     return {
         row.stage: {part.partition: at.offset for part, at in found.get(group, {}).items()
                     if part.topic == source_topic(row, run) and at.offset >= 0}
-        for group, row in groups.items()
+        for group, row in named.items()
     }  # fmt: skip
-
-
-def groups_in_use(settings: Settings) -> set[str]:
-    """The consumer groups that have members now."""
-    admin = kafka.admin(services.find_kafka(settings), services.security(settings))
-    try:
-        return {group["group_id"] for group in admin.list_groups() if group.get("group_state") in HAVE_MEMBERS}
-    except KafkaError as error:
-        raise NotRunning(f"Kafka tells no groups: {error}", remedy="vitrine doctor") from error
-    finally:
-        admin.close()
-
-
-def refuse_groups_without_read(settings: Settings, run: str, stages: Sequence[str]) -> None:
-    """Raises `ServiceRefused` where this user may not join the group of one of these stages; `NotRunning`."""
-    nobody = [MemberToRemove("nobody")]  # whose leaving changes nothing, and needs the right that joining needs
-    admin = kafka.admin(services.find_kafka(settings), services.security(settings))
-    try:
-        for stage in stages:
-            _coordinated(partial(admin.remove_group_members, group_id(stage, run), nobody), group_id(stage, run))
-    finally:
-        admin.close()
-
-
-def _group_offsets(admin: KafkaAdminClient, groups: tuple[str, ...]) -> Mapping[str, Mapping[TopicPartition, Any]]:
-    offsets: Mapping[str, Mapping[TopicPartition, Any]]
-    offsets = _coordinated(partial(admin.list_group_offsets, dict.fromkeys(groups)), ", ".join(groups))
-    return offsets
-
-
-def _coordinated(ask: Callable[[], Any], groups: str) -> Any:
-    """A cluster that never had a group makes the topic of their offsets when it is first asked for one."""
-    deadline = time.monotonic() + COORDINATOR_WITHIN_S
-    while True:
-        try:
-            return ask()
-        except GroupAuthorizationFailedError as refused:
-            raise ServiceRefused(
-                f"Kafka refuses this user a consumer group of {groups}: {refused}",
-                remedy="give it Read on the groups (Describe where it only looks): README, 'On a cluster of your own'",
-            ) from refused
-        except KafkaError as error:
-            if not error.retriable or time.monotonic() > deadline:
-                raise NotRunning(f"Kafka tells no offsets of the groups: {error}", remedy="vitrine doctor") from error
-            time.sleep(0.2)
 
 
 def as_text(rooms_seen: list[RoomStatus], stages: list[StageStatus], now_ms: int, quiet_after_ms: int) -> str:

@@ -15,15 +15,16 @@ from infra import services
 from infra.live_rows import LiveRows
 from infra.objects import ObjectStore
 from infra.settings import Settings
-from streams import status
+from streams import groups, status
 from streams.deadletters import Handling, Letter, Wanted, letters
 from streams.reading import Reader, Stretch
+from streams.run_stores import RunStores, is_over
+from streams.runs import runs
 from streams.topics import DAY_MS, days_kept, delete_before
 from streams.topology import (
     DEADLETTERS,
     FLOW,
     HANDLED,
-    RUNS,
     STAGES,
     TOPICS,
     Keep,
@@ -116,6 +117,20 @@ class Tidying:
             cut(log)
         return Removed("logs cut to their end", len(large))
 
+    def runs(self) -> Iterator[Removed]:
+        """Runs of which everything is too old: their topics, groups, and catalogues, which nothing else removes.
+
+        Beside the others, since it needs a right that they do not: to delete groups.
+        """
+        if not self.found.milvus:
+            return
+        stores = RunStores(self.settings, self.reader, self.found)
+        for left in stores.all():
+            if is_over(left, self.settings, self.clock(), self.day_ms):
+                if not self.dry_run:
+                    stores.remove(left)
+                yield Removed(f"run {left.run}", len(left.topics) + len(left.rows), "its topics and collections")
+
     def letters(self) -> Iterator[Letter]:
         """The dead letters that are there, of production and of every run."""
         there = self.reader.topics()
@@ -134,21 +149,13 @@ class Tidying:
         return (self.settings.retention_days + DAYS_MORE) * self.day_ms / 1000
 
 
-def runs(topics: Iterable[str]) -> list[str]:
-    """The names of the runs that have topics, and production, which has none."""
-    own = (name for name in topics if name.startswith(RUNS))
-    found = {name.removeprefix(RUNS)[: -len(topic.name) - 1] for name in own for topic in TOPICS
-             if name.endswith(f".{topic.name}")}  # fmt: skip
-    return ["", *sorted(found)]
-
-
 def finished_offsets(settings: Settings, there: set[str]) -> dict[tuple[str, int], int]:
     """Partition → the first offset that a stage has not finished; where none ever began, none is there.
 
     Of what was recorded that is a stage of production, or of a run that is being played: one that was broken off does
     not hold it for ever.
     """
-    played = status.groups_in_use(settings)
+    played = groups.in_use(settings)
     finished: dict[tuple[str, int], int] = {}
     for run in runs(there):
         committed = status.committed_offsets(settings, run)

@@ -100,6 +100,8 @@ TOPICS = (SEGMENTS, TRANSCRIPTS, OBSERVATIONS, EMBEDDINGS, MATCHES, PRODUCTS, DE
 
 RUNS = "run."
 """What the names of everything that a named run writes begin with."""
+RUN_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
+"""What Kafka takes in a topic's name; before the longest of ours there is room for 200 characters."""
 
 MAX_MESSAGE_BYTES = 9 * 1024 * 1024
 """An inline segment of 8 MiB and its headers."""

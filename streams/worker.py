@@ -18,6 +18,7 @@ from agents.shedding import SheddingPolicy
 from infra import services
 from infra.metrics import Metrics, ProbeServer, StageMetrics
 from infra.settings import Mode, Settings, read_settings
+from streams import groups
 from streams.app import Broker, StageApp
 from streams.ask import Ask
 from streams.delivery import Delivery, Watcher, Wiring
@@ -27,9 +28,9 @@ from streams.originals import recorded
 from streams.pulse import Pulse
 from streams.searchable import STAGE, embedded_elsewhere
 from streams.stages import STEPS, Stage
-from streams.status import committed_offsets, refuse_groups_without_read
+from streams.status import committed_offsets
 from streams.topics import DAY_MS, catalogue_end, make_topics, topic_ids
-from streams.topology import row_of, source_topic, uses_milvus
+from streams.topology import group_id, row_of, source_topic, uses_milvus
 from streams.watching import StageWatch
 
 log = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ def main(stages: Sequence[str], run: str = "", profile: str = "", flight: Path |
     find = partial(services.find, settings, milvus_too=uses_milvus(stages))
     found = find()
     make_topics(settings, found.kafka, run)
-    refuse_groups_without_read(settings, run, stages)  # without it Faust waits for ever, and says nothing
+    groups.refuse_without_read(settings, [group_id(each, run) for each in stages])  # else Faust waits without a word
     broker = broker_of(settings, found.kafka, stages, run)
     metrics = Metrics()
     opened = open_worker(settings, found, run, profile or settings.profile, metrics)

@@ -1,5 +1,6 @@
 """``vitrine tidy``."""
 
+from collections.abc import Iterable
 from functools import partial
 
 import click
@@ -11,7 +12,7 @@ from streams import producer, reading
 from streams.commands.words import say
 from streams.plain import plain
 from streams.silence import Silence, silent_h
-from streams.tidying import Tidying
+from streams.tidying import Removed, Tidying
 
 
 @click.command()
@@ -21,7 +22,8 @@ def command(dry_run: bool) -> None:
 
     Never what a stage has not finished, nor an object that a dead letter refers to (unless it was dropped). The
     catalogue and its pictures stay. Live rows are left where no Milvus is named or runs. vitrine run does this every
-    hour.
+    hour. A run (vitrine worker --run NAME) to which nothing was written for a week more goes whole, finished or not,
+    unless a worker is on it.
 
     A stream of which nothing came for VITRINE_SILENT_H hours (or three quarters of the retention, if that is less)
     while this was run now and then is ended, so that the stages publish what they hold of it.
@@ -30,13 +32,11 @@ def command(dry_run: bool) -> None:
     Example: vitrine tidy --dry-run
     """
     settings = read_settings()
-    total = 0
     with reading.connect(settings) as reader:
-        for removed in Tidying(settings, reader, _found(settings), dry_run).all():
-            total += removed.count
-            if removed.count:
-                say(str(removed))
+        tidying = Tidying(settings, reader, _found(settings), dry_run)
+        total = _told(tidying.all())
         ended = Silence(settings, reader, partial(producer.connect, settings, say), dry_run).end()
+        total += _told(tidying.runs())
     removes, ends = ("would remove", "would end") if dry_run else ("removed", "ended")
     for stream in ended:
         say(f"{ends} {plain(stream)}, silent for {silent_h(settings)} hours")
@@ -52,3 +52,13 @@ def _found(settings: Settings) -> services.Services:
         kafka_alone = services.find(settings, milvus_too=False)
         say(f"{absent.what}, and VITRINE_MILVUS names none: live rows are left to a host that has one")
         return kafka_alone
+
+
+def _told(removed: Iterable[Removed]) -> int:
+    """Tell of each store that something goes from; how much in all."""
+    total = 0
+    for each in removed:
+        total += each.count
+        if each.count:
+            say(str(each))
+    return total

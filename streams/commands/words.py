@@ -15,14 +15,13 @@ from infra.errors import InfraError
 from infra.settings import Settings
 from streams.envelope import UnreadableEnvelope, check_id
 from streams.plain import plain
+from streams.topology import RUN_NAME
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
     from encoders.settings import Profile
 
-RUN_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
-"""What Kafka takes in a topic's name; before the longest of ours there is room for 200 characters."""
 LISTED = "vitrine models list names the profiles, and what each of them needs"
 
 

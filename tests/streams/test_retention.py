@@ -30,7 +30,7 @@ from streams import deadletters, producer, reading
 from streams.cli import run as vitrine
 from streams.deadletters import Handling, Wanted
 from streams.forgetting import Forgetting, StillRuns
-from streams.tidying import LOG_BYTES, LOG_KEEPS_BYTES, Tidying, finished_offsets, runs
+from streams.tidying import LOG_BYTES, LOG_KEEPS_BYTES, Tidying, finished_offsets
 from streams.topics import make_topics
 from streams.topology import (
     DEADLETTERS,
@@ -198,14 +198,6 @@ def test_folders_of_old_runs_go_and_a_log_that_grew_is_cut_to_its_end(day: Day) 
     assert log.read_bytes() == b"and on\n"
     end = log.with_suffix(".log.1").read_bytes()
     assert (len(end), end.endswith(b"the last line\n")) == (LOG_KEEPS_BYTES, True)
-
-
-def test_runs_are_found_by_their_topics() -> None:
-    assert runs(["live.matches", "run.a.live.matches", "run.b.c.live.segments", "run.live", "other"]) == [
-        "",
-        "a",
-        "b.c",
-    ]
 
 
 @pytest.mark.timeout(120)

@@ -9,11 +9,13 @@ import pytest
 from kafka.admin import ACLOperation, ResourceType
 
 from infra.errors import NotRunning, ServiceRefused
+from infra.services import Services
 from infra.settings import Settings
-from streams import worker
-from streams.status import committed_offsets, refuse_groups_without_read
+from streams import groups, reading, worker
+from streams.run_stores import RunStores
+from streams.status import committed_offsets
 from streams.topics import make_topics
-from streams.topology import STAGES
+from streams.topology import STAGES, group_id
 from tests.infra.secured import Secured, secured, user
 
 pytestmark = pytest.mark.broker
@@ -54,7 +56,7 @@ def test_a_worker_needs_the_groups_of_its_own_stages_alone(cluster: Secured, ser
     settings = replace(service_settings, kafka=cluster.sasl, kafka_security=user("vitrine"))
     cluster.grant(ResourceType.GROUP, "vitrine-summarizer", ACLOperation.READ)
     assert committed_offsets(settings, "", ["summarizer"]) == {"summarizer": {}}
-    refuse_groups_without_read(settings, "", ["summarizer"])
+    groups.refuse_without_read(settings, [group_id("summarizer")])
     with pytest.raises(ServiceRefused):
         committed_offsets(settings, "", STAGES)
 
@@ -64,4 +66,25 @@ def test_to_look_at_a_group_is_not_enough_for_a_worker(cluster: Secured, service
     cluster.grant(ResourceType.GROUP, "vitrine-product_encoder", ACLOperation.DESCRIBE)
     assert committed_offsets(settings, "", ["product_encoder"]) == {"product_encoder": {}}
     with pytest.raises(ServiceRefused, match=r"vitrine-product_encoder(.|\n)*Read"):
-        refuse_groups_without_read(settings, "", ["product_encoder"])
+        groups.refuse_without_read(settings, [group_id("product_encoder")])
+
+
+def test_who_may_not_see_the_groups_of_a_run_removes_nothing_of_it(
+    cluster: Secured, service_settings: Settings
+) -> None:
+    """A list of groups would lack a worker that this user may not see."""
+    settings = replace(service_settings, kafka=cluster.sasl, kafka_security=user("vitrine"))
+    make_topics(service_settings, cluster.plain, "hidden")
+    named = [group_id(stage, "hidden") for stage in STAGES]
+    with reading.connect(settings) as reader:
+        stores = RunStores(settings, reader, Services(cluster.sasl, "http://127.0.0.1:1"))
+        with pytest.raises(ServiceRefused, match=r"run.hidden.vitrine-(.|\n)*Describe"):
+            stores.refuse_played("hidden")
+        for name in named:
+            cluster.grant(ResourceType.GROUP, name, ACLOperation.DESCRIBE)
+        stores.refuse_played("hidden")
+        with pytest.raises(ServiceRefused, match=r"refuses this user a consumer group(.|\n)*Delete"):
+            groups.delete(settings, named)
+        for name in named:
+            cluster.grant(ResourceType.GROUP, name, ACLOperation.DELETE)
+        groups.delete(settings, named)

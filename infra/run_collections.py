@@ -1,0 +1,29 @@
+"""The collections of named runs in one Milvus, of whatever embedding space: how many rows they have, and their end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from infra.live_rows import CALL_WITHIN_S, asked, counted
+from infra.vectors import is_of_run
+
+
+@dataclass(frozen=True, slots=True)
+class RunCollections:
+    """Of one server. Each method raises :class:`infra.errors.NotRunning` when it is away."""
+
+    uri: str
+    token: str = ""
+
+    def rows(self, runs: Iterable[str]) -> dict[str, dict[str, int]]:
+        """Run → collection → its rows."""
+        with asked(self.uri, self.token) as client:
+            there = sorted(client.list_collections())
+            return {run: {name: counted(client, name, "") for name in there if is_of_run(name, run)} for run in runs}
+
+    def drop(self, run: str) -> None:
+        """Delete the run's collections, with all that is in them."""
+        with asked(self.uri, self.token) as client:
+            for name in sorted(name for name in client.list_collections() if is_of_run(name, run)):
+                client.drop_collection(name, timeout=CALL_WITHIN_S)

@@ -1,0 +1,34 @@
+"""The name of a topic or a consumer group → the run that it belongs to, or none: then it is not a run's to remove.
+
+What one would get wrong: a run's name may have dots, begin as another one's does, or read like a topic. So a name is
+read from its end, where one of the flow's own names must stand, and never goes by what it begins with.
+"""
+
+import re
+from collections.abc import Iterable
+
+from streams.topology import FLOW, HANDLED, PUSHED, RUN_NAME, RUNS, STAGES, TOPICS, group_id
+
+WRITTEN = (*TOPICS, HANDLED, PUSHED, *(row.state for row in FLOW))
+"""Every topic that production or a run may have."""
+
+
+def run_of_topic(name: str) -> str | None:
+    """The run that has this topic; None: production has it, or somebody else."""
+    return _run_before((topic.name for topic in WRITTEN), name)
+
+
+def run_of_group(name: str) -> str | None:
+    """The run that has this consumer group; None: production has it, or somebody else."""
+    return _run_before(map(group_id, STAGES), name)
+
+
+def runs(topics: Iterable[str]) -> list[str]:
+    """The names of the runs that have topics, and production, which has none."""
+    return ["", *sorted({run for name in topics if (run := run_of_topic(name))})]
+
+
+def _run_before(ends: Iterable[str], name: str) -> str | None:
+    """There is but one: behind a dot none of the ends is the end of another one."""
+    found = (re.fullmatch(rf"{re.escape(RUNS)}({RUN_NAME})\.{re.escape(end)}", name) for end in ends)
+    return next((match[1] for match in found if match), None)
