@@ -6,7 +6,7 @@ back from the match ends at the segment. What is no longer kept is said, not ski
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from infra.errors import InfraError
 from schemas.match import Candidate, Decision, Match
@@ -43,6 +43,8 @@ class Lineage:
     match: Match
     position: str
     steps: tuple[Step, ...]
+    recorded: Match | None = None
+    """Of a run: production's match under the same id, where it is still kept."""
 
 
 def find(reader: Reader, match_id: str, run: str = "") -> Lineage:
@@ -50,7 +52,7 @@ def find(reader: Reader, match_id: str, run: str = "") -> Lineage:
     topic = topic_name(MATCHES, run)
     for record in reader.read(reader.stretches(topic)):
         if record.headers.get("ce_id") == match_id.encode() and (lineage := _lineage(reader, record)):
-            return lineage
+            return replace(lineage, recorded=_recorded_match(reader, match_id) if run else None)
     raise NoMatch(
         f"no match {plain(match_id)} is on {topic}",
         remedy="an id reads STREAM/000042/match; vitrine matches --json --no-follow lists them",
@@ -70,6 +72,14 @@ def _lineage(reader: Reader, record: Record) -> Lineage | None:
     if not isinstance(found, Envelope) or not isinstance(found.event, Match):
         return None
     return Lineage(found.event, record.position, ancestors(reader.at, record, found))
+
+
+def _recorded_match(reader: Reader, match_id: str) -> Match | None:
+    """Production's; it may be gone, or production never matched."""
+    try:
+        return find(reader, match_id).match
+    except (NotFound, NoMatch):
+        return None
 
 
 def ancestors(at: Callable[[str], Record | None], record: Record, match: Envelope) -> tuple[Step, ...]:
@@ -113,6 +123,7 @@ def why(lineage: Lineage) -> str:
         f"said      {_said(match)}",
         f"seen      {_seen(match)}",
         f"compared  {_compared(match)}",
+        *([f"recorded  {_as_recorded(match, lineage.recorded)}"] if lineage.recorded else []),
         *([f"shed      {_shed(match)}"] if match.shed else []),
         "made from",
         *_trail(lineage),
@@ -170,6 +181,13 @@ def _seen(match: Match) -> str:
 def _compared(match: Match) -> str:
     shelf = "no shelf" if match.room_revision is None else f"shelf revision {match.room_revision}"
     return f"{shelf}, catalogue revision {match.catalogue_revision}, in the space {plain(match.space)}"
+
+
+def _as_recorded(match: Match, before: Match) -> str:
+    then, now = before.catalogue_revision, match.catalogue_revision
+    if then == now:
+        return f"{_decision(before)}, with the same catalogue"
+    return f"{_decision(before)}, with catalogue revision {then}: that it is {now} here may be why the two differ"
 
 
 _LEFT_OUT = {

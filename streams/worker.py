@@ -16,15 +16,15 @@ import faust
 
 from agents.shedding import SheddingPolicy
 from infra import services
+from infra.errors import InfraError
 from infra.metrics import Metrics, ProbeServer, StageMetrics
 from infra.settings import Mode, Settings, read_settings
-from streams import groups
+from streams import groups, originals, reading, recorded
 from streams.app import Broker, StageApp
 from streams.ask import Ask
 from streams.delivery import Delivery, Watcher, Wiring
 from streams.flight import Flight, Recorder, Unrecorded
 from streams.moved import Moved
-from streams.originals import recorded
 from streams.pulse import Pulse
 from streams.searchable import STAGE, embedded_elsewhere
 from streams.stages import STEPS, Stage
@@ -71,6 +71,7 @@ def main(stages: Sequence[str], run: str = "", profile: str = "", flight: Path |
     opened = open_worker(settings, found, run, profile or settings.profile, metrics)
     opened.ask.catalogue_from = catalogue_end(settings, found.kafka)
     if "matcher" in stages:
+        tell_of_another_catalogue(settings, run, opened.ask.catalogue_from)
         opened.ask.embedded_elsewhere = embedded_elsewhere(
             opened.ask, lambda: committed_offsets(settings, run, [STAGE])[STAGE].get(0, 0)
         )
@@ -88,6 +89,25 @@ def main(stages: Sequence[str], run: str = "", profile: str = "", flight: Path |
         return run_until_stopped(apps, pulse, Moved(found, find))
     finally:
         probes.stop()
+
+
+def tell_of_another_catalogue(settings: Settings, run: str, now: int) -> None:
+    """Warn who replays where the catalogue is not the one that what was recorded was compared with.
+
+    `now`: the revision from which on the run's matches are made.
+    """
+    if not run:
+        return
+    try:
+        with reading.connect(settings) as reader:
+            then = recorded.revisions(reader)
+    except InfraError as unknown:  # a user who replays need not have a right to production's matches
+        log.warning("what was recorded does not tell its catalogue", extra={"run": run, "said": unknown.what})
+        return
+    if then and (then.oldest, then.newest) != (now, now):
+        log.warning("the catalogue is another than when this was recorded: a match may differ because of that alone",
+                    extra={"run": run, "recorded_with": f"revision {then}",
+                           "replayed_with": f"revision {now}"})  # fmt: skip
 
 
 def shedding_of(settings: Settings, run: str) -> SheddingPolicy | None:
@@ -163,7 +183,7 @@ def _stage_app(plan: Plan, name: str, ask: Ask) -> StageApp[Any]:
     row = row_of(name)
     outbox = _Outbox()
     topic_id = plan.broker.topic_ids.get(source_topic(row, plan.run, plan.recorded), "")
-    original = recorded(plan.broker.bootstrap, plan.broker.security)
+    original = originals.recorded(plan.broker.bootstrap, plan.broker.security)
     wiring = Wiring(row, plan.table[name], ask, outbox, plan.watch[name], plan.run, plan.recorded, plan.recorder,
                     plan.shedding, original=original, topic_id=topic_id)  # fmt: skip
     outbox.through = StageApp(wiring, plan.broker, plan.make_delivery)

@@ -36,7 +36,8 @@ def command(ctx: click.Context, stages: tuple[str, ...], run: str, profile: str,
     Nobody starts it again when it ends: vitrine run does that. Ends with 1 when it cannot begin, with 69 when a service
     came back elsewhere or a topic was made anew, with 70 after a bug, with 75 when it was behind and stood still, with
     78 when it has kept the state of a topic that is no more. With VITRINE_MODE=live a stream that falls behind is given
-    less, by named rules; a run never is.
+    less, by named rules; a run never is. A run compares with the catalogue as it is now, and says at first where that
+    is another than when its input was matched.
 
     \b
     Example: vitrine worker --stages transcriber,summarizer --profile demo

@@ -18,12 +18,17 @@ from infra.services import Services
 from infra.settings import Settings, read_settings
 from infra.topics import delete_topics
 from infra.vectors import CatalogueRow, LiveRow
-from streams import groups, reading
+from schemas.ids import StreamId
+from schemas.room import StreamEnded
+from streams import groups, producer, reading
 from streams.cli import run as vitrine
+from streams.envelope import Envelope
 from streams.run_stores import Left, RunStores
 from streams.tidying import Tidying
 from streams.topics import DAY_MS, LETTERS_KEPT_DAYS_MORE, make_topics
 from streams.topology import EMBEDDINGS, MATCHES, SEGMENTS, group_id, owned_topics, topic_name
+from streams.worker import tell_of_another_catalogue
+from tests.streams.test_why import AT, MATCH
 
 pytestmark = pytest.mark.broker
 
@@ -204,3 +209,25 @@ def test_tidy_removes_a_run_when_even_its_letters_are_too_old_and_nobody_plays_i
         assert RunStores(house.settings, reader, house.found).names() == ["begins", "played", "young"]
     member.close()
     assert house.production() == of_production
+
+
+def test_who_replays_is_told_that_the_catalogue_has_moved_on(
+    house: House, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    make_topics(house.settings, house.settings.kafka, "a")
+    stream, matcher = StreamId("room-7/monday"), "vitrine/matcher"
+    with producer.connect(house.settings) as to_kafka:
+        for number, revision in enumerate((3, 5, 9)):
+            match = MATCH.model_copy(update={"stream_id": stream, "sequence": number, "catalogue_revision": revision})
+            to_kafka.send(Envelope(match, matcher, AT), MATCHES.name)
+            replayed = match.model_copy(update={"catalogue_revision": 9})
+            to_kafka.send(Envelope(replayed, matcher, AT), topic_name(MATCHES, "a"))
+        to_kafka.send(Envelope(StreamEnded(stream_id=stream), matcher, AT), MATCHES.name)
+    for run, revision in (("", 10), ("a", 9)):
+        tell_of_another_catalogue(house.settings, run, revision)
+    (told,) = caplog.records
+    assert "the catalogue is another than when this was recorded" in told.getMessage()
+    assert (vars(told)["recorded_with"], vars(told)["replayed_with"]) == ("revision 3 to 9", "revision 9")
+    for number, said in enumerate(("catalogue revision 3: that it is 9 here", "5: that it is 9 here", "the same")):
+        assert vitrine(["why", f"{stream}/{number:06d}/match", "--run", "a"]) == 0
+        assert said in capsys.readouterr().out

@@ -77,6 +77,18 @@ def test_what_was_left_out_is_told_with_what_that_means() -> None:
     assert "\nshed" not in paragraph(MATCH)
 
 
+def test_a_match_of_a_run_is_told_beside_the_recorded_one_and_whether_the_catalogue_was_the_same() -> None:
+    def recorded(revision: int) -> str:
+        before = MATCH.model_copy(update={"catalogue_revision": revision, "shown": (OTHER,), "margin": None})
+        lines = why(Lineage(MATCH, "run.a.live.matches/1/7", (), before)).splitlines()
+        return next(line for line in lines if line.startswith("recorded"))
+
+    there = "recorded  matched: Feike shaver, silver (p-2, not on the shelf), score 0.880 by p-2/video/0, with"
+    assert recorded(57) == f"{there} the same catalogue"
+    assert recorded(41) == f"{there} catalogue revision 41: that it is 57 here may be why the two differ"
+    assert "\nrecorded" not in paragraph(MATCH)
+
+
 def test_a_missing_picture_is_given_with_its_reason() -> None:
     assert "seen      nothing: NoVideo" in paragraph(MATCH.model_copy(update={"visual_gap": Reason.NO_VIDEO}))
 
