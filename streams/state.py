@@ -77,6 +77,15 @@ class _Header:
     at_ms: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """One snapshot."""
+
+    header: _Header
+    key: bytes
+    body: bytes
+
+
 _HEADER = TypeAdapter(_Header)
 
 
@@ -146,13 +155,16 @@ class PartitionStates(Generic[S]):
                 found.pop(key, None)
             else:
                 found[key] = value
+        written: dict[str, list[_Written]] = {}
         for key, value in found.items():
-            self._take(key, value)
-        self._slots = dict(sorted(self._slots.items(), key=lambda item: item[1].at_ms or 0))
+            stream = key.decode().partition(SEPARATOR)[0]
+            written.setdefault(stream, []).append(self._written(key, value))
+        slots = ((stream, self._newest(stream, several)) for stream, several in written.items())
+        self._slots = dict(sorted(slots, key=lambda item: item[1].at_ms or 0))
         self._clock_ms = max((slot.at_ms or 0 for slot in self._slots.values()), default=0)
         return len(self._slots)
 
-    def _take(self, key: bytes, value: bytes) -> None:
+    def _written(self, key: bytes, value: bytes) -> _Written:
         head, _, body = value.partition(b"\n")
         header = _HEADER.validate_json(head)
         if header.topic_id != self._source.topic_id:
@@ -161,14 +173,14 @@ class PartitionStates(Generic[S]):
                 f"{self._source.topic_id}): the topic was deleted and made anew. Delete the state topic as well to "
                 f"begin from the first message, or restore the topic"
             )
-        stream = key.decode().partition(SEPARATOR)[0]
-        known = self._slots.get(stream)
-        if known and known.applied >= header.applied:
-            known.older_keys.append(key)
-            return
-        older = known.older_keys if known else []
-        state = self._codec.decode(stream_of(stream), body)
-        self._slots[stream] = Slot(state, body, header.applied, header.origins, [*older, key], header.at_ms)
+        return _Written(header, key, body)
+
+    def _newest(self, stream: str, written: list[_Written]) -> Slot[S]:
+        """Of what several writers wrote; the others' states are not read, which an older version may have written."""
+        last = max(written, key=lambda each: each.header.applied)
+        keys = [each.key for each in sorted(written, key=lambda each: each.header.applied)]
+        state = self._codec.decode(stream_of(stream), last.body)
+        return Slot(state, last.body, last.header.applied, last.header.origins, keys, last.header.at_ms)
 
     def slot(self, stream: str) -> Slot[S]:
         """The state of a stream, or of what is handled beside it; a new one where it was never seen."""

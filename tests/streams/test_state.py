@@ -58,6 +58,18 @@ def test_a_zombie_does_not_put_an_older_snapshot_over_a_newer_one() -> None:
     assert (slot.state.words, slot.applied) == (["red", "5", "6", "7"], 7)
 
 
+def test_a_snapshot_that_cannot_be_read_any_more_does_not_matter_once_there_is_a_newer_one() -> None:
+    log = FakeSnapshots()
+    write(states(log, "one"), "red", 4)
+    ((key, value),) = log.writes
+    log.writes[0] = (key, (value or b"").partition(b"\n")[0] + b"\n{}")
+    write(states(log, "two"), "blue", 5)
+    assert loaded(log, "three").slot("a").state.words == ["blue"]
+    write(loaded(log, "three"), "green", 6)
+    log.compact()
+    assert len(log.writes) == 1
+
+
 def test_who_only_looks_finds_the_newest_snapshot_of_a_stream_until_it_is_forgotten() -> None:
     log = FakeSnapshots()
     zombie = states(log, "one")
