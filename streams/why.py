@@ -184,10 +184,11 @@ def _compared(match: Match) -> str:
 
 
 def _as_recorded(match: Match, before: Match) -> str:
-    then, now = before.catalogue_revision, match.catalogue_revision
-    if then == now:
-        return f"{_decision(before)}, with the same catalogue"
-    return f"{_decision(before)}, with catalogue revision {then}: that it is {now} here may be why the two differ"
+    said = "the same" if _decision(before) == _decision(match) else _decision(before)
+    if before.catalogue_revision == match.catalogue_revision:
+        return f"{said}, with the same catalogue"
+    doubt = "" if said == "the same" else ", which may be why it differs"
+    return f"{said}, with catalogue revision {before.catalogue_revision}{doubt}"
 
 
 _LEFT_OUT = {

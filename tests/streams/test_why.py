@@ -78,14 +78,16 @@ def test_what_was_left_out_is_told_with_what_that_means() -> None:
 
 
 def test_a_match_of_a_run_is_told_beside_the_recorded_one_and_whether_the_catalogue_was_the_same() -> None:
-    def recorded(revision: int) -> str:
-        before = MATCH.model_copy(update={"catalogue_revision": revision, "shown": (OTHER,), "margin": None})
+    def recorded(revision: int, shown: Candidate) -> str:
+        before = MATCH.model_copy(update={"catalogue_revision": revision, "shown": (shown,)})
         lines = why(Lineage(MATCH, "run.a.live.matches/1/7", (), before)).splitlines()
         return next(line for line in lines if line.startswith("recorded"))
 
-    there = "recorded  matched: Feike shaver, silver (p-2, not on the shelf), score 0.880 by p-2/video/0, with"
-    assert recorded(57) == f"{there} the same catalogue"
-    assert recorded(41) == f"{there} catalogue revision 41: that it is 57 here may be why the two differ"
+    other = "matched: Feike shaver, silver (p-2, not on the shelf), score 0.880 by p-2/video/0; margin 0.051"
+    assert recorded(57, SHAVER) == "recorded  the same, with the same catalogue"
+    assert recorded(41, SHAVER) == "recorded  the same, with catalogue revision 41"
+    assert recorded(57, OTHER) == f"recorded  {other}, with the same catalogue"
+    assert recorded(41, OTHER) == f"recorded  {other}, with catalogue revision 41, which may be why it differs"
     assert "\nrecorded" not in paragraph(MATCH)
 
 
