@@ -2,23 +2,19 @@
 
 from typing import ClassVar
 
-from schemas.event import StreamEvent
 from schemas.ids import EventId, StreamMs, event_id
 from schemas.observation import Said, Tokens
 from schemas.reasons import Reason
 from schemas.reference import Reference
-from schemas.segment import Segment
+from schemas.segment import SegmentEvent
 from schemas.shedding import ShedRules
 
 
-class Embedding(StreamEvent):
+class Embedding(SegmentEvent):
     """A segment's product embedding, with what it was made from."""
 
     ce_type: ClassVar[str] = "vitrine.embedding.v1"
 
-    sequence: int
-    start_ms: StreamMs
-    end_ms: StreamMs
     space: str
     """The name of the embedding space; vectors of two spaces are never compared."""
     vector: tuple[float, ...]
@@ -39,17 +35,3 @@ class Embedding(StreamEvent):
     @property
     def id(self) -> EventId:
         return event_id(self.stream_id, self.sequence, "embedding")
-
-    @property
-    def segment(self) -> Segment:
-        """The segment itself, as a dead letter names it."""
-        return Segment(
-            stream_id=self.stream_id,
-            sequence=self.sequence,
-            start_ms=self.start_ms,
-            duration_ms=self.end_ms - self.start_ms,
-        )
-
-    @property
-    def order(self) -> int:
-        return self.sequence

@@ -3,11 +3,12 @@
 from enum import StrEnum
 from typing import ClassVar
 
-from schemas.event import StreamEvent, Value
+from schemas.event import Value
 from schemas.ids import EventId, ProductId, SegmentId, StreamMs, event_id, segment_id
 from schemas.observation import Said
 from schemas.reasons import Reason
 from schemas.reference import Reference
+from schemas.segment import SegmentEvent
 from schemas.shedding import ShedRules
 
 
@@ -53,14 +54,11 @@ class Candidate(Value):
     """Marked for a moderator's attention, as the catalogue says."""
 
 
-class Match(StreamEvent):
+class Match(SegmentEvent):
     """The terminal record of a segment that could be read."""
 
     ce_type: ClassVar[str] = "vitrine.match.v1"
 
-    sequence: int
-    start_ms: StreamMs
-    end_ms: StreamMs
     decision: Decision
     shown: tuple[Candidate, ...]
     """The products on show; empty where abstained."""
@@ -92,7 +90,3 @@ class Match(StreamEvent):
     @property
     def segment_id(self) -> SegmentId:
         return segment_id(self.stream_id, self.sequence)
-
-    @property
-    def order(self) -> int:
-        return self.sequence

@@ -4,11 +4,11 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from schemas.event import StreamEvent, Value
+from schemas.event import Value
 from schemas.ids import EventId, StreamMs, event_id
 from schemas.reasons import Reason
 from schemas.reference import Reference
-from schemas.segment import Segment
+from schemas.segment import Segment, SegmentEvent
 from schemas.shedding import ShedRule
 
 
@@ -19,14 +19,11 @@ class Tokens(Value):
     float16: bytes
 
 
-class Visual(StreamEvent):
+class Visual(SegmentEvent):
     """segment → visual: the visual tokens of the segment's frames, or a gap with a reason."""
 
     ce_type: ClassVar[str] = "vitrine.observation.visual.v1"
 
-    sequence: int
-    start_ms: StreamMs
-    end_ms: StreamMs
     tower: str = ""
     """The name of the vision tower that made the tokens; a fusion network refuses those of another."""
     tokens: Tokens | None = None
@@ -46,17 +43,7 @@ class Visual(StreamEvent):
     @property
     def segment(self) -> Segment:
         """The segment itself, as a dead letter names it: its bytes where they are kept."""
-        return Segment(
-            stream_id=self.stream_id,
-            sequence=self.sequence,
-            start_ms=self.start_ms,
-            duration_ms=self.end_ms - self.start_ms,
-            reference=self.source,
-        )
-
-    @property
-    def order(self) -> int:
-        return self.sequence
+        return super().segment.model_copy(update={"reference": self.source})
 
 
 class Said(Value):
@@ -80,14 +67,11 @@ class Said(Value):
         return "; ".join(part for part in (name, ", ".join(self.features)) if part)
 
 
-class Summary(StreamEvent):
+class Summary(SegmentEvent):
     """transcript → summary: what the last seconds of speech said of a product, as of one segment."""
 
     ce_type: ClassVar[str] = "vitrine.observation.summary.v1"
 
-    sequence: int
-    start_ms: StreamMs
-    end_ms: StreamMs
     said: Said = Said()
     age_ms: Annotated[int, Field(ge=0)] = 0
     """How much older than this segment's end the summarised speech is."""
@@ -104,7 +88,3 @@ class Summary(StreamEvent):
     @property
     def id(self) -> EventId:
         return event_id(self.stream_id, self.sequence, "summary")
-
-    @property
-    def order(self) -> int:
-        return self.sequence

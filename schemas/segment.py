@@ -71,3 +71,25 @@ class Segment(StreamEvent):
     def value(self) -> bytes:
         """The media bytes; the other fields travel as headers."""
         return self.media
+
+
+class SegmentEvent(StreamEvent):
+    """What a stage made of one segment."""
+
+    sequence: int
+    start_ms: StreamMs
+    end_ms: StreamMs
+
+    @property
+    def order(self) -> int:
+        return self.sequence
+
+    @property
+    def segment(self) -> Segment:
+        """The segment itself, as a dead letter names it."""
+        return Segment(
+            stream_id=self.stream_id,
+            sequence=self.sequence,
+            start_ms=self.start_ms,
+            duration_ms=self.end_ms - self.start_ms,
+        )

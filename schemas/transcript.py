@@ -8,6 +8,7 @@ from pydantic import Field
 from schemas.event import StreamEvent, Value
 from schemas.ids import EventId, StreamMs, event_id
 from schemas.reasons import Reason
+from schemas.segment import SegmentEvent
 
 UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 """Languages written without spaces, by faster-whisper's list: a word is what the recogniser can tell apart."""
@@ -22,14 +23,11 @@ class Word(Value):
     confidence: Annotated[float, Field(ge=0, le=1)]
 
 
-class Transcript(StreamEvent):
+class Transcript(SegmentEvent):
     """What was heard by the end of one segment; words still cut by the border come with the next one."""
 
     ce_type: ClassVar[str] = "vitrine.transcript.v1"
 
-    sequence: int
-    start_ms: StreamMs
-    end_ms: StreamMs
     language: str | None = None
     words: tuple[Word, ...] = ()
     gap: Reason | None = None
@@ -38,10 +36,6 @@ class Transcript(StreamEvent):
     @property
     def id(self) -> EventId:
         return event_id(self.stream_id, self.sequence, "transcript")
-
-    @property
-    def order(self) -> int:
-        return self.sequence
 
     @property
     def text(self) -> str:
