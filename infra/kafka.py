@@ -15,7 +15,7 @@ import time
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -178,18 +178,15 @@ def admin(bootstrap: str, security: KafkaSecurity, within_s: float = 30.0) -> Ka
 def closed_on_failure() -> Iterator[Callable[..., Any]]:
     """What a client of kafka-python is to be made with (``kafka_client``): one that cannot begin leaves its thread and
     its sockets behind, and nobody has it to close it."""
-    made: list[Any] = []
+    with ExitStack() as undo:
 
-    def net(**options: Any) -> Any:
-        made.append(KafkaAdminClient.DEFAULT_CONFIG["kafka_client"](**options))
-        return made[-1]
+        def net(**options: Any) -> Any:
+            made = KafkaAdminClient.DEFAULT_CONFIG["kafka_client"](**options)
+            undo.callback(made.close)
+            return made
 
-    try:
         yield net
-    except BaseException:
-        for each in made:
-            each.close()
-        raise
+        undo.pop_all()
 
 
 def _reachable(bootstrap: str, deadline: float) -> None:
