@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from encoders.engines import FusionNetwork, LanguageModel, MediaDecoder, SpeechModel, VisionTower
+from encoders.engines import FusionNetwork, Heard, LanguageModel, MediaDecoder, SpeechModel, VisionTower
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +14,22 @@ class LoadedEngines:
     language: LanguageModel
     vision: VisionTower
     fusion: FusionNetwork
+
+
+@dataclass(frozen=True, slots=True)
+class NotLoaded:
+    """In the place of a model that nobody is to ask. Raises `RuntimeError` where somebody does: that is our bug."""
+
+    part: str
+
+    def hear(self, *_: object, **__: object) -> Heard:
+        raise self._asked()
+
+    def complete(self, *_: object, **__: object) -> str:
+        raise self._asked()
+
+    def _asked(self) -> RuntimeError:
+        return RuntimeError(f"the {self.part} model was not loaded, since nothing here was to ask it")
 
 
 @dataclass(frozen=True, slots=True)

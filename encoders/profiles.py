@@ -6,11 +6,12 @@ models are shipped; those of the others are looked for in the folder that `VITRI
 
 import os
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 
-from encoders.engines import FusionNetwork, VisionTower
+from encoders.engines import FusionNetwork, LanguageModel, SpeechModel, VisionTower
 from encoders.faults import BrokenModel, MissingModel
-from encoders.loaded import LoadedEngines
+from encoders.loaded import LoadedEngines, NotLoaded
 from encoders.settings import Checkpoint, NetworkPart, Profile
 
 SHIPPED = Path(__file__).parent / "models" / "demo"
@@ -75,25 +76,34 @@ def _named(folder: Path | None, path: str) -> list[Path]:
     return sorted(inside.glob(path)) if inside is folder and PATTERN.intersection(path) else []
 
 
-def load_engines(profile: Profile, device: str = "cpu") -> LoadedEngines:
+def load_engines(
+    profile: Profile, device: str = "cpu", asked: Collection[str] = ("speech", "language")
+) -> LoadedEngines:
     """The five engines on a device ("cpu", "cuda"), each of which has answered once.
 
+    Of the speech and the language model only those that will be `asked`: the files of the other are not looked for.
     Raises `MissingModel`, `BrokenModel`.
     """
-    speech, language, _ = (path_of(profile, part) for part in profile.parts())
+    folders = {part: path_of(profile, part) for part in profile.parts() if part in (*asked, "network")}
 
-    from encoders.language import load_language  # here, because each of these imports takes seconds
-    from encoders.media import PyAvDecoder
-    from encoders.speech import load_speech
+    from encoders.media import PyAvDecoder  # here, because each of these imports takes seconds
 
     vision, fusion = load_network(profile, device)
-    return LoadedEngines(
-        media=PyAvDecoder(),
-        speech=load_speech(speech, device, profile.speech.settings),
-        language=load_language(language, device, profile.language.settings),
-        vision=vision,
-        fusion=fusion,
-    )
+    speech = _speech(profile, folders["speech"], device) if "speech" in folders else NotLoaded("speech")
+    language = _language(profile, folders["language"], device) if "language" in folders else NotLoaded("language")
+    return LoadedEngines(PyAvDecoder(), speech, language, vision, fusion)
+
+
+def _speech(profile: Profile, folder: Path, device: str) -> SpeechModel:
+    from encoders.speech import load_speech
+
+    return load_speech(folder, device, profile.speech.settings)
+
+
+def _language(profile: Profile, file: Path, device: str) -> LanguageModel:
+    from encoders.language import load_language
+
+    return load_language(file, device, profile.language.settings)
 
 
 def load_network(profile: Profile, device: str = "cpu") -> tuple[VisionTower, FusionNetwork]:

@@ -1,6 +1,6 @@
 """Settings and a profile → what a worker asks: its models, its stores, and the stages as the profile tunes them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,9 @@ from schemas.ids import StreamId
 from streams.ask import Ask
 from streams.stages import STEPS, Stage
 
+ASKS = {"speech": ("transcriber", "catalog_encoder"), "language": ("summarizer", "catalog_encoder")}
+"""Part of a profile → the stages that ask it. The network names the space, so every worker has it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -31,15 +34,15 @@ class Opened:
     table: Mapping[str, Stage[Any]]
 
 
-def open_worker(settings: Settings, found: Services, run: str, profile_name: str, metrics: Metrics) -> Opened:
-    """Load the models of a profile and connect the stores of a run.
+def open_worker(settings: Settings, found: Services, run: str, stages: Sequence[str], metrics: Metrics) -> Opened:
+    """Load those models of the settings' profile that these stages ask, and connect the stores of a run.
 
     Raises:
         UnknownProfile, MissingModel: the message says where the files are expected and how to get them.
         BrokenModel, BadThresholds: the message names the file and says what is wrong with it.
     """
-    profile = load_profile(profile_name, settings.models)
-    engines = load_engines(profile, settings.device)
+    profile = load_profile(settings.profile, settings.models)
+    engines = load_engines(profile, settings.device, [part for part, by in ASKS.items() if set(by) & set(stages)])
     if settings.decoder == "child":
         engines = replace(engines, media=decoder_apart(settings, metrics))
     ask = Ask(

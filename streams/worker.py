@@ -7,7 +7,7 @@ import asyncio
 import logging
 import logging.config
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,8 @@ def main(stages: Sequence[str], run: str = "", profile: str = "", flight: Path |
     """
     from streams.opening import open_worker  # here: it loads torch, which a worker on other engines does not need
 
-    settings = read_settings()
+    told = read_settings()
+    settings = replace(told, profile=profile or told.profile)
     log_to_stderr()
     find = partial(services.find, settings, milvus_too=uses_milvus(stages))
     found = find()
@@ -68,7 +69,7 @@ def main(stages: Sequence[str], run: str = "", profile: str = "", flight: Path |
     groups.refuse_without_read(settings, [group_id(each, run) for each in stages])  # else Faust waits without a word
     broker = broker_of(settings, found.kafka, stages, run)
     metrics = Metrics()
-    opened = open_worker(settings, found, run, profile or settings.profile, metrics)
+    opened = open_worker(settings, found, run, stages, metrics)
     opened.ask.catalogue_from = catalogue_end(settings, found.kafka)
     if "matcher" in stages:
         tell_of_another_catalogue(settings, run, opened.ask.catalogue_from)

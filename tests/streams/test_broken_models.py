@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from infra.services import Services
 from infra.settings import SETTINGS, read_settings
 from streams.cli import run
 from streams.opening import open_worker
+from streams.topology import STAGES
 from tests.encoders.breaking import (
     Break,
     copied,
@@ -291,7 +292,15 @@ def test_a_worker_is_not_opened_on_a_broken_model(profile: Path, name: str, spoi
     spoil(profile.parent / name)
     nowhere = Services("127.0.0.1:1", "http://127.0.0.1:1")
     with pytest.raises((BrokenModel, MissingModel), match=name.rpartition("/")[2].rpartition(".")[0]):
-        open_worker(read_settings(), nowhere, "", str(profile), Metrics())
+        open_worker(replace(read_settings(), profile=str(profile)), nowhere, "", STAGES, Metrics())
+
+
+def test_a_worker_needs_the_models_of_its_own_stages_alone(profile: Path) -> None:
+    settings, nowhere = replace(read_settings(), profile=str(profile)), Services("127.0.0.1:1", "http://127.0.0.1:1")
+    gone(profile.parent / LANGUAGE)
+    open_worker(settings, nowhere, "", ("transcriber", "matcher"), Metrics())
+    with pytest.raises(MissingModel, match="language"):
+        open_worker(settings, nowhere, "", ("summarizer",), Metrics())
 
 
 def test_the_last_words_of_a_worker_are_what_is_wrong_and_not_what_to_do(tmp_path: Path) -> None:
