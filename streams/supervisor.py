@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infra import children, locks, services, starved, workers
+from infra import children, locks, logs, services, starved, workers
 from infra.errors import InfraError, NotRunning, ServiceFailed
 from infra.settings import Settings
 from streams.flight import BOOK, CRASHES_AT_MOST, charge, in_hand
@@ -73,6 +73,8 @@ class Seat:
     condemned: bool = False
     """It was killed by its supervisor."""
     said: str = ""
+    log: logs.Following | None = None
+    """What this process writes."""
 
 
 @dataclass
@@ -83,6 +85,8 @@ class Supervisor:
     orders: Orders
     say: Say
     stop: threading.Event = field(default_factory=threading.Event)
+    tell: Say | None = None
+    """Told each line of the workers' logs; None: those stay in their files."""
     clock: Callable[[], float] = time.monotonic
     seats: list[Seat] = field(default_factory=list)
     """One for each worker."""
@@ -116,6 +120,7 @@ class Supervisor:
     def _look(self) -> None:
         now_s = self.clock()
         for seat in self.seats:
+            self._tell_log(seat)
             if seat.child is None:
                 if now_s >= seat.begins_s:
                     self._begin(seat, now_s)
@@ -135,12 +140,14 @@ class Supervisor:
             seat.oom_kills, seat.began_s, seat.heard_s = starved.kills(), now_s, None
             seat.condemned, seat.said = False, ""
             seat.child = children.start(command, attached=True)
+            seat.log = logs.Following(command.log)
             self.say(f"{seat.name}: started, process {seat.child.pid}, probes at {seat.probes}, log {command.log}")
 
     def _ended(self, seat: Seat, status: int, now_s: float) -> None:
         assert seat.child is not None
         seat.child.stop()
         log, seat.child = seat.child.command.log, None
+        self._tell_log(seat, ended=True)
         ending = ending_of(status, ours=seat.condemned or starved.kills() > seat.oom_kills)
         self.say(f"{seat.name}: {ending.value} ({told(status)}) after {now_s - seat.began_s:.0f} s")
         if ending is Ending.FAILED:
@@ -184,6 +191,16 @@ class Supervisor:
                 self.say(f"{seat.name}: killed, since /live says: {live}")
                 seat.condemned = True
                 seat.child.kill()
+
+    def _tell_log(self, seat: Seat, *, ended: bool = False) -> None:
+        """A log that was told on need not be kept: it is cut here too, since tidying may be somebody else's."""
+        if seat.log is None or self.tell is None:
+            return
+        with self._going_on(f"{seat.name}: its log cannot be read"):
+            for line in seat.log.rest() if ended else seat.log.lines():
+                self.tell(f"{seat.name} {line}")
+            if logs.is_large(seat.log.log):
+                logs.cut(seat.log.log)
 
     def _silent(self, seat: Seat) -> bool:
         if seat.heard_s is None:
@@ -253,6 +270,8 @@ class Supervisor:
             if there:
                 with ThreadPoolExecutor(len(there)) as pool:
                     list(pool.map(children.Child.stop, there))
+            for seat in self.seats:
+                self._tell_log(seat, ended=True)
             for running in reversed(self._running):
                 running.stop()
 

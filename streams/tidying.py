@@ -9,9 +9,8 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from infra import services
+from infra import logs, services
 from infra.live_rows import LiveRows
 from infra.objects import ObjectStore
 from infra.settings import Settings
@@ -36,8 +35,6 @@ from streams.topology import (
 
 DAYS_MORE = 1
 """Objects and live rows outlive the records that name them."""
-LOG_BYTES = 64 * 1024 * 1024
-LOG_KEEPS_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +109,9 @@ class Tidying:
 
     def logs(self) -> Removed:
         """Logs that have grown too large are cut to their end; whoever writes them goes on."""
-        large = [log for log in self.settings.data.glob("*/*.log") if log.stat().st_size > LOG_BYTES]
+        large = [log for log in self.settings.data.glob("*/*.log") if logs.is_large(log)]
         for log in large if not self.dry_run else ():
-            cut(log)
+            logs.cut(log)
         return Removed("logs cut to their end", len(large))
 
     def runs(self) -> Iterator[Removed]:
@@ -175,11 +172,3 @@ def referred(found: Iterable[Letter]) -> frozenset[str]:
         for letter in found
         if letter.reference and not (letter.handled and letter.handled.what is Handling.DROPPED)
     )
-
-
-def cut(log: Path) -> None:
-    """Keep the end as ``.log.1`` and empty the log itself: its writers append, so they go on at the new end."""
-    with log.open("r+b") as file:
-        file.seek(-LOG_KEEPS_BYTES, 2)
-        log.with_suffix(".log.1").write_bytes(file.read())
-        file.truncate(0)

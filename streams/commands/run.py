@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Collection
 from dataclasses import replace
+from functools import partial
 
 import click
 
@@ -34,6 +35,7 @@ STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
               help="Failures of so many minutes count [default: VITRINE_FAILURES_WITHIN_MIN, 10].")  # fmt: skip
 @click.option("--tidy-every-h", type=Finite(0), default=1.0, show_default=True,
               help="How often vitrine tidy runs; 0: never.")  # fmt: skip
+@click.option("--show-log", is_flag=True, help="Show the workers' logs here too, as containers want them.")
 def command(stages: tuple[str, ...], name: str, profile: str, tidy_every_h: float, **given: float | None) -> None:
     """Run workers, and start them again when they end.
 
@@ -56,6 +58,7 @@ def command(stages: tuple[str, ...], name: str, profile: str, tidy_every_h: floa
     orders = Orders(words, int(given["workers"] or 1), workers_named(name, stages), policy, tidy, 3600 * tidy_every_h,
                     uses_milvus(stages))  # fmt: skip
     supervisor = Supervisor(replace(settings, profile=profile or settings.profile), orders, _say)
+    supervisor.tell = partial(click.echo, err=True) if given["show_log"] else None
     for number in STOPS:
         if signal.getsignal(number) is signal.SIG_IGN:  # as nohup leaves SIGHUP
             continue

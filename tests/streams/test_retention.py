@@ -18,6 +18,7 @@ from kafka.structs import OffsetAndMetadata
 
 from infra import kafka
 from infra.live_rows import LiveRows
+from infra.logs import LOG_BYTES, LOG_KEEPS_BYTES
 from infra.milvus_vectors import MilvusVectors, Place
 from infra.objects import ObjectStore
 from infra.services import Services
@@ -30,7 +31,7 @@ from streams import deadletters, producer, reading
 from streams.cli import run as vitrine
 from streams.deadletters import Handling, Wanted
 from streams.forgetting import Forgetting, StillRuns
-from streams.tidying import LOG_BYTES, LOG_KEEPS_BYTES, Tidying, finished_offsets
+from streams.tidying import Tidying, finished_offsets
 from streams.topics import make_topics
 from streams.topology import (
     DEADLETTERS,

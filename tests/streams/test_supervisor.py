@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from infra import locks, services, starved
+from infra.logs import LOG_BYTES
 from infra.settings import read_settings
 from streams.commands.run import workers_named
 from streams.flight import read_book
@@ -205,6 +206,29 @@ def test_a_chore_is_done_beside_the_workers_and_its_last_word_told(tmp_path: Pat
     chore = (str(tmp_path / "chore.py"), "tidy")
     with supervised(tmp_path, "pass", chore=chore, chore_every_s=0.1) as rig:
         rig.wait(lambda: sum("tidy: removed 3 objects" in line for line in rig.said) >= 2)
+
+
+def test_the_logs_of_the_workers_are_told_on_to_their_last_line(tmp_path: Path) -> None:
+    body = """
+print(f"I am number {number}", flush=True)
+print("the end comes", end="", flush=True)
+sys.exit(1)
+"""
+    told: list[str] = []
+    with supervised(tmp_path, body) as rig:
+        rig.supervisor.tell = told.append
+        rig.wait(lambda: rig.failure is not None)
+    assert told[-2:] == ["worker-1 I am number 4", "worker-1 the end comes"]
+
+
+def test_a_log_that_is_told_on_does_not_fill_the_disk(tmp_path: Path) -> None:
+    log = tmp_path / "worker-1" / "worker-1.log"
+    body = f"sys.stdout.write('x' * {LOG_BYTES} + chr(10)); print('said', flush=True)"
+    with supervised(tmp_path, body) as rig:
+        rig.supervisor.tell = rig.said.append
+        rig.wait(lambda: log.exists() and log.with_suffix(".log.1").exists())
+        rig.wait(lambda: log.stat().st_size < LOG_BYTES)
+    assert log.with_suffix(".log.1").read_bytes().endswith(b"said\n")
 
 
 def test_a_chore_that_the_disk_refuses_is_told_and_the_workers_run_on(tmp_path: Path) -> None:
