@@ -67,7 +67,10 @@ REGISTRIES = re.compile(
     r"pypi\.org|pythonhosted|repo1?\.maven|maven\.org|npmjs|crates\.io|index-url|find-links|huggingface\.co",
     re.IGNORECASE,
 )
-SETUP_FILES = ("pyproject.toml", "constraints.txt", "Makefile", ".ci/run", "infra/setup.sh", "infra/jars.py")
+SETUP_FILES = (
+    "pyproject.toml", "constraints.txt", "Makefile", ".ci/run", "infra/setup.sh", "infra/jars.py",
+    "infra/image/Dockerfile", "infra/compose/compose.yaml",
+)  # fmt: skip
 
 MAX_FILE, MAX_FUNCTION, MAX_PARAMETERS = 400, 40, 5
 
