@@ -11,6 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from agents.phonetics import repaired
+from encoders.evaluation.build import Means
 from encoders.evaluation.claim import claimed_in
 from encoders.evaluation.examples import album_of
 from encoders.evaluation.intervals import Bootstrap
@@ -59,6 +61,12 @@ def main(asked: Asked, console: Console) -> None:
     say(f"written: {asked.out / RESULT}, {asked.out / PAGE}")
 
 
+def mended(text: str, titles: Sequence[str]) -> str:
+    """A summary's text with the name repaired from the titles on a shelf, as the summarizer repairs it."""
+    name, apart, features = text.partition("; ")
+    return (repaired(name, titles) or name) + apart + features
+
+
 def _tell(evaluation: Evaluation, console: Console, say: Callable[[str], None]) -> None:
     """The tables, the claim, and what was left out."""
     for table in tables(evaluation.result):
@@ -88,7 +96,7 @@ def _watched(asked: Asked) -> Evaluation:
         def told(on: str) -> None:
             bar.update(task, advance=1, on=on)
 
-        result = evaluate(folders, asked.networks, Bootstrap(asked.seed), told, asked.device)
+        result = evaluate(folders, asked.networks, Bootstrap(asked.seed), told, Means(asked.device, mended))
         bar.update(task, completed=steps_in(asked.networks), on="")
     return result
 

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from encoders.engines import Domain
 from encoders.evaluation.bench import Bench, bench_of
+from encoders.evaluation.hints import Repair, ShelfHint
 from encoders.evaluation.methods import Facts, LateFusion, Method, Vectors
-from encoders.evaluation.networks import Reading, checksum, load_network
+from encoders.evaluation.networks import EvaluatedNetwork, Reading, checksum, load_network
 from encoders.evaluation.rows import MethodSpec, RowsError, ViewFacts, ViewText, read_lines
-from encoders.evaluation.tasks import directions
+from encoders.evaluation.tasks import Task, directions
 from encoders.evaluation.texts import reader
 from encoders.manifest import ManifestError, View
 from encoders.prepared import Prepared
@@ -41,6 +42,22 @@ class Row:
     """The same row trained from other seeds."""
     only: NDArray[np.int64] | None = None
     """The products that it is asked about; None: all."""
+    hint: ShelfHint | None = None
+    """What it is told of the shelf that it is asked on; then it is asked on shelves alone."""
+
+    def answering(self, task: Task, bench: Bench) -> Method:
+        """The method that answers this task."""
+        return self.hint.on(task, bench) if self.hint else self.method
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What rows are computed with."""
+
+    device: str = "cpu"
+    """Where the networks compute."""
+    repair: Repair | None = None
+    """How a text is repaired from the titles on a shelf; None: rows that need it are left out."""
 
 
 @dataclass(slots=True)
@@ -53,8 +70,7 @@ class Builder:
     background: Sequence[View]
     """All views of the manifest: keywords learn from their transcripts."""
     seed: int
-    device: str = "cpu"
-    """Where the networks compute."""
+    means: Means = Means()
     left_out: dict[str, str] = field(default_factory=dict)
 
     def build(self, specs: Mapping[str, MethodSpec], told: Told) -> list[Row]:
@@ -64,6 +80,7 @@ class Builder:
             told(name)
             missing = [each for each in specs[name].needs() if not (self.folder / each).exists()]
             missing += [each for each in (specs[name].picture_of, specs[name].text_of) if each and each not in built]
+            missing += ["how names are repaired"] if specs[name].shelf_hint and not self.means.repair else []
             if missing:
                 self.left_out[name] = f"{', '.join(missing)} is not there"
             else:
@@ -77,20 +94,25 @@ class Builder:
             return self._late(name, spec, built)
         texts, only = self._texts(spec)
         reading = Reading(texts, spec.picture, whole=spec.text == "spoken_uncut")
-        first, *others = (self._vectors(each, reading) for each in (spec.network, *spec.also))
+        network = self._network(spec.network)
+        first = Vectors(network.vectors(self.prepared, reading))
+        others = (Vectors(self._network(each).vectors(self.prepared, reading)) for each in spec.also)
+        repair = self.means.repair if spec.shelf_hint else None
+        hint = ShelfHint(network, self.prepared, reading, first, repair) if repair else None
         made_of = {
             "networks": {each: checksum(self.folder / each) for each in (spec.network, *spec.also)},
             "text": spec.text,
             "picture": spec.picture,
+            **({"shelf_hint": True} if hint else {}),
             **(self._file(spec.texts) if spec.texts is not None else {}),
         }
-        return Row(name, first, made_of, tuple(others), only)
+        return Row(name, first, made_of, tuple(others), only, hint)
 
     def _file(self, name: str) -> dict[str, object]:
         return {"file": name, "sha256": sha256((self.folder / name).read_bytes()).hexdigest()}
 
-    def _vectors(self, network: str, reading: Reading) -> Vectors:
-        return Vectors(load_network(self.folder / network, self.device).vectors(self.prepared, reading))
+    def _network(self, name: str) -> EvaluatedNetwork:
+        return load_network(self.folder / name, self.means.device)
 
     def _texts(self, spec: MethodSpec) -> tuple[list[str], NDArray[np.int64] | None]:
         """A text for each view; and, where a file says so, the products all of whose videos and clips it has."""

@@ -19,6 +19,10 @@
     network = "ampere"
     asked = "qwen.jsonl"         # with the manifest's texts, about the products of this file: a pair for the row above
 
+    [ampere_shelf_hint]
+    network = "ampere"
+    shelf_hint = true            # asked on shelves alone: names that were misheard are repaired from a shelf's titles
+
     [bound]
     facts = "truth.jsonl"        # lines of view_id and any other attributes: what the view shows and says
 
@@ -53,6 +57,7 @@ NAMES = (
     "ampere_one_branch",
     "ampere_llm_0.5b",
     "ampere_same_products",
+    "ampere_shelf_hint",
     "ampere_32d",
     "ampere_64d",
     "ampere_256d",
@@ -80,6 +85,7 @@ class MethodSpec(_Frozen):
     picture: bool = True
     texts: str | None = None
     asked: str | None = None
+    shelf_hint: bool = False
     picture_of: str | None = None
     text_of: str | None = None
     weight: float | None = None
@@ -92,6 +98,8 @@ class MethodSpec(_Frozen):
             raise ValueError("a row has either network, or picture_of and text_of, or facts")
         if self.network is not None and not self.picture and self.text == "none":
             raise ValueError("a row that neither sees nor reads has nothing to compare")
+        if self.shelf_hint and (self.network is None or self.text == "none" or self.also):
+            raise ValueError("only the text that one network reads can be repaired from a shelf")
         return self
 
     def needs(self) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ import numpy as np
 
 from encoders.evaluation.asked import Tasks, notes_of, tasks_of
 from encoders.evaluation.bench import Bench, bench_of
-from encoders.evaluation.build import Builder, Row
+from encoders.evaluation.build import Builder, Means, Row
 from encoders.evaluation.claim import claim
 from encoders.evaluation.intervals import Bootstrap
 from encoders.evaluation.metrics import Judged
@@ -74,7 +74,7 @@ class Evaluator:
         """The parts of the result that a row has, with what stands there."""
         main = self._asked(row, self.tasks.main)
         for task in main:
-            self._judged[row.name, task.name] = task.put_to(row.method, self.bench)
+            self._judged[row.name, task.name] = task.put_to(row.answering(task, self.bench), self.bench)
         yield "rows", {task.name: self._figures(self._of(row, task)) for task in main}
         if row.also:
             yield "seeds", {task.name: self._seeds(row, task) for task in main}
@@ -95,7 +95,8 @@ class Evaluator:
         return self._judged[row.name, task.name]
 
     def _asked(self, row: Row, tasks: Sequence[Task]) -> list[Task]:
-        """The tasks about the row's products, without those that ask about none of them."""
+        """The tasks about the row's products, without those that ask about none of them, or not as the row needs."""
+        tasks = [task for task in tasks if task.in_room] if row.hint else tasks
         about = tasks if row.only is None else [task.about(row.only, self.bench) for task in tasks]
         return [task for task in about if len(task.queries)]
 
@@ -129,19 +130,20 @@ class Evaluator:
 
 
 def evaluate(
-    sources: Sequence[Path], networks: Path, bootstrap: Bootstrap, told: Told, device: str = "cpu"
+    sources: Sequence[Path], networks: Path, bootstrap: Bootstrap, told: Told, means: Means | None = None
 ) -> Evaluation:
     """Evaluate a folder of networks on prepared folders; ``told`` hears what is worked on.
 
-    The networks compute on ``device``; what they find is ranked on the processor.
+    What the networks find is ranked on the processor.
     Raises `PreparedError`, `ManifestError` for a manifest without what a row needs, `RowsError`, `WrongNetwork`,
     `NoDevice`, FileNotFoundError.
     """
+    means = means or Means()
     specs = read_rows(networks)
     prepared = gathered(sources)
     views = held_out(prepared)
     bench = bench_of(views.views, "test")
-    builder = Builder(networks, views, prepared.views, bootstrap.seed, device)
+    builder = Builder(networks, views, prepared.views, bootstrap.seed, means)
     rows = builder.build(specs, lambda name: told(f"read: {name}"))
     if not rows:
         raise RowsError(f"no row of {networks} can be evaluated: {'; '.join(builder.left_out.values())}")
@@ -152,7 +154,7 @@ def evaluate(
         "measured_on": {
             "manifest_sha256": [sha256((source / MANIFEST).read_bytes()).hexdigest() for source in sources],
             **_measured_on(views, bench, bootstrap),
-            "device": device,
+            "device": means.device,
         },
         "made_of": {row.name: dict(row.made_of) for row in rows},
         "left_out": builder.left_out | too_small,

@@ -35,6 +35,11 @@ class Task:
     shelves: Shelves | None = None
     """Whose pages may answer a query; None: everyone's."""
 
+    @property
+    def in_room(self) -> bool:
+        """Whether a query is asked on what a live room may have on its shelf, and not in a large gallery."""
+        return self.shelves is not None and self.shelves.size in SHELF_SIZES
+
     def put_to(self, method: Method, bench: Bench, at_once: int = SCORES_AT_ONCE) -> Judged:
         """Every query's outcome. Raises ValueError where there is no query."""
         step = max(1, at_once // len(self.gallery))

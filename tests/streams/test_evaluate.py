@@ -9,6 +9,7 @@ import torch
 from rich.console import Console
 
 from streams.cli import run
+from streams.evaluating import mended
 from streams.evaluation_tables import tables
 from streams.world_evaluation import COMMITTED, RESULT
 from tests.encoders.evaluation.samples import make_views, write_network, write_views
@@ -117,6 +118,22 @@ def test_all_figures_are_printed_that_the_committed_result_has() -> None:
     figures += [result["union"]["ampere"]["own_domain_share"]["page"], ampere[2]["shelf"]["speech"]["r1"]]
     for figure in figures:
         assert f"{figure:.3f}" in shown
+
+
+def test_a_misheard_name_is_mended_from_the_shelf_and_features_stay_as_heard() -> None:
+    shelf = ["Feike shaver, wet and dry", "Silok mug, 300 ml"]
+    assert mended("fake shaver; fake dry use", shelf) == "feike shaver; fake dry use"
+    assert mended("fake shaver", shelf) == "feike shaver"
+    assert mended("fake shaver; dry use", shelf[1:]) == "fake shaver; dry use"
+    assert mended("", shelf) == ""
+
+
+def test_the_command_mends_names_on_the_shelf(asked: list[str], tmp_path: Path) -> None:
+    networks = networks_in(tmp_path / "nets", "[ampere_shelf_hint]\nnetwork = 'net'\nshelf_hint = true\n")
+    assert run([*asked[:4], "--networks", str(networks), "--out", str(tmp_path)]) == 0
+    result = json.loads((tmp_path / "evaluation.json").read_text())
+    assert list(result["rows"]["ampere_shelf_hint"]) == ["shelf"]
+    assert "ampere shelf hint" in (tmp_path / "evaluation.html").read_text().replace("_", " ")
 
 
 def test_a_wrong_row_is_named(asked: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -57,6 +57,10 @@ texts = "llm.jsonl"
 network = "ampere"
 asked = "llm.jsonl"
 
+[ampere_shelf_hint]
+network = "ampere"
+shelf_hint = true
+
 [bound]
 facts = "truth.jsonl"
 """

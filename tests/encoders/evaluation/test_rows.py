@@ -36,6 +36,8 @@ def test_rows_are_read_in_the_order_in_which_they_are_shown(tmp_path: Path) -> N
         ("[ampere]\n", "either network"),
         ("[ampere]\nnetwork = 'a'\nfacts = 'b'\n", "either network"),
         ("[ampere]\nnetwork = 'a'\ntext = 'none'\npicture = false\n", "neither sees nor reads"),
+        ("[ampere_shelf_hint]\nnetwork = 'a'\ntext = 'none'\nshelf_hint = true\n", "repaired from a shelf"),
+        ("[ampere_shelf_hint]\nfacts = 'a'\nshelf_hint = true\n", "repaired from a shelf"),
         ("[ampere]\nnetwork = 'a'\ntext = 'sung'\n", r"ampere\.text"),
         ("[ampere]\nnetwrk = 'a'\n", r"ampere\.netwrk"),
         ("[late_fusion]\npicture_of = 'visual'\ntext_of = 'text'\n", "made of 'visual'"),
