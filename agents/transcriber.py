@@ -5,6 +5,9 @@ front of the next segment. Where the next segment does not follow (one is missin
 by itself first and its words come with that next transcript; at the end of the broadcast they come as a closing
 transcript. So no word is lost and none is heard twice, but a transcript's first words may be older than its segment.
 
+The recogniser may be told the names of the products on the shelf (`agents/hotwords.py`). It is told none unless the
+worker is configured to: who knows what should be on show hears it in words that name something else.
+
 Nothing changes before the outcome: a request whose asking failed can be asked again. Conflicts, segments of an
 ended stream and forgotten ones are dropped here, because `frame_encoder` makes their dead letter.
 """
@@ -14,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
 
 from agents.broadcast import Broadcast
+from agents.hotwords import hotwords
 from agents.outcome import Outcome, dropped, used
 from agents.shedding import Rung
 from agents.watermark import Verdict, Watermark
@@ -101,6 +105,8 @@ class Hear:
     """What is to be heard next for the same event."""
     words: tuple[Word, ...] = ()
     """Heard before for the same event."""
+    hotwords: str = ""
+    """What the recogniser is told before it hears."""
 
 
 Asked = Listen | Hear
@@ -111,8 +117,11 @@ class Transcriber:
     """One stream's hearing."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"ser_json_bytes": "base64", "val_json_bytes": "base64"}
+    configured: ClassVar[tuple[str, ...]] = ("hotword_tokens",)
 
     stream_id: StreamId
+    hotword_tokens: int = 0
+    """So many tokens of the names on the shelf are told; 0: none."""
     seen: Watermark = field(default_factory=Watermark)
     broadcast: Broadcast = field(default_factory=Broadcast)
     detected: str | None = None
@@ -156,12 +165,12 @@ class Transcriber:
         segment = due.segment
         own = Sound(pcm, segment.start_ms)
         if not self.tail:
-            return Hear(segment, own, self.language, final=self.alone)
+            return self._hear(segment, own, final=self.alone)
         if not self._follows(segment):
-            return Hear(segment, self._tail(), self.language, final=True, then=own)
+            return replace(self._hear(segment, self._tail(), final=True), then=own)
         tail_ms = len(self.tail) // PCM_BYTES_PER_MS
         mended = Sound(self.tail + pcm, segment.start_ms, tail_ms, self.tail_start_ms)
-        return Hear(segment, mended, self.language, final=False)
+        return self._hear(segment, mended, final=False)
 
     def settle(self, due: Hear, heard: Hypothesis) -> Hear | Outcome:
         """Settle: the next request for the same event, or its transcript."""
@@ -171,15 +180,16 @@ class Transcriber:
         words = due.words + tuple(_word(due.sound, word) for word in heard.words if due.final or word.start_ms < cut_ms)
         language = (heard.language if words else None) or due.language
         if due.then is not None:
-            return Hear(due.event, due.then, language, final=False, words=words)
+            return replace(due, sound=due.then, language=language, final=False, then=None, words=words)
+        hotwords_of = self.broadcast.room.revision if due.hotwords and self.broadcast.room else None
         if isinstance(due.event, StreamEnded):
-            return self._closed(due.event, words)
+            return self._closed(due.event, words, hotwords_of)
         if due.language != language:
             self.unknown = due.language
         if self.language is None:
             self.detected = language
         self._keep_tail(due.event, due.sound, cut_ms)
-        return self._said(due.event, words, None)
+        return self._said(due.event, words, None, hotwords_of)
 
     def unreadable(self, event: Event, reason: Reason) -> Outcome:
         """The asking showed that the event is at fault: a gap in the speech; at the end, an end without last words.
@@ -196,7 +206,11 @@ class Transcriber:
 
     def close(self, ended: StreamEnded) -> Hear:
         """The broadcast is over: what is held is final. Needs a tail."""
-        return Hear(ended, self._tail(), self.language, final=True)
+        return self._hear(ended, self._tail(), final=True)
+
+    def _hear(self, event: Segment | StreamEnded, sound: Sound, final: bool) -> Hear:
+        titles = self.broadcast.room.shelf_titles if self.broadcast.room else {}
+        return Hear(event, sound, self.language, final, hotwords=hotwords(titles, self.hotword_tokens))
 
     def _follows(self, segment: Segment) -> bool:
         near = abs(segment.start_ms - self.tail_end_ms) <= BORDER_SLACK_MS
@@ -211,7 +225,9 @@ class Transcriber:
         self.tail_end_ms = segment.end_ms
         self.tail_sequence = segment.sequence
 
-    def _said(self, segment: Segment, words: tuple[Word, ...], gap: Reason | None) -> Outcome:
+    def _said(
+        self, segment: Segment, words: tuple[Word, ...], gap: Reason | None, hotwords_of: int | None = None
+    ) -> Outcome:
         self.seen.apply(segment.sequence, segment.fingerprint)
         return used(
             Transcript(
@@ -222,13 +238,15 @@ class Transcriber:
                 language=self.language,
                 words=words,
                 gap=gap,
+                hotwords_of=hotwords_of,
             )
         )
 
-    def _closed(self, ended: StreamEnded, words: tuple[Word, ...]) -> Outcome:
+    def _closed(self, ended: StreamEnded, words: tuple[Word, ...], hotwords_of: int | None = None) -> Outcome:
         self.tail = b""
         self.broadcast.apply(ended)
-        closing = ClosingTranscript(stream_id=self.stream_id, end_ms=StreamMs(self.tail_end_ms), words=words)
+        end_ms = StreamMs(self.tail_end_ms)
+        closing = ClosingTranscript(stream_id=self.stream_id, end_ms=end_ms, words=words, hotwords_of=hotwords_of)
         return used(*((closing,) if words else ()), ended)
 
 

@@ -133,6 +133,8 @@ class Checkpoint(Settings):
 
 class SpeechPart(Checkpoint):
     settings: SpeechSettings = SpeechSettings()
+    hotwords: bool = True
+    """Whether it was trained with text in front of what it hears, as Whisper was: hotwords stand there."""
 
 
 class LanguagePart(Checkpoint):

@@ -25,6 +25,10 @@ from encoders.tokens import tokenizer_of
 from schemas.transcript import UNSPACED, is_latin
 
 PREPROCESSOR = "preprocessor_config.json"
+MOST_HOTWORDS = 223
+"""Tokens: half of what Whisper's decoder holds, less one; faster-whisper cuts there too."""
+LONGEST = 440
+"""Tokens of prompt and answer together: Whisper's decoder holds 448."""
 _FRAMES_PER_S = 100
 
 
@@ -46,7 +50,7 @@ class FasterWhisper:
         self._settings = settings
         self._tokenizers: dict[str, Tokenizer] = {}
 
-    def hear(self, pcm: bytes, language: str | None, final: bool) -> Heard:
+    def hear(self, pcm: bytes, language: str | None, final: bool, hotwords: str = "") -> Heard:
         """See `SpeechModel`; the cap and what counts as silence are the settings'."""
         sound = np.frombuffer(pcm, "<i2", len(pcm) // 2).astype(np.float32) / np.float32(32768)
         planned = plan(sound, final, self._settings.chunks)
@@ -55,13 +59,15 @@ class FasterWhisper:
         for span in planned.spans:
             encoded = self._encode(sound[span.start : span.end])
             spoken = spoken or self._detect(encoded)
-            words += self._words(encoded, span, spoken, words[-1].end_ms if words else 0)
+            prompt = prompt_of(self._tokenizer(spoken), hotwords)
+            words += self._words(encoded, span, spoken, prompt, words[-1].end_ms if words else 0)
         return Heard(tuple(words), spoken, planned.committed // SAMPLES_PER_MS)
 
     def try_out(self) -> None:
         """Hear a second of silence, past what would leave it out: then its files go together."""
         encoded = self._encode(np.zeros(SAMPLE_RATE_HZ, np.float32))
-        self._decode(encoded, self._tokenizer(self._settings.language or self._detect(encoded)), 1.0)
+        tokenizer = self._tokenizer(self._settings.language or self._detect(encoded))
+        self._decode(encoded, tokenizer, prompt_of(tokenizer, ""), 1.0)
 
     def _encode(self, sound: Floats) -> StorageView:
         """The sound in its bucket; as in faster-whisper, zeros follow the log-mel spectrogram."""
@@ -88,22 +94,25 @@ class FasterWhisper:
             self._tokenizers[language] = Tokenizer(self._model.hf_tokenizer, multilingual, "transcribe", language)
         return self._tokenizers[language]
 
-    def _words(self, encoded: StorageView, span: Span, language: str, after_ms: int) -> list[HeardWord]:
+    def _words(
+        self, encoded: StorageView, span: Span, language: str, prompt: list[int], after_ms: int
+    ) -> list[HeardWord]:
         tokenizer = self._tokenizer(language)
-        found = self._decode(encoded, tokenizer, (span.end - span.start) / SAMPLES_PER_MS / 1000)
+        found = self._decode(encoded, tokenizer, prompt, (span.end - span.start) / SAMPLES_PER_MS / 1000)
         if not found.text or self._is_noise(found):
             return []
         if self._settings.word_times == "linear":
             return spread(found.text.split(), span, min(1.0, math.exp(found.mean_log_probability)))
         return self._aligned(encoded, tokenizer, found, span, after_ms)
 
-    def _decode(self, encoded: StorageView, tokenizer: Tokenizer, seconds: float) -> _Hypothesis:
+    def _decode(self, encoded: StorageView, tokenizer: Tokenizer, prompt: list[int], seconds: float) -> _Hypothesis:
+        own = len(tokenizer.sot_sequence) + 1
         try:
             result = self._model.model.generate(
                 encoded,
-                [[*tokenizer.sot_sequence, tokenizer.no_timestamps]],
+                [prompt],
                 beam_size=self._settings.beam,
-                max_length=min(440, 12 + int(seconds * self._settings.tokens_per_s)),
+                max_length=min(LONGEST, len(prompt) - own + 12 + int(seconds * self._settings.tokens_per_s)),
                 return_scores=True,
                 return_no_speech_prob=True,
                 suppress_tokens=_suppressed(tokenizer),
@@ -171,6 +180,13 @@ def _must_be_readable(folder: Path) -> None:
     read_as(OBJECT, folder / "config.json")
     if (folder / PREPROCESSOR).exists():
         read_as(OBJECT, folder / PREPROCESSOR)
+
+
+def prompt_of(tokenizer: Tokenizer, hotwords: str) -> list[int]:
+    """What the decoder begins with, as faster-whisper puts it. Hotwords stand where what was said before would."""
+    told = tokenizer.encode(f" {hotwords}")[:MOST_HOTWORDS] if hotwords else []
+    before = [tokenizer.sot_prev, *told] if told else []
+    return [*before, *tokenizer.sot_sequence, tokenizer.no_timestamps]
 
 
 def _suppressed(tokenizer: Tokenizer) -> list[int]:

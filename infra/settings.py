@@ -40,6 +40,8 @@ SETTINGS: dict[str, str] = {
     "VITRINE_THRESHOLDS": "folder of the thresholds that vitrine calibrate keeps (default: <VITRINE_DATA>/thresholds)",
     "VITRINE_PROFILE": "name of the model profile, or the path of a TOML file of your own",
     "VITRINE_DEVICE": "cpu or cuda",
+    "VITRINE_HOTWORDS": "so many tokens of the product names on a shelf are told to the recogniser before it hears; "
+    "from 0, none (the default), to 223. It hears more of them, also where a host names something else",
     "VITRINE_DECODER": "child: media are read in a process of their own; inside: in the worker's, for debugging",
     "VITRINE_DECODE_S": "processor seconds for the sound or the frames of one piece of media; wall time: half more",
     "VITRINE_DECODE_MB": "memory for that, beside the media's own bytes (Linux); at least 128",
@@ -69,6 +71,9 @@ OF_SERVICE = re.compile(
     "_SERVICE_HOST|_SERVICE_PORT(_[A-Z0-9_]+)?|_PORT|_PORT_[0-9]+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?"
 )
 """What Kubernetes tells every pod of a Service called ``vitrine`` or ``vitrine-…``; no setting, and no mistake."""
+
+MOST_HOTWORDS = 223
+"""Whisper's decoder holds no more of what was said before."""
 
 STALLED_AFTER_S = 120
 """Longer than any message may take: a model call, and a rebalance of 60 s before it."""
@@ -132,6 +137,7 @@ class Settings:
     thresholds: Path | None = None
     profile: str = "demo"
     device: str = "cpu"
+    hotwords: int = 0
     decoder: str = "child"
     decode_s: int = 20
     decode_mb: int = 1024
@@ -156,7 +162,6 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     data = Path(read("VITRINE_DATA", ".vitrine", _folder))
     objects = read("VITRINE_OBJECTS", str(data / "objects"), _root)
     bound_s = read("VITRINE_BOUND_S", "12", _seconds)
-    quarters = " ".join(str(bound_s * quarter / 4) for quarter in (1, 2, 3))
     host, port = read("VITRINE_PROBES", "127.0.0.1:0", host_port)
     return Settings(
         data=data,
@@ -173,6 +178,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         thresholds=read("VITRINE_THRESHOLDS", str(data / "thresholds"), _folder),
         profile=read("VITRINE_PROFILE", "demo", _profile),
         device=read("VITRINE_DEVICE", "cpu", _one_of("cpu", "cuda")),
+        hotwords=read("VITRINE_HOTWORDS", "0", _at_least(0, MOST_HOTWORDS)),
         decoder=read("VITRINE_DECODER", "child", _one_of("child", "inside")),
         decode_s=read("VITRINE_DECODE_S", "20", _positive),
         decode_mb=read("VITRINE_DECODE_MB", "1024", _at_least(128)),
@@ -184,7 +190,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         stalled_after_s=read("VITRINE_STALLED_AFTER_S", str(STALLED_AFTER_S), _positive),
         mode=read("VITRINE_MODE", Mode.REPLAY.value, lambda text: Mode(_one_of(*Mode)(text))),
         bound_s=bound_s,
-        shed_beyond_s=read("VITRINE_SHED_BEYOND_S", quarters, _three_below(bound_s)),
+        shed_beyond_s=read("VITRINE_SHED_BEYOND_S", _quarters(bound_s), _three_below(bound_s)),
         calm_messages=read("VITRINE_CALM_MESSAGES", "3", _positive),
         failures=read("VITRINE_FAILURES", "10", _positive),
         failures_within_min=read("VITRINE_FAILURES_WITHIN_MIN", "10", _positive),
@@ -340,10 +346,12 @@ def _refuse_credentials(uri: str, where: str) -> None:
         raise ValueError(f"user and password go into {where}")
 
 
-def _at_least(least: int) -> Callable[[str], int]:
+def _at_least(least: int, most: float = float("inf")) -> Callable[[str], int]:
     def convert(text: str) -> int:
         if not text.isascii() or not text.isdigit() or int(text) < least:
             raise ValueError(f"not a whole number of at least {least}")
+        if int(text) > most:
+            raise ValueError(f"more than {most}")
         return int(text)
 
     return convert
@@ -360,6 +368,10 @@ def _seconds(text: str) -> float:
     if not 0.1 <= seconds <= 86_400:
         raise ValueError("not a number of seconds between 0.1 and 86400")
     return seconds
+
+
+def _quarters(bound_s: float) -> str:
+    return " ".join(str(bound_s * quarter / 4) for quarter in (1, 2, 3))
 
 
 def _three_below(bound_s: float) -> Callable[[str], tuple[float, float, float]]:

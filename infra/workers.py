@@ -52,6 +52,7 @@ def told(settings: Settings) -> dict[str, str]:
         "VITRINE_MILVUS": settings.milvus,
         "VITRINE_PROFILE": settings.profile,
         "VITRINE_DEVICE": settings.device,
+        "VITRINE_HOTWORDS": str(settings.hotwords),
         "VITRINE_DECODER": settings.decoder,
         "VITRINE_DECODE_S": str(settings.decode_s),
         "VITRINE_DECODE_MB": str(settings.decode_mb),

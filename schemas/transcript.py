@@ -14,6 +14,16 @@ UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 """Languages written without spaces, by faster-whisper's list: a word is what the recogniser can tell apart."""
 
 
+HotwordsOf = Annotated[
+    int | None,
+    Field(
+        exclude_if=lambda revision: revision is None,
+        description="The revision of the room whose product names the recogniser was told before it heard; "
+        "not written where it was told none.",
+    ),
+]
+
+
 class Word(Value):
     """One committed word. Times are of the stream; a word cut by a border may begin before its segment."""
 
@@ -32,6 +42,7 @@ class Transcript(SegmentEvent):
     words: tuple[Word, ...] = ()
     gap: Reason | None = None
     """Why there is no speech to read; None where the audio was heard, even if nobody spoke."""
+    hotwords_of: HotwordsOf = None
 
     @property
     def id(self) -> EventId:
@@ -50,6 +61,7 @@ class ClosingTranscript(StreamEvent):
 
     end_ms: StreamMs
     words: tuple[Word, ...]
+    hotwords_of: HotwordsOf = None
 
     @property
     def id(self) -> EventId:

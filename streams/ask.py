@@ -105,8 +105,8 @@ class Ask:
 
     async def hear(self, due: Hear) -> Heard:
         """The words in a sound."""
-        pcm = due.sound.pcm
-        return await self._call("speech", lambda: self.engines.speech.hear(pcm, due.language, due.final), len(pcm))
+        pcm, told = due.sound.pcm, (due.language, due.final, due.hotwords)
+        return await self._call("speech", lambda: self.engines.speech.hear(pcm, *told), len(pcm))
 
     async def complete(self, prompt: str) -> str:
         """What the language model answers to the window."""

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from agents.matcher import Matcher, MatchPolicy
+from agents.transcriber import Transcriber
 from encoders.apart import DecoderApart
 from encoders.batcher import BatchPolicy
 from encoders.decoding import Limits
 from encoders.profiles import load_engines, load_profile
 from encoders.settings import Profile
 from encoders.thresholds import load_thresholds
+from infra.errors import BadSetting
 from infra.metrics import Metrics
 from infra.milvus_vectors import MilvusVectors, Place
 from infra.objects import ObjectStore
@@ -40,8 +42,14 @@ def open_worker(settings: Settings, found: Services, run: str, stages: Sequence[
     Raises:
         UnknownProfile, MissingModel: the message says where the files are expected and how to get them.
         BrokenModel, BadThresholds: the message names the file and says what is wrong with it.
+        BadSetting: the profile's recogniser cannot be told hotwords.
     """
     profile = load_profile(settings.profile, settings.models)
+    if settings.hotwords and not profile.speech.hotwords:
+        raise BadSetting(
+            f"VITRINE_HOTWORDS={settings.hotwords}: profile {profile.name!r} has a recogniser that was trained without",
+            remedy="unset it, or take another profile",
+        )
     engines = load_engines(profile, settings.device, [part for part, by in ASKS.items() if set(by) & set(stages)])
     if settings.decoder == "child":
         engines = replace(engines, media=decoder_apart(settings, metrics))
@@ -52,7 +60,7 @@ def open_worker(settings: Settings, found: Services, run: str, stages: Sequence[
         {"vision": BatchPolicy(profile.batches.vision), "fusion": BatchPolicy(profile.batches.fusion)},
         lambda lane, seconds, _questions: metrics.model_s.labels(lane).observe(seconds),
     )
-    return Opened(ask, stages_for(profile, settings.thresholds))
+    return Opened(ask, stages_for(profile, settings.thresholds, settings.hotwords))
 
 
 def decoder_apart(settings: Settings, metrics: Metrics) -> DecoderApart:
@@ -61,7 +69,14 @@ def decoder_apart(settings: Settings, metrics: Metrics) -> DecoderApart:
     return DecoderApart(limits, bare_environment(), lambda how: metrics.decoder_ends.labels(how.value).inc())
 
 
-def stages_for(profile: Profile, kept: Path | None = None) -> Mapping[str, Stage[Any]]:
-    """The stages with the thresholds that belong to the profile's network, or were calibrated for its space."""
+def stages_for(profile: Profile, kept: Path | None = None, hotwords: int = 0) -> Mapping[str, Stage[Any]]:
+    """The stages with the thresholds that belong to the profile's network, or were calibrated for its space.
+
+    `hotwords`: so many tokens of the shelf's product names are told to the recogniser.
+    """
     policy = MatchPolicy(**asdict(load_thresholds(profile, kept)))
-    return STEPS | {"matcher": replace(STEPS["matcher"], begin=lambda key: Matcher(StreamId(key), policy))}
+    begins = {
+        "transcriber": lambda key: Transcriber(StreamId(key), hotword_tokens=hotwords),
+        "matcher": lambda key: Matcher(StreamId(key), policy),
+    }
+    return STEPS | {name: replace(STEPS[name], begin=begin) for name, begin in begins.items()}

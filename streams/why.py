@@ -14,6 +14,7 @@ from schemas.observation import Said
 from schemas.room import RoomChanged
 from schemas.segment import Segment
 from schemas.shedding import Shed
+from schemas.transcript import Transcript
 from streams.envelope import Envelope, Record, UnreadableEnvelope
 from streams.plain import plain
 from streams.reading import NotFound, Reader, understood
@@ -219,4 +220,6 @@ def _what(step: Step) -> str:
         return f"{event.ce_type}  {plain(event.id)} ({where}), closed {closed}, by {source}"
     if isinstance(event, RoomChanged):
         return f"{event.ce_type}  revision {event.room.revision} by {source}"
-    return f"{event.ce_type}  {plain(event.id)} by {source}"
+    told = event.hotwords_of if isinstance(event, Transcript) else None
+    knowing = "" if told is None else f", told the names on shelf revision {told}"
+    return f"{event.ce_type}  {plain(event.id)} by {source}{knowing}"

@@ -60,8 +60,8 @@ class TimedSpeech:
     inner: SpeechModel
     watch: Stopwatch
 
-    def hear(self, pcm: bytes, language: str | None, final: bool) -> Heard:
-        return self.watch.time("speech", lambda: self.inner.hear(pcm, language, final))
+    def hear(self, pcm: bytes, language: str | None, final: bool, hotwords: str = "") -> Heard:
+        return self.watch.time("speech", lambda: self.inner.hear(pcm, language, final, hotwords))
 
 
 @dataclass

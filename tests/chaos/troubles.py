@@ -40,7 +40,7 @@ class TroubledSpeech:
     pen: Pen
     times: int = 0
 
-    def hear(self, pcm: bytes, language: str | None, final: bool) -> Heard:
+    def hear(self, pcm: bytes, language: str | None, final: bool, hotwords: str = "") -> Heard:
         self.times += 1
         late = self.times - self.trouble.nth
         if late == 0:
@@ -51,7 +51,7 @@ class TroubledSpeech:
             raise Overloaded("CUDA out of memory")
         if self.trouble.kind == "slow":
             time.sleep(self.trouble.slow_s)
-        return self.inner.hear(pcm, language, final)
+        return self.inner.hear(pcm, language, final, hotwords)
 
 
 @dataclass(frozen=True, slots=True)

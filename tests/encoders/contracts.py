@@ -80,6 +80,8 @@ def speech_contract(model: SpeechModel, pcm: bytes, border_ms: int) -> None:
     assert silence.words == ()
     assert 1500 <= silence.committed_ms <= 2000, "of silence at most a short lead is kept"
     assert model.hear(b"", "en", final=True).words == ()
+    assert model.hear(bytes(2000 * BYTES_PER_MS), "en", True, "feike shaver").words == (), "what was told is not heard"
+    assert model.hear(pcm, "en", True, "feike shaver") == model.hear(pcm, "en", True, "feike shaver")
 
 
 def hear_in_two(model: SpeechModel, pcm: bytes, border_ms: int) -> list[HeardWord]:

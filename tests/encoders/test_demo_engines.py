@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from faster_whisper import WhisperModel
+from faster_whisper.tokenizer import Tokenizer
 
 from encoders.chunks import plan
 from encoders.engines import Clip
@@ -15,6 +16,7 @@ from encoders.loaded import LoadedEngines
 from encoders.media import PyAvDecoder
 from encoders.profiles import load_engines, load_profile, path_of
 from encoders.remux import segments
+from encoders.speech import MOST_HOTWORDS, prompt_of
 from encoders.world.windows import windows
 from tests.encoders import contracts
 
@@ -67,6 +69,15 @@ def test_a_piece_is_heard_as_faster_whisper_itself_hears_it(
         )
         theirs += " ".join(segment.text for segment in told).split()
     assert [word.text for word in ours.words] == theirs
+
+
+@pytest.mark.parametrize("hotwords", ["", "chaigus two tone leather sneaker", "lashei dotted bamboo straw cup " * 60])
+def test_a_recogniser_is_told_hotwords_as_faster_whisper_tells_them(hotwords: str) -> None:
+    model = WhisperModel(str(path_of(PROFILE, "speech")), device="cpu", compute_type="int8", cpu_threads=1)
+    tokenizer = Tokenizer(model.hf_tokenizer, model.model.is_multilingual, "transcribe", "en")
+    told = prompt_of(tokenizer, hotwords)
+    assert told == model.get_prompt(tokenizer, [], without_timestamps=True, hotwords=hotwords or None)
+    assert len(told) <= MOST_HOTWORDS + 1 + len(prompt_of(tokenizer, ""))
 
 
 def test_the_demo_language_model_keeps_the_contract(engines: LoadedEngines) -> None:

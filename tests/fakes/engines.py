@@ -115,7 +115,7 @@ class FakeDecoder:
 class FakeSpeech:
     """Hears the words that `FakeDecoder` put into the sound; a part of a word is heard as that part of its letters."""
 
-    def hear(self, pcm: bytes, language: str | None, final: bool) -> Heard:
+    def hear(self, pcm: bytes, language: str | None, final: bool, hotwords: str = "") -> Heard:
         total_ms = len(pcm) // SLOT_BYTES
         found = list(_runs(np.frombuffer(pcm, np.uint8, total_ms * SLOT_BYTES).reshape(-1, SLOT_BYTES)))
         committed_ms = total_ms

@@ -118,6 +118,13 @@ def test_the_services_that_kubernetes_tells_a_pod_of_are_no_settings() -> None:
         read_settings({"VITRINE_KAFKA_PORT": "tcp://10.0.0.4:9092"})
 
 
+@pytest.mark.parametrize(("text", "says"), [("224", "more than 223"), ("-1", "at least 0"), ("all", "whole number")])
+def test_hotwords_beyond_what_a_recogniser_holds_are_refused(text: str, says: str) -> None:
+    assert (read_settings({}).hotwords, read_settings({"VITRINE_HOTWORDS": "223"}).hotwords) == (0, 223)
+    with pytest.raises(BadSetting, match=f"VITRINE_HOTWORDS.*{says}"):
+        read_settings({"VITRINE_HOTWORDS": text})
+
+
 def test_a_misspelt_variable_is_refused_with_the_one_that_was_meant() -> None:
     with pytest.raises(BadSetting, match="did you mean VITRINE_KAFKA"):
         read_settings({"VITRINE_KAFKAS": "broker:9092"})

@@ -35,9 +35,9 @@ class SlowSpeech(FakeSpeech):
 
     stretch: float
 
-    def hear(self, pcm: bytes, language: str | None, final: bool) -> Heard:
+    def hear(self, pcm: bytes, language: str | None, final: bool, hotwords: str = "") -> Heard:
         time.sleep(HEAR_S * self.stretch)
-        return super().hear(pcm, language, final)
+        return super().hear(pcm, language, final, hotwords)
 
 
 @dataclass

@@ -56,7 +56,7 @@ class TinyFrames:
 class Deaf:
     """Hears no words in any sound."""
 
-    def hear(self, pcm: bytes, language: str | None, final: bool) -> Heard:
+    def hear(self, pcm: bytes, language: str | None, final: bool, hotwords: str = "") -> Heard:
         return Heard((), language, len(pcm) // 32)
 
 

@@ -21,6 +21,7 @@ from encoders.prepared import write_prepared
 from encoders.profiles import load_profile
 from encoders.thresholds import kept_name, space_of
 from infra.children import last_words
+from infra.errors import BadSetting
 from infra.metrics import Metrics
 from infra.services import Services
 from infra.settings import SETTINGS, read_settings
@@ -301,6 +302,14 @@ def test_a_worker_needs_the_models_of_its_own_stages_alone(profile: Path) -> Non
     open_worker(settings, nowhere, "", ("transcriber", "matcher"), Metrics())
     with pytest.raises(MissingModel, match="language"):
         open_worker(settings, nowhere, "", ("summarizer",), Metrics())
+
+
+def test_a_worker_whose_recogniser_cannot_be_told_hotwords_is_not_opened() -> None:
+    nowhere = Services("127.0.0.1:1", "http://127.0.0.1:1")
+    with pytest.raises(
+        BadSetting, match="VITRINE_HOTWORDS=50: profile 'demo' has a recogniser that was trained without"
+    ):
+        open_worker(read_settings({"VITRINE_HOTWORDS": "50"}), nowhere, "", "demo", Metrics())
 
 
 def test_the_last_words_of_a_worker_are_what_is_wrong_and_not_what_to_do(tmp_path: Path) -> None:

@@ -41,9 +41,9 @@ class Counted:
         asked = self.asked
 
         class Speech(FakeSpeech):
-            def hear(self, pcm: bytes, language: str | None, final: bool) -> Heard:
+            def hear(self, pcm: bytes, language: str | None, final: bool, hotwords: str = "") -> Heard:
                 asked["speech"] += 1
-                return super().hear(pcm, language, final)
+                return super().hear(pcm, language, final, hotwords)
 
         class Language(FakeLanguage):
             def complete(self, transcript: str) -> str:

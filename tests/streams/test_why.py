@@ -13,6 +13,7 @@ from schemas.reference import Reference
 from schemas.room import Room, RoomChanged, StreamEnded
 from schemas.segment import Segment
 from schemas.shedding import Shed
+from schemas.transcript import Transcript
 from streams.envelope import Envelope, Record, decode, encode
 from streams.reading import NotFound, split_position
 from streams.topology import EMBEDDINGS, OBSERVATIONS
@@ -113,6 +114,14 @@ def test_nothing_in_it_can_steer_the_terminal() -> None:
         "evidence": Reference(dataref="file:///\x1b[2J", sha256="0" * 64, size_bytes=9),
     })  # fmt: skip
     assert all(line.isprintable() for line in paragraph(hostile, step("a/0/\x1b", None)).splitlines())
+
+
+def test_it_says_of_which_shelf_the_recogniser_was_told_the_names() -> None:
+    heard = Transcript(stream_id=MATCH.stream_id, sequence=42, start_ms=MATCH.start_ms, end_ms=MATCH.end_ms)
+    told = heard.model_copy(update={"hotwords_of": 2})
+    text = paragraph(MATCH, step("live.transcripts/1/8", heard), step("live.transcripts/1/9", told))
+    assert "room-7/000042/transcript by platform\n" in text
+    assert text.endswith("room-7/000042/transcript by platform, told the names on shelf revision 2")
 
 
 def test_origins_are_the_positions_and_a_pushed_segment_has_none() -> None:
