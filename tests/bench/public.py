@@ -102,14 +102,14 @@ class Reached:
     """Of the segments that show nothing."""
 
 
-def demo() -> Broadcast:
-    """The shipped broadcast."""
+def recorded(folder: Path) -> Broadcast:
+    """The broadcast in a folder, in the form of the shipped one."""
     pieces = [_segment(number, piece.media, piece.start_ms, piece.duration_ms) for number, piece in
-           enumerate(segments(DEMO / "broadcast.mp4"))]  # fmt: skip
-    lines = (json.loads(line) for line in (DEMO / "catalogue.jsonl").read_text(encoding="utf-8").splitlines())
+           enumerate(segments(folder / "broadcast.mp4"))]  # fmt: skip
+    lines = (json.loads(line) for line in (folder / "catalogue.jsonl").read_text(encoding="utf-8").splitlines())
     titles = {ProductId(line["product_id"]): str(line["title"]) for line in lines}
-    room = Room.model_validate_json((DEMO / "room.json").read_bytes())
-    return Broadcast("demo", tuple(pieces), read_labels(DEMO / "labels.json"), room, titles)
+    room = Room.model_validate_json((folder / "room.json").read_bytes())
+    return Broadcast(folder.name, tuple(pieces), read_labels(folder / "labels.json"), room, titles)
 
 
 def spoken_show(piper: Path, voice: Path) -> Broadcast:
@@ -235,7 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         engines, read = _engines(told.models)
     except (MissingModel, FileNotFoundError) as missing:
         sys.exit(WHAT_TO_DO.format(missing=missing))
-    shows = [demo()]
+    shows = [recorded(DEMO)]
     if told.piper and told.voice:
         shows.append(spoken_show(told.piper, told.voice))
     else:
