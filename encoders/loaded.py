@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from encoders.engines import FusionNetwork, Heard, LanguageModel, MediaDecoder, SpeechModel, VisionTower
+from encoders.engines import Floats, FusionNetwork, Heard, LanguageModel, MediaDecoder, SpeechModel, VisionTower
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +18,31 @@ class LoadedEngines:
 
 @dataclass(frozen=True, slots=True)
 class NotLoaded:
-    """In the place of a model that nobody is to ask. Raises `RuntimeError` where somebody does: that is our bug."""
+    """In the place of models that nobody is to ask. Raises `RuntimeError` where somebody does: that is our bug."""
 
     part: str
+
+    @property
+    def name(self) -> str:
+        raise self._asked()
+
+    @property
+    def space(self) -> str:
+        raise self._asked()
+
+    @property
+    def dim(self) -> int:
+        raise self._asked()
+
+    @property
+    def tower(self) -> str:
+        raise self._asked()
+
+    def encode(self, *_: object, **__: object) -> list[Floats]:
+        raise self._asked()
+
+    def embed(self, *_: object, **__: object) -> list[Floats]:
+        raise self._asked()
 
     def hear(self, *_: object, **__: object) -> Heard:
         raise self._asked()

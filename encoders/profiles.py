@@ -77,18 +77,18 @@ def _named(folder: Path | None, path: str) -> list[Path]:
 
 
 def load_engines(
-    profile: Profile, device: str = "cpu", asked: Collection[str] = ("speech", "language")
+    profile: Profile, device: str = "cpu", asked: Collection[str] = ("speech", "language", "network")
 ) -> LoadedEngines:
     """The five engines on a device ("cpu", "cuda"), each of which has answered once.
 
-    Of the speech and the language model only those that will be `asked`: the files of the other are not looked for.
+    Of the profile's parts only those that will be `asked`: the files of the others are not looked for.
     Raises `MissingModel`, `BrokenModel`.
     """
-    folders = {part: path_of(profile, part) for part in profile.parts() if part in (*asked, "network")}
+    folders = {part: path_of(profile, part) for part in profile.parts() if part in asked}
 
     from encoders.media import PyAvDecoder  # here, because each of these imports takes seconds
 
-    vision, fusion = load_network(profile, device)
+    vision, fusion = load_network(profile, device) if "network" in folders else (NotLoaded("network"),) * 2
     speech = _speech(profile, folders["speech"], device) if "speech" in folders else NotLoaded("speech")
     language = _language(profile, folders["language"], device) if "language" in folders else NotLoaded("language")
     return LoadedEngines(PyAvDecoder(), speech, language, vision, fusion)

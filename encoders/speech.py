@@ -21,7 +21,7 @@ from encoders.chunks import SAMPLES_PER_MS, Span, plan
 from encoders.engines import SAMPLE_RATE_HZ, Floats, Heard, HeardWord, Overloaded
 from encoders.faults import OBJECT, UNFIT, BrokenModel, must_be_there, naming, read_as
 from encoders.settings import SpeechSettings
-from encoders.tokens import tokenizer_of
+from encoders.tokenizer_file import tokenizer_of
 from schemas.transcript import UNSPACED, is_latin
 
 PREPROCESSOR = "preprocessor_config.json"

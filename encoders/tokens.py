@@ -19,6 +19,7 @@ from encoders.families import Marks, config_of
 from encoders.faults import BrokenModel, MissingModel, naming, read_bytes
 from encoders.network import Shape
 from encoders.network_store import TOKENIZER
+from encoders.tokenizer_file import tokenizer_of
 
 VOCABULARY = "vocab.txt"
 
@@ -36,13 +37,6 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
-
-
-def tokenizer_of(file: Path) -> Tokenizer:
-    """What a ``tokenizer.json`` says. Raises `MissingModel`, `BrokenModel`."""
-    told = read_bytes(file)
-    with naming(file, ValueError):
-        return Tokenizer.from_buffer(told)
 
 
 def _vocabulary(file: Path) -> dict[str, int]:

@@ -12,7 +12,6 @@ from encoders.batcher import BatchPolicy
 from encoders.decoding import Limits
 from encoders.profiles import load_engines, load_profile
 from encoders.settings import Profile
-from encoders.thresholds import load_thresholds
 from infra.errors import BadSetting
 from infra.metrics import Metrics
 from infra.milvus_vectors import MilvusVectors, Place
@@ -23,9 +22,14 @@ from infra.workers import bare_environment
 from schemas.ids import StreamId
 from streams.ask import Ask
 from streams.stages import STEPS, Stage
+from streams.topology import uses_milvus
 
-ASKS = {"speech": ("transcriber", "catalog_encoder"), "language": ("summarizer", "catalog_encoder")}
-"""Part of a profile → the stages that ask it. The network names the space, so every worker has it."""
+ASKS = {
+    "speech": ("transcriber", "catalog_encoder"),
+    "language": ("summarizer", "catalog_encoder"),
+    "network": ("frame_encoder", "product_encoder", "catalog_encoder", "matcher"),
+}
+"""Part of a profile → the stages that ask it; the matcher asks the network for the name of its space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +55,18 @@ def open_worker(settings: Settings, found: Services, run: str, stages: Sequence[
             remedy="unset it, or take another profile",
         )
     engines = load_engines(profile, settings.device, [part for part, by in ASKS.items() if set(by) & set(stages)])
+    space, dim = (engines.fusion.space, engines.fusion.dim) if uses_milvus(stages) else ("", 0)
     if settings.decoder == "child":
         engines = replace(engines, media=decoder_apart(settings, metrics))
     ask = Ask(
         engines,
         ObjectStore(settings.objects, settings.dataref_roots),
-        MilvusVectors(Place(found.milvus, engines.fusion.space, engines.fusion.dim, run, settings.milvus_token)),
+        MilvusVectors(Place(found.milvus, space, dim, run, settings.milvus_token)),
         {"vision": BatchPolicy(profile.batches.vision), "fusion": BatchPolicy(profile.batches.fusion)},
         lambda lane, seconds, _questions: metrics.model_s.labels(lane).observe(seconds),
     )
-    return Opened(ask, stages_for(profile, settings.thresholds, settings.hotwords))
+    policy = match_policy(profile, settings.thresholds) if "matcher" in stages else MatchPolicy()
+    return Opened(ask, stages_for(policy, settings.hotwords))
 
 
 def decoder_apart(settings: Settings, metrics: Metrics) -> DecoderApart:
@@ -69,12 +75,18 @@ def decoder_apart(settings: Settings, metrics: Metrics) -> DecoderApart:
     return DecoderApart(limits, bare_environment(), lambda how: metrics.decoder_ends.labels(how.value).inc())
 
 
-def stages_for(profile: Profile, kept: Path | None = None, hotwords: int = 0) -> Mapping[str, Stage[Any]]:
-    """The stages with the thresholds that belong to the profile's network, or were calibrated for its space.
+def match_policy(profile: Profile, kept: Path | None = None) -> MatchPolicy:
+    """The thresholds that belong to the profile's network, or were calibrated for its space."""
+    from encoders.thresholds import load_thresholds  # here: it loads torch, which who only hears or summarises spares
+
+    return MatchPolicy(**asdict(load_thresholds(profile, kept)))
+
+
+def stages_for(policy: MatchPolicy, hotwords: int = 0) -> Mapping[str, Stage[Any]]:
+    """The stages, of which the matcher goes by this policy.
 
     `hotwords`: so many tokens of the shelf's product names are told to the recogniser.
     """
-    policy = MatchPolicy(**asdict(load_thresholds(profile, kept)))
     begins = {
         "transcriber": lambda key: Transcriber(StreamId(key), hotword_tokens=hotwords),
         "matcher": lambda key: Matcher(StreamId(key), policy),

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.hotwords import BYTES_PER_TOKEN, hotwords
+from agents.matcher import MatchPolicy
 from agents.summary_form import words_of
 from agents.transcriber import Listen, Transcriber
 from encoders.engines import Heard, HeardWord
-from encoders.profiles import load_profile
 from schemas.room import Room, RoomChanged, StreamEnded
 from schemas.transcript import ClosingTranscript, Transcript
 from streams.opening import stages_for
@@ -100,6 +100,6 @@ def test_another_shelf_is_told_from_the_next_segment_on_and_the_budget_is_the_wo
 
 
 def test_a_worker_tells_names_only_where_its_settings_say_so() -> None:
-    demo = load_profile("demo")
-    budgets = [stages_for(demo, None, *given)["transcriber"].begin(STREAM).hotword_tokens for given in ((), (50,))]
+    tuned = stages_for(MatchPolicy()), stages_for(MatchPolicy(), 50)
+    budgets = [stages["transcriber"].begin(STREAM).hotword_tokens for stages in tuned]
     assert budgets == [0, 50]

@@ -27,7 +27,7 @@ from schemas.room import Room, RoomChanged
 from streams import producer
 from streams.cli import run
 from streams.envelope import Envelope
-from streams.opening import stages_for
+from streams.opening import match_policy, stages_for
 from streams.topics import make_topics
 from streams.topology import EMBEDDINGS
 from tests.agents.playing import SEGMENT_MS, STREAM, InlineAsk, flow, segment, with_catalogue
@@ -124,7 +124,7 @@ def test_a_worker_reads_what_was_stored(
     assert f"stored in {file}" in told
     stored = Thresholds(**json.loads(file.read_text())["thresholds"])
     assert stored != names_nothing
-    policy = stages_for(profile, settings.thresholds)["matcher"].begin(STREAM).policy
+    policy = stages_for(match_policy(profile, settings.thresholds))["matcher"].begin(STREAM).policy
     assert {name: getattr(policy, name) for name in asdict(stored)} == asdict(stored)
 
 

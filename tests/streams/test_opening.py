@@ -11,7 +11,7 @@ from encoders.loaded import NotLoaded
 from schemas.product import Picture
 from streams.delivery import Delivery
 from streams.opening import ASKS
-from streams.topology import PRODUCTS, SEGMENTS, STAGES, StageRow
+from streams.topology import PRODUCTS, SEGMENTS, STAGES, StageRow, uses_milvus
 from tests.agents.playing import InlineAsk, product
 from tests.fakes.engines import fake_engines, fake_media
 from tests.fakes.stores import FakeObjects
@@ -20,6 +20,8 @@ from tests.streams.memory_flow import MemoryFlow
 from tests.streams.test_replay import LOOKS, broadcast, message
 
 pytestmark = pytest.mark.hermetic
+PART_OF = {"vision": "network", "fusion": "network", "speech": "speech", "language": "language"}
+"""Lane → the part of a profile that answers in it."""
 Q = TypeVar("Q")
 A = TypeVar("A")
 
@@ -32,8 +34,8 @@ class Overheard(InlineAsk):
     asked: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     async def _answer(self, lane: MicroBatcher[Q, A], question: Q, size_bytes: int) -> A:
-        if lane.name in ASKS:
-            self.asked[lane.name].add(self.who)
+        if lane.name in PART_OF:
+            self.asked[PART_OF[lane.name]].add(self.who)
         return await super()._answer(lane, question, size_bytes)
 
 
@@ -61,8 +63,14 @@ def test_a_stage_asks_the_models_that_its_worker_loads_and_no_other() -> None:
     for event in broadcast():
         flow.push(SEGMENTS.name, message(event))
     flow.run()
-    assert ask.asked == {part: set(stages) for part, stages in ASKS.items()}
-    assert set().union(*ask.asked.values()) < set(STAGES)
+    names_its_space = {"network": {"matcher"}}
+    assert {part: by | names_its_space.get(part, set()) for part, by in ask.asked.items()} == {
+        part: set(stages) for part, stages in ASKS.items()
+    }
+
+
+def test_whatever_keeps_vectors_loads_the_network_that_names_their_space() -> None:
+    assert {stage for stage in STAGES if uses_milvus([stage])} <= set(ASKS["network"])
 
 
 def test_a_model_that_was_not_loaded_says_so_and_answers_nothing() -> None:
@@ -70,3 +78,7 @@ def test_a_model_that_was_not_loaded_says_so_and_answers_nothing() -> None:
         NotLoaded("speech").hear(b"", None, True)
     with pytest.raises(RuntimeError, match="language model was not loaded"):
         NotLoaded("language").complete("")
+    with pytest.raises(RuntimeError, match="network model was not loaded"):
+        NotLoaded("network").embed([])
+    with pytest.raises(RuntimeError, match="network model was not loaded"):
+        _ = NotLoaded("network").space
