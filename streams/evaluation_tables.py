@@ -1,7 +1,7 @@
 """An evaluation's result → the tables that ``vitrine evaluate encoder`` prints, each 80 columns wide at most.
 
 The first two are about R@1 and chance. The others tell what else the result holds of every row; their intervals are
-left to the files. What a row was not asked stays empty.
+left to the files. What a row was not asked stays empty; a result that was stored before R@3 was measured has none.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from encoders.evaluation.report import SIZES, spoken, ways_in
+from encoders.evaluation.report import METRICS, SIZES, spoken, ways_in
 from encoders.evaluation.rows import OURS
 
 Result = Mapping[str, Any]
 Figures = Mapping[str, Any]
 
-METRICS = {"r1": "R@1", "r5": "R@5", "r10": "R@10", "map": "mAP"}
+FURTHER = [metric for metric in METRICS if metric != "r1"]
 DIFFERENCES = ("picture", "speech", "both")
 GALLERIES = ("gallery_1k", "gallery_10k")
 LARGER = "shelf_"
@@ -63,9 +63,9 @@ def _paired(result: Result, ways: Sequence[str]) -> Table:
 
 
 def _others(result: Result, ways: Sequence[str]) -> Table:
-    table = _table("R@5, R@10, mAP", map(_narrow, ways), "R@5, below it R@10, below it mAP")
+    table = _table("R@3 to mAP", map(_narrow, ways), "R@3, below it R@5, R@10 and mAP")
     for name, figures in result["rows"].items():
-        _add(table, name, (_stacked(figures.get(way), "r5", "r10", "map") for way in ways))
+        _add(table, name, (_stacked(figures.get(way), *FURTHER) for way in ways))
     return table
 
 
@@ -86,7 +86,7 @@ def _union(result: Result) -> Table:
     about = "all domains in one gallery; own: first answers from the query's domain"
     table = _table("union", [*METRICS.values(), *(f"own,\n{name}" for name in ways_in(shares))], about)
     for name, figures in result["union"].items():
-        told = [figures[metric] for metric in METRICS] + [shares[name].get(domain) for domain in ways_in(shares)]
+        told = [figures.get(metric) for metric in METRICS] + [shares[name].get(domain) for domain in ways_in(shares)]
         _add(table, name, ("" if each is None else f"{each:.3f}" for each in told))
     return table
 
@@ -124,7 +124,7 @@ def _narrow(way: str) -> str:
 
 
 def _stacked(figures: Figures | None, *metrics: str) -> str:
-    return "\n".join(f"{figures[metric]:.3f}" for metric in metrics) if figures else ""
+    return "\n".join(f"{figures[metric]:.3f}" for metric in metrics if metric in figures) if figures else ""
 
 
 def _between(bounds: Sequence[float]) -> str:

@@ -19,8 +19,8 @@ from encoders.engines import Floats
 from encoders.evaluation.bench import Rows
 
 SCORE_DECIMALS = 6
-METRICS = ("r1", "r5", "r10", "map")
-CUTS = (1, 5, 10)
+METRICS = ("r1", "r3", "r5", "r10", "map")
+CUTS = (1, 3, 5, 10)
 
 Bools = NDArray[np.bool_]
 Doubles = NDArray[np.float64]
@@ -31,7 +31,7 @@ class Judged:
     """The outcome of each query of a task."""
 
     products: NDArray[np.int64]  # (queries,) whose product was asked for
-    values: NDArray[np.float64]  # (queries, 4) in the order of METRICS
+    values: NDArray[np.float64]  # (queries, 5) in the order of METRICS
     best: Rows  # (queries, ≤ 10) the gallery's columns that came first
     """In the order of their scores."""
 
@@ -89,8 +89,8 @@ def _first(scores: Doubles, right: Bools) -> Rows:
 
 
 @lru_cache(maxsize=100_000)
-def worth(positions: tuple[int, ...]) -> tuple[float, float, float, float]:
-    """R@1, R@5, R@10 and the average precision where the right answers stand at ``positions``, from 0, ascending.
+def worth(positions: tuple[int, ...]) -> tuple[float, ...]:
+    """R@1, R@3, R@5, R@10 and the average precision where the right answers stand at ``positions``, from 0, ascending.
 
     R@k is whether one of them is among the first k. What stands behind the last right answer changes nothing.
     """
@@ -99,5 +99,5 @@ def worth(positions: tuple[int, ...]) -> tuple[float, float, float, float]:
     right[list(positions)] = True
     falling = torch.arange(length, 0, -1, dtype=torch.float32)  # above 0: torchmetrics never counts the others
     first = slice(CUTS[-1])  # it would sort the rest for each cut
-    one, five, ten = (float(retrieval_hit_rate(falling[first], right[first], top_k=k)) for k in CUTS)
-    return one, five, ten, float(retrieval_average_precision(falling, right))
+    hits = (float(retrieval_hit_rate(falling[first], right[first], top_k=k)) for k in CUTS)
+    return *hits, float(retrieval_average_precision(falling, right))

@@ -15,6 +15,7 @@ from encoders.evaluation.svg import Dot, lines, whiskers
 Result = Mapping[str, Any]
 
 BOUND = "bound"
+METRICS = {"r1": "R@1", "r3": "R@3", "r5": "R@5", "r10": "R@10", "map": "mAP"}
 SIZES = {"shelf": "16", "shelf_100": "100", "shelf_600": "600", "gallery_1k": "1k", "gallery_10k": "10k"}
 DIMENSIONS = {"ampere_32d": "32", "ampere_64d": "64", OURS: "128", "ampere_256d": "256"}
 TERMS = {"ampere_3_terms": "3", "ampere_6_terms": "6", OURS: "12"}
@@ -179,7 +180,7 @@ def _union(result: Result) -> str:
         shares = "".join(f"<td>{f'{told[name]:.3f}' if name in told else ''}</td>" for name in domains)
         rows.append(f"<tr{_ours(row)}><td>{escape(row)}</td>{_metrics(each)}{shares}</tr>")
     own = ["first answer of own domain" if name == "all" else name for name in domains]
-    return _table(["row", "R@1", "R@5", "R@10", "mAP", *own], rows)
+    return _table(["row", *METRICS.values(), *own], rows)
 
 
 def _seeds(result: Result) -> str:
@@ -205,11 +206,11 @@ def _block(figures: Mapping[str, Any]) -> str:
         f"<td>{each['r1_ci'][0]:.3f} to {each['r1_ci'][1]:.3f}</td><td>{each['queries']}</td></tr>"
         for row, each in figures.items()
     ]
-    return _table(["row", "R@1", "R@5", "R@10", "mAP", "95 % of R@1", "queries"], rows)
+    return _table(["row", *METRICS.values(), "95 % of R@1", "queries"], rows)
 
 
 def _metrics(each: Mapping[str, Any]) -> str:
-    return "".join(f"<td>{each[name]:.3f}</td>" for name in ("r1", "r5", "r10", "map"))
+    return "".join(f"<td>{each[name]:.3f}</td>" for name in METRICS)
 
 
 def _example(example: Example) -> str:

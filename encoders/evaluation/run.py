@@ -37,7 +37,7 @@ VERSIONS = ("vitrine", "numpy", "torch", "torchmetrics", "tokenizers", "transfor
 Told = Callable[[str], None]
 Json = dict[str, Any]
 Figures = dict[str, Any]
-"""``r1``, ``r5``, ``r10``, ``map``, ``r1_ci`` and how many ``queries``."""
+"""``r1``, ``r3``, ``r5``, ``r10``, ``map``, ``r1_ci`` and how many ``queries``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,8 @@ def encoder(manifests: tuple[Path, ...], networks: Path, out: Path, seed: int) -
     the validation split. Pages of other products are distractors, those that training may have seen (of the splits
     train and distractor) only where a gallery needs them. A family that is larger than a shelf is drawn from by --seed.
     Networks compute on VITRINE_DEVICE. Writes evaluation.json and a page with plots and examples, and prints R@1 with
-    95 % intervals, R@5, R@10, mAP, galleries, and R@1 by what families differ in. The same input gives the same bytes
-    on the same machine.
+    95 % intervals, R@3, R@5, R@10, mAP, galleries, and R@1 by what families differ in. The same input gives the same
+    bytes on the same machine.
 
     \b
     Example: vitrine evaluate encoder --manifest prepared/manifest.jsonl --networks networks

@@ -134,7 +134,7 @@ def test_what_is_printed_are_the_figures_of_the_file(evaluated: Any) -> None:
     result, shown = evaluated("lpr4m")
     for name in ("ampere", "visual"):
         for way in ("page_to_live", "live_to_page", "shelf"):
-            for metric in ("r1", "r5", "r10", "map"):
+            for metric in ("r1", "r3", "r5", "r10", "map"):
                 assert f"{result['rows'][name][way][metric]:.3f}" in shown
         for share in result["union"][name]["own_domain_share"].values():
             assert re.search(rf"\b{share:.3f}\b", shown)

@@ -29,7 +29,7 @@ def queries(draw: st.DrawFn) -> list[Row]:
 
 
 def by_hand(row: Row) -> list[float]:
-    """R@1, R@5, R@10 and the average precision, from each right answer's rank behind all its equals that are wrong."""
+    """R@k of each cut and the average precision, from each right answer's rank behind all its equals that are wrong."""
     scores, right, allowed = row
     found = [s for s, r, a in zip(scores, right, allowed, strict=True) if r and a]
     wrong = [s for s, r, a in zip(scores, right, allowed, strict=True) if a and not r]
@@ -90,7 +90,16 @@ def test_the_last_bits_of_a_score_break_no_tie() -> None:
 
 def test_two_right_answers_at_one_and_three() -> None:
     judged = judge(np.array([[3.0, 2.0, 1.0]], np.float32), np.array([[True, False, True]]), None, np.arange(1))
-    assert judged.means() == pytest.approx({"r1": 1.0, "r5": 1.0, "r10": 1.0, "map": (1 + 2 / 3) / 2})
+    assert judged.means() == pytest.approx({"r1": 1.0, "r3": 1.0, "r5": 1.0, "r10": 1.0, "map": (1 + 2 / 3) / 2})
+
+
+@pytest.mark.parametrize(
+    ("rank", "found"), [(1, (1, 1, 1, 1)), (3, (0, 1, 1, 1)), (4, (0, 0, 1, 1)), (11, (0, 0, 0, 0))]
+)
+def test_a_right_answer_counts_from_its_rank_on(rank: int, found: tuple[float, ...]) -> None:
+    scores = -np.arange(12, dtype=np.float32)[None]
+    means = judge(scores, np.arange(12)[None] == rank - 1, None, np.arange(1)).means()
+    assert tuple(means[name] for name in ("r1", "r3", "r5", "r10")) == found
 
 
 def test_the_best_answers_come_in_the_order_of_their_scores() -> None:

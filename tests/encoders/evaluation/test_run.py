@@ -70,7 +70,7 @@ def test_each_row_has_the_six_directions_and_the_shelf(result: dict[str, Any]) -
         for figures in ways.values():
             low, high = figures["r1_ci"]
             assert 0 <= low <= figures["r1"] <= high <= 1
-            assert figures["r1"] <= figures["r5"] <= figures["r10"] <= 1
+            assert figures["r1"] <= figures["r3"] <= figures["r5"] <= figures["r10"] <= 1
             assert 0 < figures["map"] <= 1
 
 
