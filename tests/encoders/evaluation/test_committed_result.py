@@ -87,6 +87,17 @@ def test_the_readme_has_its_numbers(result: dict[str, Any]) -> None:
         assert f"| {words} | {' | '.join(values)} |" in readme, name
 
 
+def test_the_readme_has_how_far_down_the_shelf_it_is_found_and_what_repaired_names_add(result: dict[str, Any]) -> None:
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    again = other("shelf")
+    assert result["rows"]["ampere"]["shelf"].items() <= again["rows"]["ampere"]["shelf"].items(), "the same comparison"
+    for name, words in (("ampere", "as heard"), ("ampere_shelf_hint", "as the shelf repairs it")):
+        values = [short(again["rows"][name]["shelf"][metric]) for metric in ("r1", "r3", "r5", "r10")]
+        assert f"| {words} | {' | '.join(values)} |" in readme, name
+    assert again["paired"]["ampere_shelf_hint"]["shelf"] == [0.0, 0.0]
+    assert "changes no first answer" in readme
+
+
 def test_the_readme_has_what_is_found_in_one_gallery(result: dict[str, Any]) -> None:
     readme = (ROOT / "README.md").read_text()
     for name in ("late_fusion", "late_fusion_tuned", "ampere", "ampere_one_branch", "bound"):
