@@ -201,8 +201,8 @@ def as_text(rooms_seen: list[RoomStatus], stages: list[StageStatus], now_ms: int
     lines += ["", "room"] if rooms_seen else ["", "no room yet: vitrine push FILE"]
     for room in rooms_seen:
         lines += [f"{plain(room.stream_id, 60)}{f' (ended: {room.ended})' if room.ended else ''}"]
-        lines += [f"  last segment {_at(room.last_segment, room.last_segment_ms, now_ms)}, "
-                  f"last match {_at(room.last_match, room.last_match_ms, now_ms)}"
+        lines += [f"  last segment {_at(room.last_segment, room.last_segment_ms, now_ms, 'not among the newest')}, "
+                  f"last match {_at(room.last_match, room.last_match_ms, now_ms, 'none')}"
                   f"{'' if room.behind is None else f', {room.behind} behind'}"]  # fmt: skip
         lines += [f"  missing from the source: {room.missing_ms / 1000:.1f} s"] if room.missing_ms else []
         lines += [f"  {plain(reason)}: {count}" for reason, count in sorted(room.gaps.items())]
@@ -216,8 +216,8 @@ def _stage_line(stage: StageStatus, quiet_after_ms: int) -> str:
     return f"{stage.stage:<16} {stage.lag:>4}  {waiting:>13}  {output:>11}{mark}"
 
 
-def _at(sequence: int | None, at_ms: int | None, now_ms: int) -> str:
-    return "none" if sequence is None or at_ms is None else f"{sequence} ({_ago(now_ms - at_ms)} ago)"
+def _at(sequence: int | None, at_ms: int | None, now_ms: int, absent: str) -> str:
+    return absent if sequence is None or at_ms is None else f"{sequence} ({_ago(now_ms - at_ms)} ago)"
 
 
 def _ago(ms: int | None) -> str:
