@@ -38,7 +38,7 @@ PODS: dict[str, dict[str, Any]] = {
 WORKER = PODS["worker"]["containers"][0]
 KUSTOMIZATION = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text())
 READS_MEDIA = ("transcriber", "frame_encoder", "catalog_encoder")
-OWN_MB, OWN_MB_WITH_TORCH = 300, 640
+OWN_MB, OWN_MB_WITH_TORCH = 300, 700
 """A worker, its supervisor and its guardian with the demo models; who asks no network does without torch."""
 
 
