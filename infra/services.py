@@ -70,7 +70,7 @@ def up(settings: Settings, *, attached: bool, say: Say = lambda _: None, milvus_
             with ThreadPoolExecutor(len(NAMES)) as pool:
                 services = Services(*pool.map(bring, NAMES if milvus_too else NAMES[:1]))
             _ask_those_not_started(settings, services, own)
-            _record(settings.data, services)
+            _record(settings.data, {name: getattr(services, name) for name in own})
             undo.pop_all()
     return Running(services, tuple(sorted(own)), list(own.values()) if attached else [])
 
@@ -141,8 +141,8 @@ def _recorded(data: Path) -> dict[str, str]:
     return {}
 
 
-def _record(data: Path, services: Services) -> None:
+def _record(data: Path, started: dict[str, str]) -> None:
+    """Of the embedded ones alone: whoever is told of no cluster must not find one that somebody else uses from here."""
     fresh = data / "services.json.new"
-    started = {"kafka": services.kafka} | ({"milvus": services.milvus} if services.milvus else {})
     fresh.write_text(json.dumps(_recorded(data) | started, indent=1))
     fresh.replace(data / "services.json")

@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,20 @@ def test_who_needs_kafka_alone_starts_no_milvus_and_the_one_that_others_started_
     running = services.up(settings, attached=True, milvus_too=False)
     assert (running.services, running.started) == (services.Services(broker), ())
     assert services.find(settings, milvus_too=False) == running.services
-    assert json.loads((settings.data / "services.json").read_text()) == known | {"kafka": broker}
+    assert json.loads((settings.data / "services.json").read_text()) == known
+
+
+def test_who_uses_a_cluster_does_not_send_there_those_who_use_what_is_embedded(
+    own_settings: Settings, broker: str, milvus_uri: str
+) -> None:
+    embedded = services.Services("127.0.0.1:9", "http://127.0.0.1:9")
+    (own_settings.data / "services.json").write_text(json.dumps(asdict(embedded)))
+    services.up(replace(own_settings, kafka=broker, milvus=milvus_uri), attached=True)
+    with ExitStack() as stack:
+        for name in services.NAMES:
+            lock = services.lock_of(own_settings.data, name)
+            stack.enter_context(locks.held(lock, wait_s=1, what="as its guardian does"))
+        assert services.find(own_settings) == embedded
 
 
 def test_an_external_pair_is_asked_and_nothing_is_started(own_settings: Settings, broker: str, milvus_uri: str) -> None:
