@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from infra import services
+from infra import locks, services
 from infra.run_collections import RunCollections
 from infra.settings import Settings
 from infra.topics import delete_topics
 from streams import groups
 from streams.plain import plain
 from streams.reading import NotFound, Reader, Stretch
-from streams.runs import run_of_group, run_of_topic, runs
+from streams.runs import run_of_group, run_of_topic, run_of_workers, runs
 from streams.topics import days_kept
 from streams.topology import DEADLETTERS, STAGES, group_id
 
@@ -37,7 +37,7 @@ class Left:
     rows: dict[str, int]
     """Collection → its rows."""
     folders: tuple[Path, ...]
-    """On this host, Faust's."""
+    """On this host: Faust's, its workers' logs, and what is noted of their crashes, unless they are in use."""
     stages: tuple[str, ...]
     """Those that a worker is on."""
 
@@ -92,12 +92,19 @@ class RunStores:
         wholes = [whole for name in topics for whole in self._kept(name)]
         tails = [replace(whole, start=max(whole.start, whole.end - 1)) for whole in wholes]
         stages = tuple(stage for stage in STAGES if group_id(stage, run) in used)
-        folders = (folder for folder in self.settings.data.glob("faust/*") if run_of_group(folder.name) == run)
         return Left(
             run, topics, sum(whole.end - whole.start for whole in wholes),
             max((record.timestamp_ms for record in self.reader.read(tails)), default=None),
-            any(whole.end for whole in wholes), rows, tuple(sorted(folders)), stages,
+            any(whole.end for whole in wholes), rows, self._folders(run), stages,
         )  # fmt: skip
+
+    def _folders(self, run: str) -> tuple[Path, ...]:
+        data = self.settings.data
+        fausts = [folder for folder in data.glob("faust/*") if run_of_group(folder.name) == run]
+        named = [folder for folder in (*data.glob("run-*"), *data.glob("supervised/run-*"))
+                 if run_of_workers(folder.name) == run]  # fmt: skip
+        workers = [folder for folder in named if not any(map(locks.is_held, folder.glob("*.lock")))]
+        return tuple(sorted((*fausts, *workers)))
 
     def _kept(self, topic: str) -> list[Stretch]:
         """Nothing of a topic that is being deleted: the broker lists it a moment longer."""

@@ -1,16 +1,18 @@
-"""The name of a topic or a consumer group → the run that it belongs to, or none: then it is not a run's to remove.
+"""The name of a topic, a group or a worker → the run that it belongs to, or none: then it is not a run's to remove.
 
 What one would get wrong: a run's name may have dots, begin as another one's does, or read like a topic. So a name is
 read from its end, where one of the flow's own names must stand, and never goes by what it begins with.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from streams.topology import FLOW, HANDLED, PUSHED, RUN_NAME, RUNS, STAGES, TOPICS, group_id
 
 WRITTEN = (*TOPICS, HANDLED, PUSHED, *(row.state for row in FLOW))
 """Every topic that production or a run may have."""
+SHORT = {stage: stage[:4] for stage in STAGES}
+"""In full, all of them may be too long for a file's name behind a run's."""
 
 
 def run_of_topic(name: str) -> str | None:
@@ -26,6 +28,19 @@ def run_of_group(name: str) -> str | None:
 def runs(topics: Iterable[str]) -> list[str]:
     """The names of the runs that have topics, and production, which has none."""
     return ["", *sorted({run for name in topics if (run := run_of_topic(name))})]
+
+
+def workers_named(run: str, stages: Collection[str]) -> str:
+    """What the workers of these stages are called: those of other stages have a `vitrine run` of their own."""
+    theirs = [SHORT[stage] for stage in STAGES if stage in stages]
+    apart = "" if len(theirs) == len(STAGES) else "".join(f"-{stage}" for stage in theirs)
+    return f"{f'run-{run}-' if run else ''}worker{apart}"
+
+
+def run_of_workers(name: str) -> str | None:
+    """The run whose workers, or one of them, are called so; None: they are production's, or it is none's name."""
+    found = re.fullmatch(rf"run-({RUN_NAME})-worker(-({'|'.join(SHORT.values())}))*(-[0-9]+)?", name)
+    return found[1] if found else None
 
 
 def _run_before(ends: Iterable[str], name: str) -> str | None:

@@ -2,7 +2,6 @@
 
 import signal
 import time
-from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 
@@ -11,9 +10,10 @@ import click
 from infra.settings import read_settings
 from streams.commands.words import Finite, profile_named, usable_run
 from streams.commands.worker import some_stages
+from streams.runs import workers_named
 from streams.supervision import RestartPolicy
 from streams.supervisor import Orders, Supervisor
-from streams.topology import STAGES, uses_milvus
+from streams.topology import uses_milvus
 
 CLI = ("-m", "streams.cli")
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -64,13 +64,6 @@ def command(stages: tuple[str, ...], name: str, profile: str, tidy_every_h: floa
             continue
         signal.signal(number, lambda *_: supervisor.stop.set())
     supervisor.run()
-
-
-def workers_named(run: str, stages: Collection[str]) -> str:
-    """What the workers of these stages are called: those of other stages have a `vitrine run` of their own."""
-    theirs = [stage[:4] for stage in STAGES if stage in stages]  # in full they may be too long for a file's name
-    apart = "" if len(theirs) == len(STAGES) else "".join(f"-{stage}" for stage in theirs)
-    return f"{f'run-{run}-' if run else ''}worker{apart}"
 
 
 def _say(line: str) -> None:

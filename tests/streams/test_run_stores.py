@@ -11,7 +11,7 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
-from infra import kafka
+from infra import kafka, locks
 from infra.milvus_vectors import MilvusVectors, Place
 from infra.run_collections import RunCollections
 from infra.services import Services
@@ -23,10 +23,12 @@ from schemas.room import StreamEnded
 from streams import groups, producer, reading
 from streams.cli import run as vitrine
 from streams.envelope import Envelope
+from streams.flight import BOOK, charge
 from streams.run_stores import Left, RunStores
+from streams.runs import workers_named
 from streams.tidying import Tidying
 from streams.topics import DAY_MS, LETTERS_KEPT_DAYS_MORE, make_topics
-from streams.topology import EMBEDDINGS, MATCHES, SEGMENTS, group_id, owned_topics, topic_name
+from streams.topology import EMBEDDINGS, MATCHES, SEGMENTS, STAGES, group_id, owned_topics, topic_name
 from streams.worker import tell_of_another_catalogue
 from tests.streams.test_why import AT, MATCH
 
@@ -133,6 +135,23 @@ def test_a_run_goes_whole_and_production_and_runs_of_like_names_stay(
     assert capsys.readouterr().out == "a: removed 0 topics, 0 records, 0 collections, 0 rows, 0 folders\n"
     assert vitrine(["runs"]) == 0
     assert sorted(line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]) == sorted(others)
+
+
+def test_who_plays_a_run_anew_under_its_name_is_charged_with_no_crash_of_the_one_that_was_deleted(house: House) -> None:
+    for run in ("a", "a-worker", ""):
+        house.play(run)
+        for stages in (STAGES, ("transcriber",)):
+            book = house.settings.data / "supervised" / workers_named(run, stages) / BOOK
+            book.parent.mkdir(parents=True, exist_ok=True)
+            charge(book, ["transcriber/live.segments/0/5"])
+            (house.settings.data / f"{workers_named(run, stages)}-1").mkdir()
+    assert [left.places["folders"] for left in house.seen("a", "a-worker")] == [5, 5]
+    with locks.held(house.settings.data / "supervised" / workers_named("a", STAGES) / "run.lock", wait_s=1, what="it"):
+        assert house.seen("a")[0].places["folders"] == 4, "who runs its workers is left its folder"
+    assert vitrine(["runs", "delete", "a"]) == 0
+    kept = {f"{workers_named(run, stages)}" for run in ("a-worker", "") for stages in (STAGES, ("transcriber",))}
+    assert {path.name for path in (house.settings.data / "supervised").iterdir()} == kept
+    assert {f"{name}-1" for name in kept} == {path.name for path in house.settings.data.glob("*worker*")}
 
 
 def groups_gone(house: House) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from infra.vectors import KINDS, collection_name, is_of_run
 from streams.cli import run as vitrine
-from streams.runs import WRITTEN, run_of_group, run_of_topic, runs
+from streams.runs import WRITTEN, run_of_group, run_of_topic, run_of_workers, runs, workers_named
 from streams.topology import RUN_NAME, STAGES, group_id, topic_name
 
 pytestmark = pytest.mark.hermetic
@@ -23,6 +23,15 @@ SPACES = st.text(string.ascii_letters + string.digits + "-._@ ×", min_size=1, m
 def test_every_topic_and_group_is_of_the_run_that_made_it(name: str) -> None:
     assert {run_of_topic(topic_name(topic, name)) for topic in WRITTEN} == {name}
     assert {run_of_group(group_id(stage, name)) for stage in STAGES} == {name}
+
+
+@given(
+    NAMES | st.from_regex("a(-worker|-tran|-1|-){0,4}", fullmatch=True), st.sets(st.sampled_from(STAGES), min_size=1)
+)
+def test_the_workers_of_every_run_are_its_own(name: str, stages: set[str]) -> None:
+    workers = workers_named(name, stages)
+    assert {run_of_workers(each) for each in (workers, f"{workers}-1", f"{workers}-12")} == {name}
+    assert run_of_workers(workers_named("", stages)) is None
 
 
 @given(NAMES, NAMES, SPACES, SPACES)

@@ -19,8 +19,8 @@ import pytest
 from infra import locks, services, starved
 from infra.logs import LOG_BYTES
 from infra.settings import read_settings
-from streams.commands.run import workers_named
 from streams.flight import read_book
+from streams.runs import workers_named
 from streams.supervision import EXIT_REFUSED, EXIT_UNAVAILABLE, RestartPolicy
 from streams.supervisor import GaveUp, Orders, Supervisor
 from streams.topology import STAGES
