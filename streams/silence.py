@@ -128,6 +128,7 @@ class Silence:
         return {}
 
     def _remember(self, looks: Mapping[str, Look]) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._file.with_name(f"{LOOKS}.new")
         fresh.write_text(json.dumps({stream: {"place": look.place, "since_s": look.since_s}
                                      for stream, look in looks.items()}))  # fmt: skip

@@ -126,7 +126,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     environ = {"VITRINE_DATA": str(tmp_path), "VITRINE_MILVUS": "http://127.0.0.1:9"}
     settings = read_settings(environ | {name: os.environ[name] for name in ("VITRINE_CACHE",) if name in os.environ})
     address, child = kafka.start(settings, attached=True, say=print)
-    own = replace(settings, kafka=address, partitions=1)
+    own = replace(settings, kafka=address, partitions=1, data=tmp_path / "of a host that nothing ran on")
     make_topics(own, address)
     yield Stage(own)
     child.stop()
