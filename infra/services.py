@@ -115,7 +115,10 @@ def _ask_those_not_started(settings: Settings, services: Services, started: Cont
 def _embedded(settings: Settings, name: str) -> str:
     address = address_of(settings.data, name) if locks.is_held(lock_of(settings.data, name)) else ""
     if not address:
-        raise NotRunning(f"no embedded {name.capitalize()} runs in {settings.data}", remedy="vitrine up")
+        remedy = "vitrine up"
+        if settings.kafka or settings.milvus:  # then the other one is hardly here
+            remedy = f"set VITRINE_{name.upper()} to where it is, or start one here: vitrine up"
+        raise NotRunning(f"no embedded {name.capitalize()} runs in {settings.data}", remedy=remedy)
     return address
 
 

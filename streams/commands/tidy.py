@@ -21,9 +21,9 @@ def command(dry_run: bool) -> None:
     """Remove what is older than VITRINE_RETENTION_DAYS: records, objects, live rows, folders, logs.
 
     Never what a stage has not finished, nor an object that a dead letter refers to (unless it was dropped). The
-    catalogue and its pictures stay. Live rows are left where no Milvus is named or runs. vitrine run does this every
-    hour. A run (vitrine worker --run NAME) to which nothing was written for a week more goes whole, finished or not,
-    unless a worker is on it.
+    catalogue and its pictures stay. A run (vitrine worker --run NAME) to which nothing was written for a week more goes
+    whole, finished or not, unless a worker is on it. Where no Milvus is named or runs, live rows and old runs are left.
+    vitrine run does this every hour.
 
     A stream of which nothing came for VITRINE_SILENT_H hours (or three quarters of the retention, if that is less)
     while this was run now and then is ended, so that the stages publish what they hold of it.
@@ -50,7 +50,7 @@ def _found(settings: Settings) -> services.Services:
         return services.find(settings)
     except NotRunning as absent:
         kafka_alone = services.find(settings, milvus_too=False)
-        say(f"{absent.what}, and VITRINE_MILVUS names none: live rows are left to a host that has one")
+        say(f"{absent.what}, and VITRINE_MILVUS names none: live rows and old runs are left to a host that has one")
         return kafka_alone
 
 

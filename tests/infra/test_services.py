@@ -72,6 +72,11 @@ def test_who_asks_kafka_alone_does_not_need_the_embedded_milvus(own_settings: Se
         assert set(committed_offsets(own_settings, "nobody")) == set(STAGES)
 
 
+def test_who_names_a_cluster_and_lacks_the_other_is_not_sent_to_start_an_empty_one(own_settings: Settings) -> None:
+    with pytest.raises(NotRunning, match="remedy: set VITRINE_MILVUS to where it is, or start one here: vitrine up"):
+        services.find(replace(own_settings, kafka="127.0.0.1:9"))
+
+
 def test_who_needs_kafka_alone_starts_no_milvus_and_the_one_that_others_started_stays_known(
     own_settings: Settings, broker: str
 ) -> None:

@@ -267,11 +267,11 @@ def test_a_stage_that_writes_no_topic_shows_by_its_snapshots_that_it_goes_on(set
     assert sign is not None and sign < 30_000
 
 
-def test_a_host_without_milvus_is_tidied_but_for_the_live_rows(shell: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_host_without_milvus_is_tidied_but_for_what_is_in_it(shell: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["tidy", "--dry-run"]) == 0
     told = capsys.readouterr()
     assert told.out.startswith("would remove ")
-    assert "live rows are left to a host that has one" in told.err
+    assert "live rows and old runs are left to a host that has one" in told.err
 
 
 def test_a_topic_that_is_not_there_is_named_and_not_waited_for(settings: Settings) -> None:
