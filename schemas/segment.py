@@ -18,6 +18,10 @@ MAX_INLINE_BYTES = 8 * 1024 * 1024
 MAX_SEQUENCE = 10**9
 MAX_STREAM_MS = 10**12
 """Thirty years: a time beyond it is no time of a stream, and Milvus has no room for one beyond 64 bits."""
+MAX_DURATION_MS = 600_000
+
+Sequence = Annotated[int, Field(ge=0, le=MAX_SEQUENCE)]
+StartMs = Annotated[StreamMs, Field(ge=0, le=MAX_STREAM_MS)]
 
 
 class Segment(StreamEvent):
@@ -25,9 +29,9 @@ class Segment(StreamEvent):
 
     ce_type: ClassVar[str] = "vitrine.segment.v1"
 
-    sequence: Annotated[int, Field(ge=0, le=MAX_SEQUENCE)]
-    start_ms: Annotated[StreamMs, Field(ge=0, le=MAX_STREAM_MS)]
-    duration_ms: Annotated[int, Field(gt=0, le=600_000)]
+    sequence: Sequence
+    start_ms: StartMs
+    duration_ms: Annotated[int, Field(gt=0, le=MAX_DURATION_MS)]
     missing_ms: Annotated[int, Field(ge=0, le=MAX_STREAM_MS)] = 0
     """Media time just before it that the source did not give: it was away, or left something out."""
     content_type: str = "video/mp2t"
@@ -74,11 +78,17 @@ class Segment(StreamEvent):
 
 
 class SegmentEvent(StreamEvent):
-    """What a stage made of one segment."""
+    """What a stage made of one segment, whose bounds it keeps: a dead letter may have to name that."""
 
-    sequence: int
-    start_ms: StreamMs
+    sequence: Sequence
+    start_ms: StartMs
     end_ms: StreamMs
+
+    @model_validator(mode="after")
+    def _as_long_as_a_segment(self) -> Self:
+        if not 0 < self.end_ms - self.start_ms <= MAX_DURATION_MS:
+            raise ValueError(f"end_ms is 1 to {MAX_DURATION_MS} ms behind start_ms")
+        return self
 
     @property
     def order(self) -> int:

@@ -1,6 +1,7 @@
 """Hypothesis strategies for every kind of event, as wide as the models allow."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -13,7 +14,7 @@ from schemas.product import Picture, Product
 from schemas.reasons import Reason
 from schemas.reference import Reference
 from schemas.room import Room, RoomChanged, StreamEnded
-from schemas.segment import Segment
+from schemas.segment import Segment, SegmentEvent
 from schemas.shedding import Shed, together
 from schemas.transcript import ClosingTranscript, Transcript, Word
 
@@ -41,12 +42,23 @@ frames = st.lists(times_ms, max_size=3).map(tuple)
 pictures = st.lists(
     st.builds(Picture, content_type=texts, data=st.binary(max_size=20), reference=st.none() | references), max_size=2
 ).map(tuple)
-common = {"stream_id": streams, "sequence": sequences, "start_ms": times_ms, "end_ms": times_ms}
+lengths_ms = st.integers(1, 600_000)
 speech = {"said": said, "said_age_ms": sequences, "said_at": st.none() | sequences, "heard": texts}
 origin = {"space": texts, "frames_ms": frames, "evidence": st.none() | references, "visual_gap": reasons,
           "speech_gap": reasons, "shed": rules}  # fmt: skip
 
-place = {"stream_id": streams, "sequence": sequences, "start_ms": times_ms, "duration_ms": st.integers(1, 600_000)}
+place = {"stream_id": streams, "sequence": sequences, "start_ms": times_ms, "duration_ms": lengths_ms}
+
+
+def of_a_segment(kind: type[SegmentEvent], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[SegmentEvent]:
+    """Events that end as long after their start as a segment may."""
+
+    def made(start_ms: int, duration_ms: int, **given: Any) -> SegmentEvent:
+        return kind(start_ms=StreamMs(start_ms), end_ms=StreamMs(start_ms + duration_ms), **given)
+
+    return st.builds(made, **place, **fields)
+
+
 media_types = st.sampled_from(["video/mp2t", "video/mp4"])
 segments = st.one_of(
     st.builds(Segment, **place, media=st.binary(max_size=60), content_type=media_types),
@@ -57,14 +69,14 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(StreamEnded, stream_id=streams, reason=st.sampled_from(["finished", "interrupted", "idle"])),
     st.builds(RoomChanged, stream_id=streams, room=st.builds(
         Room, revision=sequences, title=texts, language=st.none() | texts, shelf=shelves, pinned=st.none() | products)),
-    st.builds(Transcript, **common, language=st.none() | texts, words=words, gap=reasons),
+    of_a_segment(Transcript, language=st.none() | texts, words=words, gap=reasons),
     st.builds(ClosingTranscript, stream_id=streams, end_ms=times_ms, words=words),
-    st.builds(Visual, **common, tower=texts, tokens=st.none() | st.just(Tokens(shape=(1, 2), float16=b"\0\1\2\3")),
+    of_a_segment(Visual, tower=texts, tokens=st.none() | st.just(Tokens(shape=(1, 2), float16=b"\0\1\2\3")),
               frames_ms=frames, evidence=st.none() | references, source=st.none() | references, gap=reasons, shed=rule),
-    st.builds(Summary, **common, said=said, age_ms=sequences, made_at=st.none() | sequences, heard=texts, gap=reasons,
+    of_a_segment(Summary, said=said, age_ms=sequences, made_at=st.none() | sequences, heard=texts, gap=reasons,
               shed=rule),
-    st.builds(Embedding, **common, **speech, **origin, vector=st.lists(floats, max_size=4).map(tuple)),
-    st.builds(Match, **common, **speech, **origin, decision=st.sampled_from(Decision), shown=candidates,
+    of_a_segment(Embedding, **speech, **origin, vector=st.lists(floats, max_size=4).map(tuple)),
+    of_a_segment(Match, **speech, **origin, decision=st.sampled_from(Decision), shown=candidates,
               runners_up=candidates, doubt=st.none() | st.sampled_from(Doubt), margin=st.none() | floats,
               room_revision=st.none() | sequences, catalogue_revision=st.integers(-1, 10**9),
               made_from=st.lists(texts.map(EventId), max_size=2).map(tuple)),

@@ -15,13 +15,15 @@ from encoders.engines import Clip, End, Frames, Heard
 from encoders.loaded import LoadedEngines
 from encoders.media import PyAvDecoder
 from infra.objects import ObjectStore
+from schemas.embedding import Embedding
 from schemas.ids import StreamId, StreamMs
 from schemas.match import Match
+from schemas.observation import Said
 from schemas.reasons import Reason
 from schemas.reference import Reference
 from schemas.room import Room, RoomChanged, StreamEnded
 from schemas.segment import Segment
-from streams.topology import DEADLETTERS, MATCHES, OBSERVATIONS, SEGMENTS
+from streams.topology import DEADLETTERS, EMBEDDINGS, MATCHES, OBSERVATIONS, SEGMENTS
 from tests.agents.playing import Flow, InlineAsk, flow
 from tests.encoders.samples import Recipe, make_media
 from tests.fakes.engines import SIDE, fake_engines, fake_media
@@ -211,3 +213,20 @@ def test_what_a_platform_says_on_the_topic_of_the_two_halves_is_a_letter_and_cha
     assert found.headers["__streams.errors.id"] == record.position.encode()
     assert b"platform/test" in b" ".join(found.headers.values())
     assert values[0] == values[1]
+
+
+@pytest.mark.parametrize(
+    "times", [b'"start_ms":0,"end_ms":0', b'"start_ms":0,"end_ms":999999', b'"start_ms":-9,"end_ms":9']
+)
+def test_an_embedding_of_no_segment_that_can_be_is_a_letter_of_its_own(times: bytes) -> None:
+    flow = MemoryFlow()
+    embedding = Embedding(
+        stream_id=STREAM, sequence=0, start_ms=StreamMs(0), end_ms=StreamMs(4000), space="another", vector=(1.0,),
+        said=Said(), said_age_ms=0, said_at=None, heard="", frames_ms=(), evidence=None,
+    )  # fmt: skip
+    key, value, headers = message(embedding)
+    record = flow.push(EMBEDDINGS.name, (key, (value or b"").replace(b'"start_ms":0,"end_ms":4000', times), headers))
+    flow.run()
+    (found,) = flow.topic(DEADLETTERS.name).records
+    assert found.headers["__streams.errors.exception"] == b"Malformed"
+    assert (found.value, found.headers["__streams.errors.id"]) == (record.value, record.position.encode())
