@@ -25,6 +25,10 @@ TELLING = ("ERROR", "FATAL", "Exception", "Error", "error: ")
 FATAL = "due to fatal exception during startup."
 
 
+class AlreadyRuns(ServiceFailed):
+    """Another process runs this very command in its folder."""
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """What to run: its folder also holds its log, its lock and its record."""
@@ -87,7 +91,10 @@ class Child:
 
 
 def start(command: Command, *, attached: bool) -> Child:
-    """Start the server with a fresh log (the last one is kept as ``.log.1``). Raises :class:`ServiceFailed`."""
+    """Start the server with a fresh log (the last one is kept as ``.log.1``).
+
+    Raises :class:`AlreadyRuns`, or another :class:`ServiceFailed`.
+    """
     command.folder.mkdir(parents=True, exist_ok=True)
     if locks.is_held(command.lock):
         raise _would_not_start(command, os.EX_TEMPFAIL)
@@ -131,7 +138,7 @@ def _write_for_us_alone(record: Path, text: str) -> None:
 
 def _would_not_start(command: Command, status: int) -> ServiceFailed:
     if status == os.EX_TEMPFAIL:
-        return ServiceFailed(f"{command.name} is already running in {command.folder}", remedy="vitrine down")
+        return AlreadyRuns(f"{command.name} is already running in {command.folder}", remedy="vitrine down")
     return ServiceFailed(
         f"{command.name} could not be started: {last_words(command.log)}", log=command.log, remedy="vitrine doctor"
     )

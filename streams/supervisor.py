@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -238,7 +238,8 @@ class Supervisor:
             name = self.orders.chore[-1]
             words, around = (sys.executable, *self.orders.chore), workers.environment(self.settings)
             command = children.Command(name, self.settings.data / name, words, around)
-            with self._going_on(f"{name}: could not be started"):
+            # where another vitrine run on this host, of other stages, is at it, that will do for both
+            with self._going_on(f"{name}: could not be started"), suppress(children.AlreadyRuns):
                 self._chore = children.start(command, attached=True)
 
     @contextmanager

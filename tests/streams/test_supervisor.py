@@ -208,6 +208,19 @@ def test_a_chore_is_done_beside_the_workers_and_its_last_word_told(tmp_path: Pat
         rig.wait(lambda: sum("tidy: removed 3 objects" in line for line in rig.said) >= 2)
 
 
+def test_a_chore_that_a_vitrine_run_of_other_stages_is_at_is_left_to_it_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "chore.py").write_text("print('removed 3 objects')")
+    chore = (str(tmp_path / "chore.py"), "tidy")
+    with ExitStack() as until_it_is_done:
+        until_it_is_done.enter_context(locks.held(tmp_path / "tidy" / "tidy.lock", wait_s=1, what="its chore"))
+        with supervised(tmp_path, "pass", chore=chore, chore_every_s=0.1) as rig:
+            rig.wait(lambda: len(rig.starts()) == 1)
+            time.sleep(1.0)
+            until_it_is_done.close()
+            rig.wait(lambda: any("tidy: " in line for line in rig.said))
+    assert {line for line in rig.said if "tidy: " in line} == {"tidy: removed 3 objects"}
+
+
 def test_the_logs_of_the_workers_are_told_on_to_their_last_line(tmp_path: Path) -> None:
     body = """
 print(f"I am number {number}", flush=True)
