@@ -7,6 +7,7 @@ import pytest
 
 import infra
 from infra.metrics import Metrics, StageMetrics
+from streams.topology import STAGES
 
 pytestmark = pytest.mark.hermetic
 
@@ -45,6 +46,11 @@ def test_every_metric_and_label_that_is_asked_for_is_one_of_a_worker() -> None:
         groups = ",".join(re.findall(r"(?:by|on) \(([^)]*)\)", asked) + re.findall(r"{(\w+)=", asked))
         labels = {label.strip() for label in groups.split(",") if label.strip()}
         assert labels <= set[str]().union(*(series[name] for name in names)), asked
+
+
+def test_a_stage_without_any_worker_wakes_somebody_while_the_others_have_theirs() -> None:
+    asked = next(each for each in expressions() if "absent" in each)
+    assert re.findall(r'absent\(vitrine_lag{stage="(\w+)"}\)', asked) == list(STAGES)
 
 
 def test_every_alert_is_tested_and_its_command_is_there() -> None:
