@@ -17,14 +17,13 @@ from typing import Any, Generic, TypeVar
 
 import faust
 import faust.streams
-import kafka.errors
 import mode.utils.queues
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 from faust.exceptions import ProducerSendError
 from faust.types import TP
 from mode.supervisors import OneForOneSupervisor
 
-from infra.errors import DependencyDown
+from infra.errors import DependencyDown, NotRunning
 from infra.settings import KafkaSecurity
 from streams.delivery import Delivery, Revoked, Wiring
 from streams.envelope import Record, headers_of
@@ -282,10 +281,8 @@ class StageApp(Generic[S]):
         topic, broker = self.app_topic, self.broker
         try:
             return (await asyncio.to_thread(topic_ids, [topic], broker.bootstrap, broker.security))[topic]
-        except kafka.errors.KafkaError as error:
-            raise DependencyDown(f"Kafka does not tell the id of {topic}: {error!r}", remedy="vitrine up") from error
-        except NotFound as gone:
-            raise DependencyDown(gone.what, remedy=gone.remedy) from gone
+        except (NotRunning, NotFound) as away:
+            raise DependencyDown(away.what, remedy=away.remedy) from away
 
     async def _patiently(self, ask: Callable[[], Awaitable[A]], partition: int, held: Callable[[], bool]) -> A:
         """Ask until Kafka answers. Raises `Revoked` where the partition is taken away first."""

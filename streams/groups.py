@@ -87,7 +87,10 @@ def delete(settings: Settings, groups: Collection[str]) -> None:
 def _asked(settings: Settings, groups: Collection[str], ask: Callable[[KafkaAdminClient], A]) -> A:
     """A cluster that never had a group makes the topic of their offsets when it is first asked for one."""
     deadline = time.monotonic() + COORDINATOR_WITHIN_S
-    admin = kafka.admin(services.find_kafka(settings), services.security(settings))
+    try:
+        admin = kafka.admin(services.find_kafka(settings), services.security(settings))
+    except KafkaError as error:
+        raise _told(error, groups) from error
     try:
         while True:
             try:

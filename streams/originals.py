@@ -4,8 +4,6 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 
-from kafka.errors import KafkaError
-
 from infra.errors import DependencyDown, NotRunning
 from infra.settings import KafkaSecurity
 from schemas.ids import EventId
@@ -76,7 +74,7 @@ def recorded(bootstrap: str, security: KafkaSecurity) -> Original:
     async def ask(segment_id: EventId, made: Record) -> Segment | None:
         try:
             return await asyncio.to_thread(look, segment_id, made)
-        except (KafkaError, NotRunning) as failure:
-            raise DependencyDown(f"Kafka does not give a segment back: {failure}", remedy="vitrine doctor") from failure
+        except NotRunning as failure:
+            raise DependencyDown(f"a segment cannot be read again: {failure.what}", remedy=failure.remedy) from failure
 
     return ask

@@ -172,9 +172,9 @@ def connect(settings: Settings) -> Reader:
 
 
 def reader_of(address: str, security: KafkaSecurity) -> Reader:
-    """A reader of a cluster that is there."""
+    """A reader of a cluster that is there. Raises `NotRunning` where it is so no more."""
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it prints every attempt to reconnect
-    with kafka.closed_on_failure() as net:
+    with _Answering(address), kafka.closed_on_failure() as net:
         client = KafkaConsumer(
             bootstrap_servers=address.split(","),
             client_id="vitrine-look",

@@ -6,7 +6,7 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from infra import services
-from infra.errors import ServiceRefused
+from infra.errors import NotRunning, ServiceRefused
 from infra.kafka import admin
 from infra.settings import KafkaSecurity, Settings
 from infra.topics import TopicSpec, ensure_topics, partition_counts
@@ -52,12 +52,17 @@ def topic_ids(names: list[str], bootstrap: str, security: KafkaSecurity) -> dict
 
     Raises:
         NotFound: one of them is not there.
+        NotRunning: Kafka does not answer.
     """
-    client = admin(bootstrap, security)
     try:
-        described = client.describe_topics(names)
-    finally:
-        client.close()
+        client = admin(bootstrap, security)
+        try:
+            described = client.describe_topics(names)
+        finally:
+            client.close()
+    except KafkaError as failure:
+        what = f"Kafka at {bootstrap} does not tell the ids of {', '.join(names)}: {failure}"
+        raise NotRunning(what, remedy="vitrine doctor") from failure
     if missing := sorted(topic["name"] for topic in described if topic["error_code"] == ABSENT):
         raise NotFound(
             f"there is no topic {', '.join(missing)} on {bootstrap}: nothing was recorded",

@@ -1,13 +1,16 @@
 """The topics of a run fit what it reads, however the settings have changed since that was recorded."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
+from infra.errors import NotRunning
 from infra.settings import Settings
 from infra.topics import partition_counts
+from streams import groups
 from streams.reading import NotFound
-from streams.topics import make_topics
+from streams.topics import catalogue_end, make_topics
 from streams.topology import FLOW, source_topic, topic_name
 from streams.worker import broker_of
 
@@ -35,3 +38,16 @@ def test_a_run_over_nothing_that_was_recorded_is_refused_by_the_name_of_the_topi
     make_topics(service_settings, broker, "of-nothing", "nothing")
     with pytest.raises(NotFound, match=r"no topic run\.nothing\.live\.segments"):
         broker_of(service_settings, broker, ["summarizer", "transcriber"], "of-nothing", "nothing")
+
+
+@pytest.mark.timeout(120)
+def test_a_broker_that_goes_away_while_a_worker_begins_is_an_outage_and_no_bug(service_settings: Settings) -> None:
+    settings = replace(service_settings, kafka="127.0.0.1:9")
+    asked = (
+        lambda: groups.refuse_without_read(settings, ["vitrine-matcher"]),
+        lambda: broker_of(settings, settings.kafka, ["matcher"], ""),
+        lambda: catalogue_end(settings, settings.kafka),
+    )
+    with ThreadPoolExecutor(len(asked)) as pool:
+        failed = [each.exception() for each in [pool.submit(ask) for ask in asked]]
+    assert [type(each) for each in failed] == [NotRunning] * len(asked)
