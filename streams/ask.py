@@ -36,6 +36,9 @@ from schemas.segment import Segment
 from streams.said import question
 
 STORES = ("vectors", "objects")
+"""The lanes that are no model's: of a message that has ended the process too often they are asked all the same."""
+MORE_ROWS = 4
+"""Where all the nearest rows are of one product, so many times as many are asked for."""
 HALF: TypeAdapter[Visual | Summary] = TypeAdapter(Visual | Summary)
 """Each has fields that the other one refuses."""
 
@@ -54,9 +57,6 @@ class Objects(Protocol):
 
     def named(self, sha256: str, size_bytes: int) -> Reference:
         """The reference that `put` gave for the bytes of this sha256 and size."""
-
-
-MORE_ROWS = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,13 +88,17 @@ class Supervisor:
     tell: Say | None = None
     """Told each line of the workers' logs; None: those stay in their files."""
     clock: Callable[[], float] = time.monotonic
-    seats: list[Seat] = field(default_factory=list)
+    seats: list[Seat] = field(init=False)
     """One for each worker."""
-    _running: list[services.Running] = field(default_factory=list)
-    _chore: children.Child | None = None
-    _chore_at_s: float = 0.0
-    _probe_at_s: float = 0.0
-    _services_at_s: float = 0.0
+    _folder: Path = field(init=False)
+    """What is kept of these workers, whoever runs them next."""
+    _restarts: Restarts = field(init=False)
+    _running: list[services.Running] = field(default_factory=list, init=False)
+    """What was started here, first and each time that one of the services had ended."""
+    _chore: children.Child | None = field(default=None, init=False)
+    _chore_at_s: float = field(default=0.0, init=False)
+    _probe_at_s: float = field(default=0.0, init=False)
+    _services_at_s: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
         self._folder = self.settings.data / "supervised" / self.orders.name
