@@ -62,7 +62,8 @@ class Reader:
             ends = self._client.end_offsets(parts, timeout_ms=ANSWERS_WITHIN_MS)
             begins = self._client.beginning_offsets(parts, timeout_ms=ANSWERS_WITHIN_MS)
             if since_ms is not None:
-                found = self._client.offsets_for_times(dict.fromkeys(parts, since_ms), timeout_ms=ANSWERS_WITHIN_MS)
+                times = dict.fromkeys(parts, max(0, since_ms))  # to Kafka one below is no time
+                found = self._client.offsets_for_times(times, timeout_ms=ANSWERS_WITHIN_MS)
                 begins = {part: found[part].offset if found.get(part) else ends[part] for part in parts}
         return [Stretch(topic, part.partition, begins[part], ends[part]) for part in parts]
 

@@ -18,7 +18,7 @@ from schemas.event import Event
 from schemas.ids import ProductId, StreamId
 from schemas.product import Picture, Product
 from schemas.room import StreamEnded
-from streams import catalogue, producer
+from streams import catalogue, producer, reading
 from streams.board_feed import Feed
 from streams.board_lookup import Lookup
 from streams.board_server import BoardServer
@@ -157,6 +157,11 @@ def test_what_comes_is_told_with_its_pictures_and_its_reasons(cluster: Cluster, 
     assert page.get("/picture?product=p-1") == (200, "image/jpeg", JPEG)
     assert page.get("/picture?product=p%2F2+%C3%BC") == (200, "image/png", PNG)
     assert page.get("/picture?product=p-3")[0] == 404
+
+
+def test_since_a_time_before_there_were_computers_is_from_the_beginning(cluster: Cluster) -> None:
+    with reading.connect(cluster.settings) as reader:
+        assert reader.stretches(MATCHES.name, since_ms=-3_600_000) == reader.stretches(MATCHES.name)
 
 
 def test_whoever_asks_for_what_there_is_not_or_under_a_foreign_name_is_told_so(page: Page) -> None:
