@@ -106,24 +106,24 @@ class Feed:
         while not self.over.is_set():
             try:
                 with reading.connect(self.settings) as reader:
-                    self._tell(topic)
                     for record in self._answered(reader, topic, since_ms):
-                        self._take(record, take)
-                        since_ms = max(since_ms, record.timestamp_ms - OVERLAP_MS)
+                        self._tell(topic)
+                        if record:
+                            self._take(record, take)
+                            since_ms = max(since_ms, record.timestamp_ms - OVERLAP_MS)
             except InfraError as gone:
                 self._tell(topic, gone.what)
                 self.over.wait(AGAIN_AFTER_S)
 
-    def _answered(self, reader: Reader, topic: str, since_ms: int) -> Iterator[Record]:
-        """What comes until it is over. Raises `InfraError` when the broker is gone: to whoever only waits for records
-        Kafka's client says no word of that."""
+    def _answered(self, reader: Reader, topic: str, since_ms: int) -> Iterator[Record | None]:
+        """What comes until it is over, and None where nothing does. Raises `InfraError` when the broker is gone: to
+        whoever only waits for records Kafka's client says no word of that."""
         asked_s = time.monotonic()
         for record in reader.follow(topic, since_ms=since_ms):
             if self.over.is_set():
                 return
-            if record:
-                yield record
-            elif time.monotonic() - asked_s > ASKED_EVERY_S:
+            yield record
+            if record is None and time.monotonic() - asked_s > ASKED_EVERY_S:
                 reader.stretches(topic)
                 asked_s = time.monotonic()
 

@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,8 @@ from http.client import HTTPConnection, HTTPResponse
 
 import pytest
 
-from infra import children, kafka
+from infra import children, topics
+from infra import kafka as embedded
 from infra.objects import ObjectStore
 from infra.settings import Settings, read_settings
 from schemas.event import Event
@@ -19,12 +21,12 @@ from schemas.ids import ProductId, StreamId
 from schemas.product import Picture, Product
 from schemas.room import StreamEnded
 from streams import catalogue, producer, reading
-from streams.board_feed import Feed
+from streams.board_feed import AGAIN_AFTER_S, Feed
 from streams.board_lookup import Lookup
 from streams.board_server import BoardServer
 from streams.envelope import Envelope
 from streams.topics import make_topics
-from streams.topology import MATCHES, PRODUCTS
+from streams.topology import DEADLETTERS, MATCHES, PRODUCTS, topic_name
 from tests.streams.test_board import MATCH, numbered
 
 pytestmark = pytest.mark.broker
@@ -99,7 +101,7 @@ class Cluster:
     child: children.Child = field(init=False)
 
     def begin(self) -> None:
-        address, self.child = kafka.start(self.base, attached=True, say=print)
+        address, self.child = embedded.start(self.base, attached=True, say=print)
         self.settings = replace(self.base, kafka=address, partitions=2)
         make_topics(self.settings, address)
 
@@ -183,6 +185,19 @@ def test_a_page_that_was_asleep_gets_what_it_missed_once(cluster: Cluster, page:
     with page.news(last_id) as news:
         later = news.messages(2)
     assert [(each["kind"], each.get("sequence")) for each in later] == [("match", 3), ("ended", None)]
+
+
+def test_a_topic_that_is_not_there_is_told_once(cluster: Cluster) -> None:
+    make_topics(cluster.settings, cluster.settings.kafka, "half")
+    topics.delete_topics([lacking := topic_name(DEADLETTERS, "half")], cluster.settings.kafka)
+    feed = Feed(cluster.settings, "half")
+    feed.start(0)
+    while lacking not in (said := feed.news(0, 10)[1]):
+        pass
+    asked_s = time.monotonic()
+    assert feed.news(0, 3 * AGAIN_AFTER_S)[1] == said
+    assert time.monotonic() - asked_s >= 3 * AGAIN_AFTER_S, "it was taken back meanwhile"
+    feed.stop()
 
 
 @pytest.mark.timeout(120)
