@@ -110,7 +110,8 @@ class Feed:
                         self._tell(topic)
                         if record:
                             self._take(record, take)
-                            since_ms = max(since_ms, record.timestamp_ms - OVERLAP_MS)
+                            told_ms = min(record.timestamp_ms, round(time.time() * 1000))  # a clock may be ahead
+                            since_ms = max(since_ms, told_ms - OVERLAP_MS)
             except InfraError as gone:
                 self._tell(topic, gone.what)
                 self.over.wait(AGAIN_AFTER_S)

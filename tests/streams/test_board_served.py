@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPResponse
 
 import pytest
+from kafka import KafkaProducer
 
 from infra import children, topics
 from infra import kafka as embedded
@@ -20,11 +21,11 @@ from schemas.event import Event
 from schemas.ids import ProductId, StreamId
 from schemas.product import Picture, Product
 from schemas.room import StreamEnded
-from streams import catalogue, producer, reading
+from streams import board_feed, catalogue, producer, reading
 from streams.board_feed import AGAIN_AFTER_S, Feed
 from streams.board_lookup import Lookup
 from streams.board_server import BoardServer
-from streams.envelope import Envelope
+from streams.envelope import Envelope, encode
 from streams.topics import make_topics
 from streams.topology import DEADLETTERS, MATCHES, PRODUCTS, topic_name
 from tests.streams.test_board import MATCH, numbered
@@ -197,6 +198,34 @@ def test_a_topic_that_is_not_there_is_told_once(cluster: Cluster) -> None:
     asked_s = time.monotonic()
     assert feed.news(0, 3 * AGAIN_AFTER_S)[1] == said
     assert time.monotonic() - asked_s >= 3 * AGAIN_AFTER_S, "it was taken back meanwhile"
+    feed.stop()
+
+
+@pytest.mark.timeout(120)
+def test_a_clock_that_was_ahead_hides_nothing_of_what_came_while_the_topic_was_away(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(board_feed, "AGAIN_AFTER_S", 5.0)
+    topic, address = topic_name(MATCHES, "ahead"), cluster.settings.kafka
+    make_topics(cluster.settings, address, "ahead")
+    key, value, headers = encode(Envelope(numbered("ahead", 0), "test", datetime.now(UTC)))
+    ahead_ms = round(time.time() * 1000) + 50 * 60_000  # Kafka takes up to an hour
+    client = KafkaProducer(bootstrap_servers=address)
+    client.send(topic, value, key, list(headers.items()), timestamp_ms=ahead_ms).get(10)
+    client.close()
+    feed = Feed(cluster.settings, "ahead")
+    feed.start(0)
+    while not (news := feed.news(0, 10)[0]):
+        pass
+    topics.delete_topics([topic], address)
+    while topic not in feed.news(1, 10)[1]:
+        pass
+    make_topics(cluster.settings, address, "ahead")
+    cluster.publish(topic, numbered("ahead", 1))
+    until_s = time.monotonic() + 20
+    while not (later := feed.news(1, 5)[0]) and time.monotonic() < until_s:
+        pass
+    assert [each.told["sequence"] for each in (*news, *later)] == [0, 1]
     feed.stop()
 
 
