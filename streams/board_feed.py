@@ -22,6 +22,8 @@ from streams.watch import Once, Watcher
 AGAIN_AFTER_S = 2.0
 ASKED_EVERY_S = 5.0
 """Where nothing comes: whether the broker is there."""
+ENDS_WITHIN_S = 2.0
+"""A thread that waits for a broker that says nothing ends with the process."""
 OVERLAP_MS = 60_000
 """The clocks of two brokers differ by less."""
 
@@ -64,11 +66,12 @@ class Feed:
 
     def stop(self) -> None:
         """End the threads, and let go whoever waits for news."""
+        until_s = time.monotonic() + ENDS_WITHIN_S
         self.over.set()
         with self._changed:
             self._changed.notify_all()
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, until_s - time.monotonic()))
 
     def news(self, after: int, within_s: float) -> tuple[list[News], str]:
         """What is newer than the piece of this number, and what was last said of a Kafka that is away, if it is; waits

@@ -11,7 +11,7 @@ from infra.settings import Settings
 from schemas.product import Product
 from streams import catalogue, reading, why
 from streams.board import News
-from streams.board_feed import Feed
+from streams.board_feed import ENDS_WITHIN_S, Feed
 from streams.envelope import Envelope
 from streams.reading import Reader, understood
 
@@ -51,9 +51,10 @@ class Lookup:
         return catalogue.object_store(self.settings).get(main.reference) if main.reference else main.data
 
     def close(self) -> None:
-        """Let go of the connection."""
-        with self._one_at_a_time:
+        """Let go of the connection; one that is being waited for ends with the process."""
+        if self._one_at_a_time.acquire(timeout=ENDS_WITHIN_S):
             self._drop()
+            self._one_at_a_time.release()
 
     def _match(self, number: int) -> News:
         news = self.feed.find(number)

@@ -2,10 +2,11 @@
 
 import json
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPResponse
@@ -15,6 +16,7 @@ from kafka import KafkaProducer
 
 from infra import children, topics
 from infra import kafka as embedded
+from infra.errors import InfraError
 from infra.objects import ObjectStore
 from infra.settings import Settings, read_settings
 from schemas.event import Event
@@ -22,7 +24,7 @@ from schemas.ids import ProductId, StreamId
 from schemas.product import Picture, Product
 from schemas.room import StreamEnded
 from streams import board_feed, catalogue, producer, reading
-from streams.board_feed import AGAIN_AFTER_S, Feed
+from streams.board_feed import AGAIN_AFTER_S, ASKED_EVERY_S, ENDS_WITHIN_S, Feed
 from streams.board_lookup import Lookup
 from streams.board_server import BoardServer
 from streams.envelope import Envelope, encode
@@ -227,6 +229,34 @@ def test_a_clock_that_was_ahead_hides_nothing_of_what_came_while_the_topic_was_a
         pass
     assert [each.told["sequence"] for each in (*news, *later)] == [0, 1]
     feed.stop()
+
+
+@pytest.mark.timeout(120)
+def test_who_ends_the_board_does_not_wait_for_a_broker_that_says_nothing(cluster: Cluster) -> None:
+    cluster.publish(PRODUCTS.name, Product(product_id=ProductId("p-9"), title="Mug"))
+    feed = Feed(cluster.settings)
+    lookup = Lookup(cluster.settings, feed)
+    feed.start(0)
+    while feed.page("p-9") is None:
+        time.sleep(0.1)
+    ask(lookup, "p-9")
+    os.kill(cluster.child.pid, signal.SIGSTOP)
+    try:
+        asking = threading.Thread(target=ask, args=(lookup, "p-9"))
+        asking.start()
+        time.sleep(ASKED_EVERY_S + 1)  # until the threads wait for an answer
+        began_s = time.monotonic()
+        feed.stop()
+        lookup.close()
+        assert time.monotonic() - began_s < 2 * ENDS_WITHIN_S + 1
+    finally:
+        os.kill(cluster.child.pid, signal.SIGCONT)
+    asking.join()
+
+
+def ask(lookup: Lookup, product_id: str) -> None:
+    with suppress(InfraError):
+        lookup.picture(product_id)
 
 
 @pytest.mark.timeout(120)
