@@ -4,8 +4,6 @@ What one would get wrong: a page may be opened, put to sleep or closed at any ti
 tells the number of the last piece of news that it has, and gets what is newer and still kept.
 """
 
-import heapq
-from collections import deque
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import TypeAlias
@@ -34,16 +32,30 @@ class News:
     number: int
     """Counts up; no two have the same."""
     told: Told
+    at_ms: int
+    """When its record was written."""
     position: str = ""
     """Where the match lies on Kafka; empty: it is none."""
     evidence: Reference | None = None
+
+    @property
+    def is_letter(self) -> bool:
+        return self.told["kind"] == "letter"
 
 
 @dataclass(slots=True)
 class _Stream:
     room: News | None = None
     """The last change of the room, which no number of answers pushes out."""
-    last: deque[News] = field(default_factory=lambda: deque(maxlen=KEPT_EACH))
+    last: list[News] = field(default_factory=list)
+    """As on the page: answers as they came, and dead letters, which come from another topic, by their time."""
+
+    def place(self, news: News) -> int:
+        """Where it belongs among the last ones."""
+        place = len(self.last)
+        while place and self.last[place - 1].at_ms > news.at_ms and (news.is_letter or self.last[place - 1].is_letter):
+            place -= 1
+        return place
 
 
 @dataclass(slots=True)
@@ -52,55 +64,55 @@ class Board:
 
     _streams: dict[str, _Stream] = field(default_factory=dict)
     """The one that was heard of last is the last."""
-    _number: int = 0
+    _kept: dict[int, News] = field(default_factory=dict)
+    """All of them, by number."""
 
     def show(self, shown: Shown) -> None:
         """Take an event of ``live.matches``."""
-        event = shown.envelope.event
+        event, at_ms = shown.envelope.event, shown.record.timestamp_ms
         if isinstance(event, Match):
-            news = News(self._next(), _match(event, shown), shown.record.position, event.evidence)
-            self._stream(event.stream_id).last.append(news)
+            told = _match(event, shown)
+            self._add(event.stream_id, News(self.newest + 1, told, at_ms, shown.record.position, event.evidence))
         elif isinstance(event, RoomChanged):
-            self._stream(event.stream_id).room = News(self._next(), _room(event))
+            self._add(event.stream_id, News(self.newest + 1, _room(event), at_ms))
         elif isinstance(event, StreamEnded):
             told = {"kind": "ended", **_of(event.stream_id), "reason": event.reason}
-            self._stream(event.stream_id).last.append(News(self._next(), told))
+            self._add(event.stream_id, News(self.newest + 1, told, at_ms))
 
     def mourn(self, letter: Letter) -> None:
         """Take a dead letter; one of no stream (a product's, an envelope that says nothing) is not shown."""
         if letter.stream != UNKNOWN and letter.id.startswith(f"{letter.stream}/"):
-            self._stream(StreamId(letter.stream)).last.append(News(self._next(), _letter(letter)))
+            self._add(StreamId(letter.stream), News(self.newest + 1, _letter(letter), letter.record.timestamp_ms))
+
+    @property
+    def newest(self) -> int:
+        """The highest number that a page may have seen: the piece that has it is kept."""
+        return next(reversed(self._kept), 0)
 
     def after(self, number: int) -> list[News]:
         """What is newer than the piece of this number and still kept, the oldest first; of 0 all that is kept."""
-        newer: list[list[News]] = []
-        for stream in self._streams.values():
-            newer.append(_newer(stream.last, number))
-            newer.append([stream.room] if stream.room and stream.room.number > number else [])
-        return list(heapq.merge(*newer, key=lambda news: news.number))
+        return list(takewhile(lambda news: news.number > number, reversed(self._kept.values())))[::-1]
 
     def find(self, number: int) -> News | None:
         """The piece of this number; None where it is no longer kept."""
-        for stream in self._streams.values():
-            if (newer := _newer(stream.last, number - 1)) and newer[0].number == number:
-                return newer[0]
-        return None
+        return self._kept.get(number)
 
-    def _stream(self, name: StreamId) -> _Stream:
-        found = self._streams.pop(name, None) or _Stream()
-        self._streams[name] = found
+    def _add(self, name: StreamId, news: News) -> None:
+        self._kept[news.number] = news
+        stream = self._streams.pop(name, None) or _Stream()
+        self._streams[name] = stream
+        if news.told["kind"] == "room":
+            gone, stream.room = [stream.room], news
+        else:
+            stream.last.insert(stream.place(news), news)
+            gone = [*stream.last[:-KEPT_EACH]]
+            del stream.last[:-KEPT_EACH]
         if len(self._streams) > STREAMS:
-            del self._streams[next(iter(self._streams))]
-        return found
-
-    def _next(self) -> int:
-        self._number += 1
-        return self._number
-
-
-def _newer(last: deque[News], number: int) -> list[News]:
-    newest = list(takewhile(lambda news: news.number > number, reversed(last)))
-    return newest[::-1]
+            silent = self._streams.pop(next(iter(self._streams)))
+            gone += [silent.room, *silent.last]
+        for each in gone:
+            if each:
+                del self._kept[each.number]
 
 
 def _of(stream: str) -> Told:

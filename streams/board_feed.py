@@ -79,7 +79,7 @@ class Feed:
         with self._changed:
             away = dict(self._away)
             self._changed.wait_for(
-                lambda: self.over.is_set() or self._away != away or self._board.after(after), within_s
+                lambda: self.over.is_set() or self._away != away or self._board.newest > after, within_s
             )
             return self._board.after(after), next(reversed(self._away.values()), "")
 

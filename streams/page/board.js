@@ -34,12 +34,19 @@ function take(number, told) {
   if (told.kind === "room") stream.room = told;
   else if (told.kind === "ended") stream.ended = told;
   else {
-    stream.last.push({ number, ...told });
+    stream.last.splice(placeOf(told, stream.last), 0, { number, ...told });
     if (stream.last.length > KEPT_EACH) stream.last.shift();
     if (stream.chosen && !stream.last.includes(stream.chosen)) stream.chosen = null;
   }
   due.add(stream);
   if (due.size === 1) requestAnimationFrame(drawDue); // a page that is opened late gets thousands at once
+}
+
+// Answers stand as they came, whatever a worker's clock says; dead letters, which come from another topic, by their time.
+function placeOf(told, last) {
+  let place = last.length;
+  while (place && last[place - 1].at_ms > told.at_ms && [told, last[place - 1]].some((each) => each.kind === "letter")) place--;
+  return place;
 }
 
 const due = new Set();

@@ -42,9 +42,9 @@ MATCH = Match(
 ROOM = RoomChanged(stream_id=MATCH.stream_id, room=Room(revision=1, title="Evening", shelf={3: ProductId("p-1")}))
 
 
-def take(board: Board, event: Event, offset: int = 0) -> None:
+def take(board: Board, event: Event, offset: int = 0, at_ms: int = 1_795_424_401_500) -> None:
     key, value, headers = encode(Envelope(event, "vitrine/matcher", datetime.fromtimestamp(1_795_424_400, UTC)))
-    for shown in Watcher().fresh([Record("live.matches", 0, offset, key, value, headers, 1_795_424_401_500)]):
+    for shown in Watcher().fresh([Record("live.matches", 0, offset, key, value, headers, at_ms)]):
         assert shown
         board.show(shown)
 
@@ -53,13 +53,13 @@ def numbered(stream: str, sequence: int) -> Match:
     return MATCH.model_copy(update={"stream_id": StreamId(stream), "sequence": sequence})
 
 
-def letter(stream: str, name: str) -> Record:
+def letter(stream: str, name: str, at_ms: int = 1_795_424_401_500) -> Record:
     headers = {
         "__streams.errors.id": name.encode(),
         "__streams.errors.exception": b"Undecodable",
         "ce_subject": stream.encode(),
     }
-    return Record("live.deadletters", 0, 0, stream.encode(), b"media", headers, 1_795_424_401_500)
+    return Record("live.deadletters", 0, 0, stream.encode(), b"media", headers, at_ms)
 
 
 def told(news: list[News]) -> list[str]:
@@ -116,6 +116,36 @@ def test_what_is_too_old_is_let_go_and_the_room_is_not() -> None:
     assert board.find(2) is None
 
 
+def test_letters_that_are_read_before_the_matches_do_not_make_room_for_older_ones() -> None:
+    board = Board()
+    board.mourn(read_letter(letter("room-7", "room-7/000400", at_ms=400_000)))
+    for sequence in range(KEPT_EACH + 5):
+        take(board, numbered("room-7", sequence), at_ms=sequence * 1000)
+    kinds = [each.told["kind"] for each in board.after(0)]
+    assert (len(kinds), kinds.count("letter")) == (KEPT_EACH, 1)
+
+
+def test_letters_that_are_read_after_the_matches_push_no_newer_one_out() -> None:
+    board = Board()
+    for sequence in range(KEPT_EACH):
+        take(board, numbered("room-7", sequence), at_ms=400_000 + sequence * 1000)
+    before = board.after(0)
+    board.mourn(read_letter(letter("room-7", "room-7/000001", at_ms=399_000)))
+    assert board.after(0) == before
+    assert board.newest == before[-1].number
+    board.mourn(read_letter(letter("room-7", "room-7/000002", at_ms=400_500)))
+    assert board.after(0)[:-1] == before[1:]
+    assert board.newest == board.after(0)[-1].number
+
+
+def test_a_worker_whose_clock_is_behind_has_the_newest_answer_all_the_same() -> None:
+    board = Board()
+    for sequence in range(KEPT_EACH):
+        take(board, numbered("room-7", sequence), at_ms=400_000)
+    take(board, numbered("room-7", KEPT_EACH), at_ms=1000)
+    assert board.after(0)[-1].told["sequence"] == KEPT_EACH
+
+
 def test_the_stream_that_was_silent_for_longest_leaves_a_full_page() -> None:
     board = Board()
     for stream in range(STREAMS):
@@ -139,6 +169,7 @@ def test_what_a_page_gets_at_once_and_piece_by_piece_is_the_same(names: list[str
     assert first + rest == board.after(0)
     assert [board.find(news.number) for news in board.after(0)] == board.after(0)
     assert [news.number for news in board.after(0)] == list(range(1, len(names) + 1))
+    assert board.newest == len(names)
 
 
 def test_nothing_that_was_said_can_disguise_itself() -> None:
