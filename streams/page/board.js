@@ -17,16 +17,44 @@ function element(name, className, text, children = []) {
 
 function streamOf(told) {
   const known = streams.get(told.stream);
-  const found = known ?? { name: told.name, article: element("article"), room: null, last: [], ended: null, chosen: null };
+  const found = known ?? { name: told.name, room: null, last: [], ended: null, chosen: null, ...card() };
   streams.delete(told.stream);
   streams.set(told.stream, found);
-  if (!known) at("streams").prepend(found.article);
+  if (!known) {
+    at("streams").prepend(found.article);
+    found.why.addEventListener("click", () => explain(found.drawn.number));
+    found.back.addEventListener("click", () => { found.chosen = null; draw(found); });
+  }
   if (streams.size > STREAMS) {
     const [oldest, gone] = streams.entries().next().value;
     gone.article.remove();
     streams.delete(oldest);
   }
   return found;
+}
+
+// What is drawn again and again stays the same elements: nothing jumps, and neither focus nor scrolling is lost.
+function card() {
+  const parts = { title: element("h2"), status: element("p", "about"), answer: element("div"), strip: element("div", "strip"),
+    why: element("button", "", "why?"), back: element("button", "", "back to now") };
+  const actions = element("div", "actions", "", [parts.why, parts.back]);
+  parts.strip.addEventListener("keydown", (event) => {
+    const next = { ArrowLeft: "nextElementSibling", ArrowRight: "previousElementSibling" }[event.key];
+    if (!next) return;
+    event.preventDefault();
+    document.activeElement[next]?.focus();
+  });
+  const article = element("article", "", "", [parts.title, parts.status, parts.answer, parts.strip, actions]);
+  return { article, images: { seen: image(), page: image() }, drawn: null, ...parts };
+}
+
+function image() {
+  const made = element("img");
+  made.loading = "lazy";
+  for (const end of ["load", "error"]) made.addEventListener(end, () => made.classList.remove("coming"));
+  made.addEventListener("load", () => { made.style.visibility = ""; });
+  made.addEventListener("error", () => { made.style.visibility = "hidden"; });
+  return made;
 }
 
 function take(number, told) {
@@ -57,11 +85,12 @@ function drawDue() {
   count();
 }
 
-function picture(className, address, caption, alternative) {
-  const image = element("img");
+function picture(image, className, address, caption, alternative) {
   image.alt = alternative;
-  image.src = address;
-  image.addEventListener("error", () => { image.style.visibility = "hidden"; });
+  if (image.getAttribute("src") !== address) {
+    image.classList.add("coming"); // until then it shows the one before
+    image.src = address;
+  }
   return element("figure", className, "", [image, element("figcaption", "", caption)]);
 }
 
@@ -88,38 +117,46 @@ function said(news) {
   return `${news.said}${news.heard_as ? `, heard as “${news.heard_as}”` : ""}${age}`;
 }
 
-function answer(news) {
+function answer(news, images) {
   if (news.kind === "letter") return [verdict(news), ...words("why", news.detail), ...words("id", news.id)];
   const seen = news.picture
-    ? [picture("seen", `/evidence/${news.number}`, `looked at from ${news.time}`, "the frames that were looked at")] : [];
+    ? [picture(images.seen, "seen", `/evidence/${news.number}`, `looked at from ${news.time}`, "the frames that were looked at")] : [];
   const missing = news.missing_ms ? `${(news.missing_ms / 1000).toFixed(1)} s before it` : "";
   const near = news.runner_up && !news.shown.length ? `${news.runner_up.title} ${news.runner_up.score.toFixed(2)}` : "";
   const text = element("div", "", "", [verdict(news), ...words("nearest", near), ...words("heard", news.heard && `“${news.heard}”`),
     ...words("said of a product", said(news)), ...words("left out", [...news.gaps, ...news.shed].join(", ")),
     ...words("missing from the source", missing)]);
-  return [...seen, element("div", "answer", "", [...page(news), text])];
+  return [...seen, element("div", "answer", "", [...page(news, images), text])];
 }
 
-function page(news) {
+function page(news, images) {
   const product = news.shown[0] ?? news.runner_up;
   if (!product) return [];
   const address = "/picture?" + new URLSearchParams({ product: product.product });
-  return [picture("page", address, product.name, `the page of ${product.title}`)];
+  return [picture(images.page, "page", address, product.name, `the page of ${product.title}`)];
+}
+
+function block(stream, news) {
+  const kind = news.kind === "letter" ? "letter" : news.decision;
+  const what = news.kind === "letter" ? news.reason : news.shown[0]?.title ?? news.doubt;
+  const made = element("button", kind);
+  made.title = `${news.time ?? news.id}  ${SAYS[kind]}: ${what}`;
+  made.setAttribute("aria-label", made.title);
+  made.classList.toggle("marked", isRestricted(news));
+  made.addEventListener("click", () => { stream.chosen = stream.chosen === news ? null : news; draw(stream); });
+  return made;
 }
 
 function strip(stream, chosen) {
-  const blocks = [...stream.last].reverse().map((news) => {
-    const kind = news.kind === "letter" ? "letter" : news.decision;
-    const what = news.kind === "letter" ? news.reason : news.shown[0]?.title ?? news.doubt;
-    const block = element("button", kind);
-    block.title = `${news.time ?? news.id}  ${SAYS[kind]}: ${what}`;
-    block.setAttribute("aria-label", block.title);
-    block.classList.toggle("chosen", news === chosen);
-    block.classList.toggle("marked", isRestricted(news));
-    block.addEventListener("click", () => { stream.chosen = stream.chosen === news ? null : news; draw(stream); });
-    return block;
+  const blocks = [...stream.last].reverse().map((news) => (news.block ??= block(stream, news)));
+  const wanted = new Set(blocks);
+  for (const there of [...stream.strip.children]) if (!wanted.has(there)) there.remove();
+  blocks.forEach((each, place) => {
+    const there = stream.strip.children[place];
+    if (there !== each) stream.strip.insertBefore(each, there ?? null);
+    each.classList.toggle("chosen", each === chosen.block);
+    each.tabIndex = each === chosen.block ? 0 : -1; // the others by arrows: a page has thousands
   });
-  return element("div", "strip", "", blocks);
 }
 
 function isRestricted(news) {
@@ -128,23 +165,12 @@ function isRestricted(news) {
 
 function draw(stream) {
   const newest = stream.last.at(-1), chosen = stream.chosen ?? newest;
-  stream.status = element("p", "about");
-  const parts = [element("h2", "", stream.room?.title || stream.name), stream.status];
-  if (chosen) {
-    const actions = element("div", "actions");
-    if (chosen.kind === "match") {
-      const why = element("button", "", "why?");
-      why.addEventListener("click", () => explain(chosen.number));
-      actions.append(why);
-    }
-    if (stream.chosen) {
-      const back = element("button", "", "back to now");
-      back.addEventListener("click", () => { stream.chosen = null; draw(stream); });
-      actions.append(back);
-    }
-    parts.push(...answer(chosen), strip(stream, chosen), actions);
-  }
-  stream.article.replaceChildren(...parts);
+  stream.title.textContent = stream.room?.title || stream.name;
+  if (chosen && chosen !== stream.drawn) stream.answer.replaceChildren(...answer(chosen, stream.images));
+  if (chosen) strip(stream, chosen);
+  stream.drawn = chosen;
+  stream.why.hidden = chosen?.kind !== "match";
+  stream.back.hidden = !stream.chosen;
   stream.article.classList.toggle("restricted", !!newest && isRestricted(newest));
   stream.article.classList.toggle("over", !!stream.ended);
   age(stream);
@@ -207,4 +233,4 @@ news.addEventListener("message", (event) => take(Number(event.lastEventId.split(
 news.addEventListener("error", () => away("vitrine board does not answer; this page shows what it said last"));
 news.addEventListener("open", () => away(""));
 for (const id of ["filter", "restricted"]) at(id).addEventListener("input", () => streams.forEach(sift));
-setInterval(() => streams.forEach((stream) => stream.status && age(stream)), 1000);
+setInterval(() => streams.forEach(age), 1000);
