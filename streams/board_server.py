@@ -36,7 +36,7 @@ HEADERS = {
 }
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 A_WHILE = "private, max-age=60"
-"""How long a browser keeps the picture of a product: each answer shows one, most the same as before."""
+"""How long a browser keeps a picture: each answer shows one of a product, most the same as before."""
 TEXT = "text/plain; charset=utf-8"
 ALIVE_S = 10.0
 """So often something is said to a page, that both ends see whether the other is there."""
@@ -77,9 +77,9 @@ class BoardServer:
         """Whether a request that calls the server so is meant for it."""
         return self.host not in LOOPBACK or host.rpartition(":")[0].strip("[]") in LOOPBACK or host in LOOPBACK
 
-    def begin(self, last_id: str) -> int:
-        """The number after which a page wants news that had this last; 0: from the beginning."""
-        epoch, _, number = last_id.partition("-")
+    def number(self, news_id: str) -> int:
+        """Of the piece of news that a page names so; 0, which none has, where it was another process's."""
+        epoch, _, number = news_id.partition("-")
         return (count(number) or 0) if epoch == self.epoch else 0
 
     def answer(self, path: str) -> Answer:
@@ -97,20 +97,20 @@ class BoardServer:
             name, kind = FILES[place]
             return Answer(kind, (resources.files("streams") / "page" / name).read_bytes())
         if place == "/picture":
-            return _picture(self.lookup.picture(parse_qs(query).get("product", [""])[0]), A_WHILE)
+            return _picture(self.lookup.picture(parse_qs(query).get("product", [""])[0]))
         what, _, said = place.removeprefix("/").partition("/")
-        if what not in ("evidence", "why") or (number := count(said)) is None:
-            raise NothingThere("/ is the page")
         if what == "why":
-            return Answer(TEXT, self.lookup.why(number).encode())
-        return _picture(self.lookup.evidence(number))
+            return Answer(TEXT, self.lookup.why(self.number(said)).encode())
+        if what == "evidence":
+            return _picture(self.lookup.evidence(self.number(said)))
+        raise NothingThere("/ is the page")
 
 
-def _picture(data: bytes, keep: str = "no-store") -> Answer:
+def _picture(data: bytes) -> Answer:
     kind = image_type(data)
     if kind is None:
         raise NothingThere("this is not a JPEG, PNG, WebP or GIF picture")
-    return Answer(kind, data, keep=keep)
+    return Answer(kind, data, keep=A_WHILE)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -146,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _tell(board: BoardServer, last_id: str, write: Callable[[str], None]) -> None:
     """Write the news to one page until it leaves or the feed is over."""
-    number, said = board.begin(last_id), None
+    number, said = board.number(last_id), None
     write("" if number else "event: begin\ndata: {}\n\n")
     while not board.feed.over.is_set():
         news, away = board.feed.news(number, ALIVE_S)

@@ -1,4 +1,4 @@
-// news of /news → the page. Words from outside are only ever set as text, and asked for by number: nothing of what a
+// news of /news → the page. Words from outside are only ever set as text, and asked for by id: nothing of what a
 // host said or a seller wrote becomes markup, an address of its own, or code.
 "use strict";
 
@@ -22,7 +22,7 @@ function streamOf(told) {
   streams.set(told.stream, found);
   if (!known) {
     at("streams").prepend(found.article);
-    found.why.addEventListener("click", () => explain(found.drawn.number));
+    found.why.addEventListener("click", () => explain(found.drawn.key));
     found.back.addEventListener("click", () => { found.chosen = null; draw(found); });
   }
   if (streams.size > STREAMS) {
@@ -57,12 +57,12 @@ function image() {
   return made;
 }
 
-function take(number, told) {
+function take(key, told) {
   const stream = streamOf(told);
   if (told.kind === "room") stream.room = told;
   else if (told.kind === "ended") stream.ended = told;
   else {
-    stream.last.splice(placeOf(told, stream.last), 0, { number, ...told });
+    stream.last.splice(placeOf(told, stream.last), 0, { key, ...told });
     if (stream.last.length > KEPT_EACH) stream.last.shift();
     if (stream.chosen && !stream.last.includes(stream.chosen)) stream.chosen = null;
   }
@@ -120,7 +120,7 @@ function said(news) {
 function answer(news, images) {
   if (news.kind === "letter") return [verdict(news), ...words("why", news.detail), ...words("id", news.id)];
   const seen = news.picture
-    ? [picture(images.seen, "seen", `/evidence/${news.number}`, `looked at from ${news.time}`, "the frames that were looked at")] : [];
+    ? [picture(images.seen, "seen", `/evidence/${news.key}`, `looked at from ${news.time}`, "the frames that were looked at")] : [];
   const missing = news.missing_ms ? `${(news.missing_ms / 1000).toFixed(1)} s before it` : "";
   const near = news.runner_up && !news.shown.length ? `${news.runner_up.title} ${news.runner_up.score.toFixed(2)}` : "";
   const text = element("div", "", "", [verdict(news), ...words("nearest", near), ...words("heard", news.heard && `“${news.heard}”`),
@@ -209,11 +209,11 @@ function count() {
   at("count").textContent = `${running.length} running of ${streams.size}` + (marked ? `, ${marked} show a restricted product` : "");
 }
 
-async function explain(number) {
+async function explain(key) {
   const dialog = at("why");
   let text;
   try {
-    text = await (await fetch(`/why/${number}`)).text();
+    text = await (await fetch(`/why/${key}`)).text();
   } catch {
     text = "vitrine board does not answer any more";
   }
@@ -229,7 +229,7 @@ function away(text) {
 const news = new EventSource("/news");
 news.addEventListener("begin", () => { streams.clear(); at("streams").replaceChildren(); });
 news.addEventListener("away", (event) => away(JSON.parse(event.data)));
-news.addEventListener("message", (event) => take(Number(event.lastEventId.split("-")[1]), JSON.parse(event.data)));
+news.addEventListener("message", (event) => take(event.lastEventId, JSON.parse(event.data)));
 news.addEventListener("error", () => away("vitrine board does not answer; this page shows what it said last"));
 news.addEventListener("open", () => away(""));
 for (const id of ["filter", "restricted"]) at(id).addEventListener("input", () => streams.forEach(sift));

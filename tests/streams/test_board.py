@@ -196,9 +196,9 @@ def test_on_the_loopback_address_no_other_name_is_answered(tmp_path: Path) -> No
 
 def test_a_page_goes_on_where_it_was_only_with_the_same_process(tmp_path: Path) -> None:
     board = served(tmp_path)
-    assert board.begin(f"{board.epoch}-12") == 12
+    assert board.number(f"{board.epoch}-12") == 12
     assert [
-        board.begin(other)
+        board.number(other)
         for other in ("", "12", "another-12", f"{board.epoch}-", f"{board.epoch}-x", f"{board.epoch}-{'9' * 5000}")
     ] == [0] * 6
 
