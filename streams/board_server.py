@@ -92,18 +92,22 @@ class BoardServer:
             return Answer(TEXT, f"{plain(failure.what)}\n".encode(), 503)
 
     def _found(self, path: str) -> Answer:
-        place, _, query = path.partition("?")
+        place = path.partition("?")[0]
         if place in FILES:
             name, kind = FILES[place]
             return Answer(kind, (resources.files("streams") / "page" / name).read_bytes())
         if place == "/picture":
-            return _picture(self.lookup.picture(parse_qs(query).get("product", [""])[0]))
+            return _picture(self.lookup.picture(_asked(path, "product")))
         what, _, said = place.removeprefix("/").partition("/")
         if what == "why":
             return Answer(TEXT, self.lookup.why(self.number(said)).encode())
         if what == "evidence":
             return _picture(self.lookup.evidence(self.number(said)))
         raise NothingThere("/ is the page")
+
+
+def _asked(path: str, name: str) -> str:
+    return parse_qs(path.partition("?")[2]).get(name, [""])[0]
 
 
 def _picture(data: bytes) -> Answer:
@@ -120,9 +124,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if not self.board.knows(self.headers.get("Host", "")):
             self._send(Answer(TEXT, b"this server is not called so\n", 421))
-        elif self.path == "/news":
+        elif self.path.partition("?")[0] == "/news":
             self._head(200, {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store"})
-            _tell(self.board, self.headers.get("Last-Event-ID", ""), self._write)
+            _tell(self.board, self.headers.get("Last-Event-ID") or _asked(self.path, "after"), self._write)
         else:
             self._send(self.board.answer(self.path))
 

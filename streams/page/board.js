@@ -226,11 +226,20 @@ function away(text) {
   at("away").hidden = !text;
 }
 
-const news = new EventSource("/news");
-news.addEventListener("begin", () => { streams.clear(); at("streams").replaceChildren(); });
-news.addEventListener("away", (event) => away(JSON.parse(event.data)));
-news.addEventListener("message", (event) => take(event.lastEventId, JSON.parse(event.data)));
-news.addEventListener("error", () => away("vitrine board does not answer; this page shows what it said last"));
-news.addEventListener("open", () => away(""));
+// A browser has six connections for all pages of a server, so a page that nobody sees lets go of its own.
+let news = null, last = "";
+function listen() {
+  news?.close();
+  if (document.hidden) return;
+  news = new EventSource("/news?" + new URLSearchParams({ after: last }));
+  news.addEventListener("begin", () => { streams.clear(); at("streams").replaceChildren(); count(); });
+  news.addEventListener("away", (event) => away(JSON.parse(event.data)));
+  news.addEventListener("message", (event) => { last = event.lastEventId; take(last, JSON.parse(event.data)); });
+  news.addEventListener("error", () => away("vitrine board does not answer; this page shows what it said last"));
+  news.addEventListener("open", () => away(""));
+}
+
+document.addEventListener("visibilitychange", listen);
+listen();
 for (const id of ["filter", "restricted"]) at(id).addEventListener("input", () => streams.forEach(sift));
 setInterval(() => streams.forEach(age), 1000);

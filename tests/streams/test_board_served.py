@@ -54,9 +54,9 @@ class Page:
         return answer.status, answer.headers["Content-Type"], body
 
     @contextmanager
-    def news(self, last_id: str = "") -> Iterator["News"]:
+    def news(self, last_id: str = "", query: str = "") -> Iterator["News"]:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
-        connection.request("GET", "/news", headers={"Host": "localhost", "Last-Event-ID": last_id})
+        connection.request("GET", f"/news{query}", headers={"Host": "localhost", "Last-Event-ID": last_id})
         with connection.getresponse() as answer:
             yield News(answer)
 
@@ -187,9 +187,13 @@ def test_a_page_that_was_asleep_gets_what_it_missed_once(cluster: Cluster, page:
             pass
         last_id = news.last_id
     cluster.publish(MATCHES.name, numbered(stream, 1), numbered(stream, 3), StreamEnded(stream_id=StreamId(stream)))
-    with page.news(last_id) as news:
-        later = news.messages(2)
+    with page.news(last_id) as news, page.news("", f"?after={last_id}") as opened:
+        later, said_to_the_other = news.messages(2), opened.messages(2)
     assert [(each["kind"], each.get("sequence")) for each in later] == [("match", 3), ("ended", None)]
+    assert said_to_the_other == later
+    with page.news(news.last_id, f"?after={last_id}") as reconnected:
+        cluster.publish(MATCHES.name, numbered("awake", 0))
+        assert reconnected.messages(1)[0]["stream"] == "awake"
 
 
 def test_a_topic_that_is_not_there_is_told_once(cluster: Cluster) -> None:
