@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from importlib import resources
+from ipaddress import ip_address
 from urllib.parse import parse_qs
 
 from infra import ports
@@ -34,7 +35,6 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 A_WHILE = "private, max-age=60"
 """How long a browser keeps a picture: each answer shows one of a product, most the same as before."""
 TEXT = "text/plain; charset=utf-8"
@@ -75,7 +75,7 @@ class BoardServer:
 
     def knows(self, host: str) -> bool:
         """Whether a request that calls the server so is meant for it."""
-        return self.host not in LOOPBACK or host.rpartition(":")[0].strip("[]") in LOOPBACK or host in LOOPBACK
+        return not _is_loopback(self.host) or _is_loopback(host) or _is_loopback(host.rpartition(":")[0])
 
     def number(self, news_id: str) -> int:
         """Of the piece of news that a page names so; 0, which none has, where it was another process's."""
@@ -104,6 +104,13 @@ class BoardServer:
         if what == "evidence":
             return _picture(self.lookup.evidence(self.number(said)))
         raise NothingThere("/ is the page")
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return name == "localhost"
 
 
 def _asked(path: str, name: str) -> str:

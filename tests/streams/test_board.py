@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import streams
+from infra import ports
 from infra.settings import read_settings
 from schemas.event import Event
 from schemas.ids import ProductId, StreamId, StreamMs
@@ -188,9 +189,12 @@ def served(tmp_path: Path, host: str = "127.0.0.1") -> BoardServer:
 
 def test_on_the_loopback_address_no_other_name_is_answered(tmp_path: Path) -> None:
     board = served(tmp_path)
-    ours = ["localhost:9180", "127.0.0.1:9180", "[::1]:9180", "localhost"]
+    ours = ["localhost:9180", "127.0.0.1:9180", "[::1]:9180", "localhost", "[::1]"]
     foreign = ["evil.example", "evil.example:80", "127.0.0.1.evil.example:9180", "[", "", "evil@localhost:1"]
     assert [name for name in (*ours, *foreign) if board.knows(name)] == ours
+    for other in ("127.0.0.2", "::1", "0:0:0:0:0:0:0:1"):
+        assert not served(tmp_path, other).knows("evil.example"), other
+        assert served(tmp_path, other).knows(ports.address(other, 9180)), other
     assert served(tmp_path, "10.0.0.7").knows("board.example")
 
 
