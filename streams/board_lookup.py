@@ -13,6 +13,7 @@ from streams import catalogue, reading, why
 from streams.board import News
 from streams.board_feed import ENDS_WITHIN_S, Feed
 from streams.envelope import Envelope
+from streams.pictures import MAX_BYTES
 from streams.reading import Reader, understood
 
 
@@ -34,7 +35,7 @@ class Lookup:
         news = self._match(number)
         if news.evidence is None:
             raise NothingThere("no picture was kept of this segment")
-        return ObjectStore(self.settings.objects, self.settings.dataref_roots).get(news.evidence)
+        return ObjectStore(self.settings.objects, self.settings.dataref_roots).get(news.evidence, MAX_BYTES)
 
     def why(self, number: int) -> str:
         """How a match came about. Raises `NothingThere`."""
@@ -48,7 +49,7 @@ class Lookup:
         if product is None or not product.images:
             raise NothingThere("no such product is in the catalogue now, or its page has no picture")
         main = product.images[0]
-        return catalogue.object_store(self.settings).get(main.reference) if main.reference else main.data
+        return catalogue.object_store(self.settings).get(main.reference, MAX_BYTES) if main.reference else main.data
 
     def close(self) -> None:
         """Let go of the connection; one that is being waited for ends with the process."""

@@ -25,6 +25,7 @@ from streams.board_lookup import Lookup
 from streams.board_server import BoardServer
 from streams.deadletters import read_letter
 from streams.envelope import Envelope, Record, encode
+from streams.pictures import MAX_BYTES
 from streams.watch import Watcher
 
 pytestmark = pytest.mark.hermetic
@@ -196,6 +197,15 @@ def test_on_the_loopback_address_no_other_name_is_answered(tmp_path: Path) -> No
         assert not served(tmp_path, other).knows("evil.example"), other
         assert served(tmp_path, other).knows(ports.address(other, 9180)), other
     assert served(tmp_path, "10.0.0.7").knows("board.example")
+
+
+def test_a_frame_that_is_larger_than_any_picture_is_not_read(tmp_path: Path) -> None:
+    board = served(tmp_path)
+    large = Reference(dataref=f"file://{tmp_path}/objects/film", sha256="0" * 64, size_bytes=MAX_BYTES + 1)
+    take(board.feed._board, MATCH.model_copy(update={"evidence": large}))
+    answer = board.answer(f"/evidence/{board.epoch}-1")
+    assert answer.status == 503
+    assert b"the limit is" in answer.body
 
 
 def test_a_page_goes_on_where_it_was_only_with_the_same_process(tmp_path: Path) -> None:
