@@ -74,7 +74,7 @@ class Board:
             told = _match(event, shown)
             self._add(event.stream_id, News(self.newest + 1, told, at_ms, shown.record.position, event.evidence))
         elif isinstance(event, RoomChanged):
-            self._add(event.stream_id, News(self.newest + 1, _room(event), at_ms))
+            self._add(event.stream_id, News(self.newest + 1, _room(event, at_ms), at_ms))
         elif isinstance(event, StreamEnded):
             told = {"kind": "ended", **_of(event.stream_id), "reason": event.reason}
             self._add(event.stream_id, News(self.newest + 1, told, at_ms))
@@ -156,7 +156,7 @@ def _candidate(one: Candidate) -> Told:
     }
 
 
-def _room(changed: RoomChanged) -> Told:
+def _room(changed: RoomChanged, at_ms: int) -> Told:
     room = changed.room
     return {
         "kind": "room",
@@ -164,6 +164,7 @@ def _room(changed: RoomChanged) -> Told:
         "title": plain(room.title),
         "revision": room.revision,
         "products": len(room.shelf),
+        "at_ms": at_ms,
     }
 
 

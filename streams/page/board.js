@@ -182,7 +182,8 @@ function age(stream) {
   const parts = stream.room?.title ? [stream.name] : [];
   if (stream.room) parts.push(`${stream.room.products} on the shelf`);
   if (newest?.latency_ms !== undefined) parts.push(`answered after ${(Math.max(0, newest.latency_ms) / 1000).toFixed(1)} s`);
-  const quietS = newest ? Math.max(0, Math.round((Date.now() - newest.at_ms) / 1000)) : 0;
+  const heardMs = (newest ?? stream.room)?.at_ms; // of one that was only begun: nothing since then
+  const quietS = heardMs ? Math.max(0, Math.round((Date.now() - heardMs) / 1000)) : 0;
   if (stream.ended) parts.push(`ended (${stream.ended.reason})`);
   stream.status.textContent = parts.join(" · ");
   if (!stream.ended && quietS > QUIET_AFTER_S) {

@@ -74,6 +74,7 @@ def test_a_page_gets_the_room_its_answers_and_its_end_in_order() -> None:
         take(board, event)
     assert told(board.after(0)) == ["room room-7", "match room-7", "match room-8", "ended room-7"]
     assert told(board.after(2)) == ["match room-8", "ended room-7"]
+    assert board.after(0)[0].told["at_ms"] == 1_795_424_401_500, "a room without an answer is quiet since then"
     assert board.after(4) == []
 
 
