@@ -61,6 +61,8 @@ class BoardServer:
     port: int
     feed: Feed
     lookup: Lookup
+    names: tuple[str, ...] = ()
+    """Beside those of the loopback address no other is answered to; empty: elsewhere than there, any."""
     epoch: str = field(default_factory=lambda: secrets.token_hex(4))
     """Of this process: the numbers of another one say nothing here."""
 
@@ -75,7 +77,9 @@ class BoardServer:
 
     def knows(self, host: str) -> bool:
         """Whether a request that calls the server so is meant for it."""
-        return not _is_loopback(self.host) or _is_loopback(host) or _is_loopback(host.rpartition(":")[0])
+        called = (host.lower(), host.lower().rpartition(":")[0])
+        anyone = not self.names and not _is_loopback(self.host)
+        return anyone or any(_is_loopback(name) or name in self.names for name in called)
 
     def number(self, news_id: str) -> int:
         """Of the piece of news that a page names so; 0, which none has, where it was another process's."""

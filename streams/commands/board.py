@@ -27,11 +27,13 @@ def _usable(ctx: click.Context, option: click.Parameter, given: str) -> tuple[st
 @click.command()
 @click.option("--address", callback=_usable, default="127.0.0.1:9180", show_default=True, help="Where to listen; port "
               "0: any free one. The page asks for no password: whoever reaches it sees it all.")  # fmt: skip
+@click.option("--name", "names", multiple=True, help="Answer to this host name alone, and to those of this machine; "
+              "may be given again. Without it, elsewhere than on the loopback address, to any.")  # fmt: skip
 @click.option("--since-min", type=click.IntRange(0), default=60, show_default=True,
               help="Begin with what was answered in the last so many minutes.")  # fmt: skip
 @click.option("--stream", callback=usable_id, help="Only this broadcast.")
 @of_a_run
-def command(address: tuple[str, int], since_min: int, stream: str | None, run: str) -> None:
+def command(address: tuple[str, int], names: tuple[str, ...], since_min: int, stream: str | None, run: str) -> None:
     """Show the answers in a browser, as they come.
 
     Each room's frames beside the picture of the product's page, until Ctrl-C. It reads only.
@@ -44,8 +46,9 @@ def command(address: tuple[str, int], since_min: int, stream: str | None, run: s
         reader.stretches(topic_name(MATCHES, run))
     feed = Feed(settings, run, stream)
     lookup = Lookup(settings, feed)
-    with BoardServer(host, port, feed, lookup).listen() as server, _fed(feed, lookup, since_min):
-        click.echo(f"http://{ports.address(host, server.server_address[1])}  (Ctrl-C ends it)")
+    board = BoardServer(host, port, feed, lookup, tuple(name.lower() for name in names))
+    with board.listen() as server, _fed(feed, lookup, since_min):
+        click.echo(f"http://{ports.address((*names, host)[0], server.server_address[1])}  (Ctrl-C ends it)")
         server.serve_forever()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -198,6 +199,15 @@ def test_on_the_loopback_address_no_other_name_is_answered(tmp_path: Path) -> No
         assert not served(tmp_path, other).knows("evil.example"), other
         assert served(tmp_path, other).knows(ports.address(other, 9180)), other
     assert served(tmp_path, "10.0.0.7").knows("board.example")
+
+
+def test_at_every_address_only_given_names_are_answered_if_there_are_any(tmp_path: Path) -> None:
+    board = replace(served(tmp_path, "0.0.0.0"), names=("board.example",))
+    for name in ("board.example", "board.example:9180", "BOARD.example", "localhost:9180", "127.0.0.1:9180"):
+        assert board.knows(name), name
+    for name in ("evil.example:9180", "10.0.0.7:9180", "board.example.evil.example", "", ":9180"):
+        assert not board.knows(name), name
+    assert replace(board, host="127.0.0.1").knows("board.example:9180"), "behind a proxy"
 
 
 def test_a_frame_that_is_larger_than_any_picture_is_not_read(tmp_path: Path) -> None:
