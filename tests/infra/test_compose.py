@@ -63,6 +63,14 @@ def test_the_commands_are_understood() -> None:
     assert parsed([word.strip('" ') for word in words.split(",")])["workers"] == 1
 
 
+def test_the_board_is_published_on_this_machine_alone_and_answers_to_no_other_name() -> None:
+    board = COMPOSE["services"]["board"]
+    said = parsed(board["command"])
+    host, port = said["address"]
+    assert board["ports"] == [f"127.0.0.1:{port}:{port}"]
+    assert (host, said["names"]) == ("0.0.0.0", ("localhost",))
+
+
 def test_the_health_of_a_worker_is_asked_where_it_is_told() -> None:
     (asked,) = re.findall(r"http://([^/]+)(/\w+)", WORKER["healthcheck"]["test"][-1])
     assert asked == (ENVIRONMENT["VITRINE_PROBES"], "/ready")
