@@ -19,7 +19,6 @@ from streams.reading import Reader
 from streams.topology import DEADLETTERS, MATCHES, PRODUCTS, topic_name
 from streams.watch import Once, Watcher
 
-AGAIN_AFTER_S = 2.0
 ASKED_EVERY_S = 5.0
 """Where nothing comes: whether the broker is there."""
 ENDS_WITHIN_S = 2.0
@@ -36,6 +35,8 @@ class Feed:
     run: str = ""
     stream: str | None = None
     """None: all streams."""
+    again_after_s: float = 2.0
+    """So long after a failure it is tried again."""
     over: threading.Event = field(default_factory=threading.Event)
     _board: Board = field(default_factory=Board)
     _pages: dict[str, str] = field(default_factory=dict)
@@ -117,7 +118,7 @@ class Feed:
                             since_ms = max(since_ms, told_ms - OVERLAP_MS)
             except InfraError as gone:
                 self._tell(topic, gone.what)
-                self.over.wait(AGAIN_AFTER_S)
+                self.over.wait(self.again_after_s)
 
     def _answered(self, reader: Reader, topic: str, since_ms: int) -> Iterator[Record | None]:
         """What comes until it is over, and None where nothing does. Raises `InfraError` when the broker is gone: to
