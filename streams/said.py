@@ -13,6 +13,7 @@ from agents.summary_form import parse, supported
 from encoders.engines import Domain, Heard
 from schemas.ids import StreamId, StreamMs
 from schemas.observation import Said, Summary
+from schemas.segment import MAX_DURATION_MS
 from schemas.transcript import Transcript, Word, joined
 
 MOST_WORDS = WindowPolicy().max_words
@@ -57,6 +58,8 @@ def _of_clip(heard: Heard) -> Question | None:
 
 
 def _transcript(heard: Heard) -> Transcript:
+    """As of one segment, which is neither without length nor longer than any: the window is at its end."""
+    end_ms = max(1, heard.committed_ms)
     words = tuple(
         Word(text=word.text, start_ms=StreamMs(word.start_ms), end_ms=StreamMs(word.end_ms), confidence=word.confidence)
         for word in heard.words
@@ -64,8 +67,8 @@ def _transcript(heard: Heard) -> Transcript:
     return Transcript(
         stream_id=_CLIP,
         sequence=0,
-        start_ms=StreamMs(0),
-        end_ms=StreamMs(heard.committed_ms),
+        start_ms=StreamMs(max(0, end_ms - MAX_DURATION_MS)),
+        end_ms=StreamMs(end_ms),
         language=heard.language,
         words=words,
     )

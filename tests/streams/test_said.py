@@ -48,5 +48,12 @@ def test_of_a_clip_the_last_seconds_are_read_from_where_the_host_last_turned() -
     assert turned.window == "next up the oak stool"
 
 
+@pytest.mark.parametrize("word_ms", [0, 60_000])
+def test_a_clip_without_times_is_read_and_so_is_one_that_is_longer_than_any_segment(word_ms: int) -> None:
+    due = question(heard("this is the red mug it is leak proof and not the oak stool", word_ms), Domain.LIVE)
+    assert due is not None
+    assert due.window.endswith("oak stool")
+
+
 def test_all_that_was_heard_is_one_line() -> None:
     assert spoken(heard("this mug is leak proof")) == "this mug is leak proof"
