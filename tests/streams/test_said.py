@@ -52,7 +52,7 @@ def test_of_a_clip_the_last_seconds_are_read_from_where_the_host_last_turned() -
 def test_a_clip_without_times_is_read_and_so_is_one_that_is_longer_than_any_segment(word_ms: int) -> None:
     due = question(heard("this is the red mug it is leak proof and not the oak stool", word_ms), Domain.LIVE)
     assert due is not None
-    assert due.window.endswith("oak stool")
+    assert due.window.endswith("stool")
 
 
 def test_all_that_was_heard_is_one_line() -> None:
