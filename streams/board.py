@@ -18,6 +18,8 @@ from streams.watch import Shown, clock
 
 KEPT_EACH = 240
 """Pieces of news of one stream: a quarter of an hour of segments of 4 s."""
+MOST_LETTERS = 1000
+"""Of a text: a match may be anybody's, and each page gets all that is kept."""
 STREAMS = 64
 """So many are on the page; the one that has been silent for longest leaves it."""
 
@@ -130,11 +132,10 @@ def _match(match: Match, shown: Shown) -> Told:
         "doubt": str(match.doubt or ""),
         "shown": [_candidate(one) for one in match.shown],
         "runner_up": _candidate(match.runners_up[0]) if match.runners_up else None,
-        "margin": match.margin,
-        "heard": plain(match.heard),
-        "said": plain("; ".join(part for part in (said.product_name, ", ".join(said.features)) if part)),
+        "heard": plain(match.heard, MOST_LETTERS),
+        "said": plain("; ".join(part for part in (said.product_name, ", ".join(said.features)) if part), MOST_LETTERS),
         "said_age_ms": match.said_age_ms,
-        "heard_as": plain(said.heard_as or ""),
+        "heard_as": plain(said.heard_as or "", MOST_LETTERS),
         "links": list(said.links),
         "gaps": [str(gap) for gap in (match.visual_gap, match.speech_gap) if gap],
         "shed": [str(rule) for rule in match.shed],
@@ -149,8 +150,8 @@ def _candidate(one: Candidate) -> Told:
     return {
         "product": one.product_id,  # as it is: the page asks for the picture by it
         "name": plain(one.product_id),
-        "title": plain(one.title),
-        "score": one.score,
+        "title": plain(one.title, MOST_LETTERS),
+        "score": f"{one.score:.2f}",  # as text: JSON has no word for what is no number
         "link": one.link,
         "restricted": one.restricted,
     }
@@ -161,7 +162,7 @@ def _room(changed: RoomChanged, at_ms: int) -> Told:
     return {
         "kind": "room",
         **_of(changed.stream_id),
-        "title": plain(room.title),
+        "title": plain(room.title, MOST_LETTERS),
         "revision": room.revision,
         "products": len(room.shelf),
         "at_ms": at_ms,

@@ -82,7 +82,12 @@ class Feed:
             self._changed.wait_for(
                 lambda: self.over.is_set() or self._away != away or self._board.newest > after, within_s
             )
-            return self._board.after(after), next(reversed(self._away.values()), "")
+            return self._board.after(after), self._dead() or next(reversed(self._away.values()), "")
+
+    def _dead(self) -> str:
+        """A bug ended the reading of a topic: what it was, Python printed."""
+        dead = [thread.name for thread in self._threads if not (thread.is_alive() or self.over.is_set())]
+        return f"{dead[0]} is no longer read: the terminal of vitrine board says why; start it again" if dead else ""
 
     def find(self, number: int) -> News | None:
         """The piece of news of this number; None where it is no longer kept."""

@@ -101,7 +101,7 @@ function verdict(news) {
   else if (!news.shown.length) line.append(news.doubt);
   for (const one of news.shown ?? []) {
     const link = one.link === null ? "" : `#${one.link} `;
-    line.append(`${link}${one.title} `, element("small", "", one.score.toFixed(2)));
+    line.append(`${link}${one.title} `, element("small", "", one.score));
     if (one.restricted) line.append(element("span", "badge letter", "restricted"));
   }
   return line;
@@ -122,7 +122,7 @@ function answer(news, images) {
   const seen = news.picture
     ? [picture(images.seen, "seen", `/evidence/${news.key}`, `looked at from ${news.time}`, "the frames that were looked at")] : [];
   const missing = news.missing_ms ? `${(news.missing_ms / 1000).toFixed(1)} s before it` : "";
-  const near = news.runner_up && !news.shown.length ? `${news.runner_up.title} ${news.runner_up.score.toFixed(2)}` : "";
+  const near = news.runner_up && !news.shown.length ? `${news.runner_up.title} ${news.runner_up.score}` : "";
   const text = element("div", "", "", [verdict(news), ...words("nearest", near), ...words("heard", news.heard && `“${news.heard}”`),
     ...words("said of a product", said(news)), ...words("left out", [...news.gaps, ...news.shed].join(", ")),
     ...words("missing from the source", missing)]);

@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from schemas.observation import Said
 from schemas.reasons import Reason
 from schemas.reference import Reference
 from schemas.room import Room, RoomChanged, StreamEnded
+from streams import topology
 from streams.board import KEPT_EACH, STREAMS, Board, News
 from streams.board_feed import Feed
 from streams.board_lookup import Lookup
@@ -89,7 +91,7 @@ def test_an_answer_says_what_was_heard_and_seen_and_where_it_lies() -> None:
               "said": "feike shaver; wet and dry", "latency_ms": 1500, "picture": True}  # fmt: skip
     assert {name: news.told[name] for name in wanted} == wanted
     assert news.told["shown"] == [{
-        "product": "p-1", "name": "p-1", "title": "Feike shaver", "score": 0.93, "link": 3, "restricted": True,
+        "product": "p-1", "name": "p-1", "title": "Feike shaver", "score": "0.93", "link": 3, "restricted": True,
     }]  # fmt: skip
 
 
@@ -185,6 +187,14 @@ def test_nothing_that_was_said_can_disguise_itself() -> None:
     assert '"title": "abc"' in json.dumps(news)
 
 
+def test_a_match_of_anybodys_is_told_whatever_its_numbers_and_however_long_its_words() -> None:
+    board = Board()
+    foreign = SHAVER.model_copy(update={"score": float("nan"), "title": "long " * 200_000})
+    take(board, MATCH.model_copy(update={"shown": (foreign,), "heard": "long " * 200_000}))
+    told = json.dumps(board.after(0)[0].told, allow_nan=False)
+    assert len(told) < 4000
+
+
 def served(tmp_path: Path, host: str = "127.0.0.1") -> BoardServer:
     feed = Feed(read_settings({"VITRINE_DATA": str(tmp_path)}))
     return BoardServer(host, 0, feed, Lookup(feed.settings, feed))
@@ -235,3 +245,18 @@ def test_the_page_sets_words_as_text_and_loads_nothing_from_elsewhere() -> None:
     every = script + (folder / "index.html").read_text() + (folder / "board.css").read_text()
     assert re.findall(r"https?://|@import|url\(", every) == []
     assert f"KEPT_EACH = {KEPT_EACH}, STREAMS = {STREAMS}," in script
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_bug_that_ends_the_reading_of_a_topic_is_told_to_every_page() -> None:
+    feed = Feed(None)  # type: ignore[arg-type]  # the bug
+    feed.start(0)
+    for thread in threading.enumerate():
+        if thread.name in (topology.MATCHES.name, topology.DEADLETTERS.name, topology.PRODUCTS.name):
+            thread.join()
+    assert feed.news(0, 0.0) == (
+        [],
+        "live.matches is no longer read: the terminal of vitrine board says why; start it again",
+    )
+    feed.stop()
+    assert feed.news(0, 0.0) == ([], "")
