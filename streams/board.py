@@ -126,6 +126,8 @@ def _match(match: Match, shown: Shown) -> Told:
     return {
         "kind": "match",
         **_of(match.stream_id),
+        "segment": match.segment_id,
+        "attempt": shown.envelope.attempt,
         "sequence": match.sequence,
         "time": clock(match.start_ms),
         "decision": match.decision.value,
@@ -173,6 +175,8 @@ def _letter(letter: Letter) -> Told:
     return {
         "kind": "letter",
         **_of(letter.stream),
+        "segment": letter.id,
+        "attempt": letter.attempt,
         "id": plain(letter.id),
         "reason": plain(letter.reason),
         "detail": plain(letter.detail, 300),

@@ -61,7 +61,9 @@ function take(key, told) {
   const stream = streamOf(told);
   if (told.kind === "room") stream.room = told;
   else if (told.kind === "ended") stream.ended = told;
-  else {
+  else if (!stream.last.some((each) => each.segment === told.segment && each.attempt > told.attempt)) {
+    // of two terminal records of a segment the one that was replayed more often counts
+    stream.last = stream.last.filter((each) => each.segment !== told.segment || each.attempt === told.attempt);
     stream.last.splice(placeOf(told, stream.last), 0, { key, ...told });
     if (stream.last.length > KEPT_EACH) stream.last.shift();
     if (stream.chosen && !stream.last.includes(stream.chosen)) stream.chosen = null;

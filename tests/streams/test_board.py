@@ -112,6 +112,14 @@ def test_a_dead_letter_stands_among_its_streams_answers_and_one_of_no_stream_doe
     assert board.after(1)[0].told["reason"] == "Undecodable"
 
 
+def test_a_page_is_told_which_of_two_terminal_records_of_a_segment_counts() -> None:
+    board = Board()
+    board.mourn(read_letter(letter("room-7", "room-7/000042")))
+    take(board, MATCH)
+    told = [(each.told["segment"], each.told["attempt"]) for each in board.after(0)]
+    assert told == [("room-7/000042", 0)] * 2
+
+
 def test_what_is_too_old_is_let_go_and_the_room_is_not() -> None:
     board = Board()
     take(board, ROOM)
