@@ -10,7 +10,9 @@ from agents.hotwords import BYTES_PER_TOKEN, hotwords
 from agents.matcher import MatchPolicy
 from agents.summary_form import words_of
 from agents.transcriber import Listen, Transcriber
+from encoders import speech
 from encoders.engines import Heard, HeardWord
+from infra import settings
 from schemas.room import Room, RoomChanged, StreamEnded
 from schemas.transcript import ClosingTranscript, Transcript
 from streams.opening import stages_for
@@ -103,3 +105,7 @@ def test_a_worker_tells_names_only_where_its_settings_say_so() -> None:
     tuned = stages_for(MatchPolicy()), stages_for(MatchPolicy(), 50)
     budgets = [stages["transcriber"].begin(STREAM).hotword_tokens for stages in tuned]
     assert budgets == [0, 50]
+
+
+def test_the_setting_goes_as_far_as_the_recogniser_does() -> None:
+    assert settings.MOST_HOTWORDS == speech.MOST_HOTWORDS
