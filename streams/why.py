@@ -5,7 +5,7 @@ back from the match ends at the segment. What is no longer kept is said, not ski
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from infra.errors import InfraError
@@ -51,8 +51,8 @@ class Lineage:
 def find(reader: Reader, match_id: str, run: str = "") -> Lineage:
     """The lineage of the first match with this id. Raises `NoMatch`."""
     topic = topic_name(MATCHES, run)
-    for record in reader.read(reader.stretches(topic)):
-        if record.headers.get("ce_id") == match_id.encode() and (lineage := _lineage(reader, record)):
+    for record in _records(reader, topic, match_id):
+        if lineage := _lineage(reader, record):
             return replace(lineage, recorded=_recorded_match(reader, match_id) if run else None)
     raise NoMatch(
         f"no match {plain(match_id)} is on {topic}",
@@ -68,6 +68,11 @@ def find_at(reader: Reader, position: str) -> Lineage:
     raise NoMatch(f"no match lies at {plain(position)} any more", remedy="vitrine matches --json names the positions")
 
 
+def _records(reader: Reader, topic: str, match_id: str) -> Iterator[Record]:
+    wanted = match_id.encode()
+    return (record for record in reader.read(reader.stretches(topic)) if record.headers.get("ce_id") == wanted)
+
+
 def _lineage(reader: Reader, record: Record) -> Lineage | None:
     found = understood(record)
     if not isinstance(found, Envelope) or not isinstance(found.event, Match):
@@ -78,8 +83,11 @@ def _lineage(reader: Reader, record: Record) -> Lineage | None:
 def _recorded_match(reader: Reader, match_id: str) -> Match | None:
     """Production's; it may be gone, or production never matched."""
     try:
-        return find(reader, match_id).match
-    except (NotFound, NoMatch):
+        found = map(understood, _records(reader, MATCHES.name, match_id))
+        return next(
+            (each.event for each in found if isinstance(each, Envelope) and isinstance(each.event, Match)), None
+        )
+    except NotFound:
         return None
 
 
