@@ -150,19 +150,34 @@ def ask(bootstrap: str, security: KafkaSecurity, *, within_s: float) -> int:
 def _ask(bootstrap: str, security: KafkaSecurity, deadline: float, lost: _Lost) -> int:
     while True:
         try:
-            with_admin = admin(bootstrap, security, max(1.0, deadline - time.monotonic()))
+            client = _admin_client(bootstrap, security, max(1.0, deadline - time.monotonic()))
             try:
-                return len(with_admin.describe_cluster()["brokers"])
+                return len(client.describe_cluster()["brokers"])
             finally:
-                with_admin.close()
+                client.close()
         except KafkaError as failure:
             if time.monotonic() > deadline:
                 raise _not_there(bootstrap, lost.told() or str(failure)) from failure
             time.sleep(0.2)
 
 
-def admin(bootstrap: str, security: KafkaSecurity, within_s: float = 30.0) -> KafkaAdminClient:
-    """kafka-python's admin client for this cluster; the caller closes it. Raises `kafka.errors.KafkaTimeoutError`."""
+@contextmanager
+def admin(bootstrap: str, security: KafkaSecurity) -> Iterator[KafkaAdminClient]:
+    """kafka-python's admin client for this cluster, closed at the end. Raises `NotRunning` where none can be had.
+
+    What the cluster answers is kafka-python's to tell: `kafka.errors.KafkaError`.
+    """
+    try:
+        client = _admin_client(bootstrap, security, within_s=30.0)
+    except KafkaError as failure:
+        raise _not_there(bootstrap, str(failure)) from failure
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _admin_client(bootstrap: str, security: KafkaSecurity, within_s: float) -> KafkaAdminClient:
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     with closed_on_failure() as net:
         return KafkaAdminClient(

@@ -85,11 +85,8 @@ def delete_topics(names: Sequence[str], bootstrap: str, security: KafkaSecurity 
 def _client(bootstrap: str, security: KafkaSecurity) -> Iterator[KafkaAdminClient]:
     ask(bootstrap, security, within_s=10.0)
     try:
-        client = admin(bootstrap, security)
-        try:
+        with admin(bootstrap, security) as client:
             yield client
-        finally:
-            client.close()
     except KafkaError as failure:
         raise ServiceRefused(
             f"Kafka at {bootstrap} refused: {failure}",

@@ -87,11 +87,7 @@ def delete(settings: Settings, groups: Collection[str]) -> None:
 def _asked(settings: Settings, groups: Collection[str], ask: Callable[[KafkaAdminClient], A]) -> A:
     """A cluster that never had a group makes the topic of their offsets when it is first asked for one."""
     deadline = time.monotonic() + COORDINATOR_WITHIN_S
-    try:
-        admin = kafka.admin(services.find_kafka(settings), services.security(settings))
-    except KafkaError as error:
-        raise _told(error, groups) from error
-    try:
+    with kafka.admin(services.find_kafka(settings), services.security(settings)) as admin:
         while True:
             try:
                 return ask(admin)
@@ -99,8 +95,6 @@ def _asked(settings: Settings, groups: Collection[str], ask: Callable[[KafkaAdmi
                 if not error.retriable or time.monotonic() > deadline:
                     raise _told(error, groups) from error
                 time.sleep(0.2)
-    finally:
-        admin.close()
 
 
 def _raise(said: str) -> None:

@@ -205,8 +205,5 @@ def connect(settings: Settings, say: Say = lambda _: None) -> Producer:
 
 def _topics(address: str, security: KafkaSecurity) -> set[str]:
     kafka.ask(address, security, within_s=1.0)
-    client = kafka.admin(address, security)
-    try:
+    with kafka.admin(address, security) as client:
         return set(client.list_topics())
-    finally:
-        client.close()

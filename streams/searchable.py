@@ -8,11 +8,10 @@ the catalogue is loaded again.
 from collections.abc import Callable
 
 from kafka import TopicPartition
-from kafka.errors import KafkaError
 
-from infra import kafka, services
 from infra.errors import InfraError
 from infra.settings import Settings
+from streams import groups
 from streams.ask import Ask
 from streams.reading import Reader
 from streams.topology import PRODUCTS, group_id
@@ -32,18 +31,9 @@ def embedded_elsewhere(ask: Ask, committed: Callable[[], int]) -> bool:
 
 
 def products_to_go(settings: Settings, reader: Reader) -> int:
-    """Records of ``catalog.products`` that are not searchable yet. Raises `NotRunning`."""
+    """Records of ``catalog.products`` that are not searchable yet. Raises `NotRunning`, `ServiceRefused`."""
     (stretch,) = reader.stretches(PRODUCTS.name)
-    admin = kafka.admin(services.find_kafka(settings), services.security(settings))
-    try:
-        group = group_id(STAGE)
-        offsets = admin.list_group_offsets({group: None})[group]
-        committed = offsets.get(TopicPartition(PRODUCTS.name, stretch.partition))
-    except KafkaError as error:
-        if not error.retriable:
-            raise
-        committed = None  # a young cluster has no coordinator of groups yet
-    finally:
-        admin.close()
+    group = group_id(STAGE)
+    committed = groups.offsets(settings, [group])[group].get(TopicPartition(PRODUCTS.name, stretch.partition))
     done = max(stretch.start, committed.offset if committed else 0)
     return max(0, stretch.end - done)

@@ -55,11 +55,8 @@ def topic_ids(names: list[str], bootstrap: str, security: KafkaSecurity) -> dict
         NotRunning: Kafka does not answer.
     """
     try:
-        client = admin(bootstrap, security)
-        try:
+        with admin(bootstrap, security) as client:
             described = client.describe_topics(names)
-        finally:
-            client.close()
     except KafkaError as failure:
         what = f"Kafka at {bootstrap} does not tell the ids of {', '.join(names)}: {failure}"
         raise NotRunning(what, remedy="vitrine doctor") from failure
@@ -85,18 +82,16 @@ def catalogue_end(settings: Settings, bootstrap: str, recorded: str = "") -> int
 def delete_before(stretches: Iterable[Stretch], settings: Settings, bootstrap: str) -> None:
     """Move the beginning of each partition to the end of its stretch: what lies before is gone.
 
-    Raises :class:`infra.errors.ServiceRefused`.
+    Raises `ServiceRefused`; `NotRunning`.
     """
     before = {TopicPartition(stretch.topic, stretch.partition): stretch.end for stretch in stretches}
     if not before:
         return
-    client = admin(bootstrap, services.security(settings))
     try:
-        client.delete_records(before)
+        with admin(bootstrap, services.security(settings)) as client:
+            client.delete_records(before)
     except KafkaError as failure:
         raise ServiceRefused(f"Kafka would not delete old records: {failure}", remedy="look at the rights") from failure
-    finally:
-        client.close()
 
 
 def days_kept(topic: Topic, settings: Settings) -> int:

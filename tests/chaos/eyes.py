@@ -4,7 +4,7 @@ Kafka may be away while one looks, since that is what some faults do; then there
 """
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from kafka import KafkaAdminClient
@@ -36,6 +36,7 @@ class Eyes:
     terminals: list[Terminal] = field(default_factory=list)
     _reader: Reader | None = None
     _admin: KafkaAdminClient | None = None
+    _open: ExitStack = field(default_factory=ExitStack)
     _read_to: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def look(self) -> bool:
@@ -65,7 +66,7 @@ class Eyes:
         groups = {group_id(row.stage, self.run): row for row in FLOW}
         try:
             if self._admin is None:
-                self._admin = kafka.admin(self.settings.kafka, KafkaSecurity())
+                self._admin = self._open.enter_context(kafka.admin(self.settings.kafka, KafkaSecurity()))
             found = self._admin.list_group_offsets(dict.fromkeys(groups))
         except AWAY:
             self.close()
@@ -106,8 +107,7 @@ class Eyes:
         with suppress(*AWAY):
             if self._reader:
                 self._reader.close()
-            if self._admin:
-                self._admin.close()
+            self._open.close()
         self._reader = self._admin = None
 
     def _connected(self) -> Reader:

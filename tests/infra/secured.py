@@ -25,16 +25,13 @@ class Secured:
 
     def grant(self, resource: ResourceType, name: str, *operations: ACLOperation) -> None:
         """Give the user ``vitrine`` rights; return when the broker goes by them, a moment after it has taken them."""
-        client = kafka.admin(self.plain, KafkaSecurity())
         pattern, deadline = ResourcePattern(resource, name), time.monotonic() + 30
         given = [ACL("User:vitrine", "*", operation, ACLPermissionType.ALLOW, pattern) for operation in operations]
-        try:
+        with kafka.admin(self.plain, KafkaSecurity()) as client:
             client.create_acls(given)
             while not all(client.describe_acls(each)[0] for each in given):
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
-        finally:
-            client.close()
 
 
 def user(name: str, password: str = "") -> KafkaSecurity:

@@ -40,11 +40,8 @@ def own_settings(service_settings: Settings, tmp_path_factory: pytest.TempPathFa
 
 
 def topics_at(address: str) -> set[str]:
-    client = kafka.admin(address, KafkaSecurity())
-    try:
+    with kafka.admin(address, KafkaSecurity()) as client:
         return {str(name) for name in client.list_topics()}
-    finally:
-        client.close()
 
 
 def test_the_shared_broker_answers_and_has_one_member(broker: str) -> None:
@@ -53,9 +50,8 @@ def test_the_shared_broker_answers_and_has_one_member(broker: str) -> None:
 
 def test_a_restart_keeps_the_topics_and_the_port(own_settings: Settings) -> None:
     address, child = kafka.start(own_settings, attached=True, say=print)
-    client = kafka.admin(address, KafkaSecurity())
-    client.create_topics([NewTopic("kept", num_partitions=1, replication_factor=1)])
-    client.close()
+    with kafka.admin(address, KafkaSecurity()) as client:
+        client.create_topics([NewTopic("kept", num_partitions=1, replication_factor=1)])
     child.stop()
     again, child = kafka.start(own_settings, attached=True, say=print)
     assert (again, topics_at(again)) == (address, {"kept"})
@@ -72,9 +68,8 @@ def test_a_cluster_whose_properties_named_an_absolute_folder_is_found_again(own_
     child = children.start(kafka.broker_command(folder, java, told), attached=True)
     address = f"{ports.LOOPBACK}:{read_port(told)}"
     kafka.ask(address, KafkaSecurity(), within_s=kafka.READY_WITHIN_S)
-    client = kafka.admin(address, KafkaSecurity())
-    client.create_topics([NewTopic("older", num_partitions=1, replication_factor=1)])
-    client.close()
+    with kafka.admin(address, KafkaSecurity()) as client:
+        client.create_topics([NewTopic("older", num_partitions=1, replication_factor=1)])
     child.stop()
     again, child = kafka.start(own_settings, attached=True, say=print)
     assert topics_at(again) == {"kept", "older"}
@@ -92,9 +87,8 @@ def test_data_lie_where_they_are_told_to_whatever_the_folder_is_called(
     monkeypatch.setenv("LC_ALL", "C")  # as cron and systemd start a process
     settings = replace(service_settings, data=tmp_path / "José, a\\b 用户")
     address, child = kafka.start(settings, attached=True, say=print)
-    client = kafka.admin(address, KafkaSecurity())
-    client.create_topics([NewTopic("here", num_partitions=1, replication_factor=1)])
-    client.close()
+    with kafka.admin(address, KafkaSecurity()) as client:
+        client.create_topics([NewTopic("here", num_partitions=1, replication_factor=1)])
     child.stop()
     assert (settings.data / "kafka" / "storage" / "here-0").is_dir()
     assert list(tmp_path.iterdir()) == [settings.data]

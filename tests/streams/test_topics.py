@@ -9,8 +9,8 @@ from infra.errors import NotRunning
 from infra.settings import Settings
 from infra.topics import partition_counts
 from streams import groups
-from streams.reading import NotFound
-from streams.topics import catalogue_end, make_topics
+from streams.reading import NotFound, Stretch
+from streams.topics import catalogue_end, delete_before, make_topics
 from streams.topology import FLOW, source_topic, topic_name
 from streams.worker import broker_of
 
@@ -41,12 +41,13 @@ def test_a_run_over_nothing_that_was_recorded_is_refused_by_the_name_of_the_topi
 
 
 @pytest.mark.timeout(120)
-def test_a_broker_that_goes_away_while_a_worker_begins_is_an_outage_and_no_bug(service_settings: Settings) -> None:
+def test_a_broker_that_goes_away_meanwhile_is_an_outage_and_no_bug(service_settings: Settings) -> None:
     settings = replace(service_settings, kafka="127.0.0.1:9")
     asked = (
         lambda: groups.refuse_without_read(settings, ["vitrine-matcher"]),
         lambda: broker_of(settings, settings.kafka, ["matcher"], ""),
         lambda: catalogue_end(settings, settings.kafka),
+        lambda: delete_before([Stretch("live.segments", 0, 0, 1)], settings, settings.kafka),
     )
     with ThreadPoolExecutor(len(asked)) as pool:
         failed = [each.exception() for each in [pool.submit(ask) for ask in asked]]

@@ -184,11 +184,8 @@ def _shorten_days(settings: Settings, day_s: float) -> None:
     """Kafka's own times as short as the day: files are closed, compacted, and tombstones dropped within one."""
     day_ms = str(round(1000 * day_s))
     short = {"segment.ms": day_ms, "delete.retention.ms": day_ms, "min.cleanable.dirty.ratio": "0.1"}
-    admin = kafka.admin(settings.kafka, KafkaSecurity())
-    try:
+    with kafka.admin(settings.kafka, KafkaSecurity()) as admin:
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, short) for name in owned_topics()])
-    finally:
-        admin.close()
 
 
 def _await(worker: children.Child, probes: str) -> None:
