@@ -5,6 +5,7 @@ They never touch a cluster that the environment names: tests create and delete t
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -12,6 +13,8 @@ import hypothesis
 import pytest
 
 from infra.settings import Settings, read_settings
+
+gc.disable()  # while torch and transformers are imported: going through their objects takes a third of that time
 
 hypothesis.settings.register_profile("vitrine", deadline=None, max_examples=60, print_blob=True)
 hypothesis.settings.load_profile("vitrine")  # no deadline: how fast a case is says nothing of whether it is right
@@ -45,6 +48,12 @@ def milvus_uri(service_settings: Settings) -> Iterator[str]:
     yield uri
     child.stop()
     milvus.refuse_damage(child.command.log)
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage again, but for what was imported: it stays."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
