@@ -4,9 +4,11 @@ Each stage is a Faust app and a consumer group of its own, whatever process it r
 """
 
 import asyncio
+import gc
 import logging
 import logging.config
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -58,7 +60,8 @@ def main(stages: Sequence[str], run: str = "", profile: str = "", flight: Path |
 
     `flight`: where a supervisor looks for what was in hand when this process died.
     """
-    from streams.opening import open_worker  # here: it loads torch, which a worker on other engines does not need
+    with here_to_stay():
+        from streams.opening import open_worker  # here: it loads torch, which a worker on other engines does not need
 
     told = read_settings()
     settings = replace(told, profile=profile or told.profile)
@@ -69,7 +72,8 @@ def main(stages: Sequence[str], run: str = "", profile: str = "", flight: Path |
     groups.refuse_without_read(settings, [group_id(each, run) for each in stages])  # else Faust waits without a word
     broker = broker_of(settings, found.kafka, stages, run)
     metrics = Metrics()
-    opened = open_worker(settings, found, run, stages, metrics)
+    with here_to_stay():
+        opened = open_worker(settings, found, run, stages, metrics)
     opened.ask.catalogue_from = catalogue_end(settings, found.kafka)
     if "matcher" in stages:
         tell_of_another_catalogue(settings, run, opened.ask.catalogue_from)
@@ -90,6 +94,21 @@ def main(stages: Sequence[str], run: str = "", profile: str = "", flight: Path |
         return run_until_stopped(apps, pulse, Moved(found, find))
     finally:
         probes.stop()
+
+
+@contextmanager
+def here_to_stay() -> Iterator[None]:
+    """What is made inside is garbage to nobody: Python's collector rests meanwhile, and leaves it out afterwards.
+
+    Torch and the models are a million objects. To go through them again and again takes a fifth of a worker's start,
+    and each full collection later would keep all streams waiting for half a second.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def tell_of_another_catalogue(settings: Settings, run: str, now: int) -> None:
