@@ -15,7 +15,8 @@ A room without a shelf, or no room at all, has the whole catalogue on its shelf:
 """
 
 from dataclasses import dataclass, field, replace
-from math import fsum
+from itertools import chain
+from math import fsum, isfinite
 from operator import mul
 from statistics import median
 from struct import unpack
@@ -181,6 +182,17 @@ def named_of(embedding: Embedding, room: Room | None) -> ProductId | None:
     """The product whose link number was said last."""
     links = embedding.said.links
     return room.shelf.get(links[-1]) if room and links else None
+
+
+def unlike(embedding: Embedding, space: str, dim: int) -> str:
+    """Why an embedding's vectors cannot be compared with those of a space; empty: they can. Anybody may send one."""
+    if embedding.space != space:
+        return f"a vector of the space {embedding.space!r}; the catalogue is in {space!r}"
+    seen = embedding.glimpses.shape if embedding.glimpses else (0, dim)
+    if len(embedding.vector) != dim or seen != (seen[0], dim):
+        return f"a vector of {len(embedding.vector)} numbers, of frames {seen}; those of the space {space!r} have {dim}"
+    finite = all(map(isfinite, chain(embedding.vector, *_glimpses(embedding))))
+    return "" if finite else "a vector with numbers that are not finite"
 
 
 def rank(embedding: Embedding, rows: tuple[Row, ...], links: dict[ProductId, int]) -> tuple[Candidate, ...]:

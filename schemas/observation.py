@@ -1,8 +1,9 @@
 """The two halves of a match, on one topic so that they meet in one consumer: what was seen and what was said."""
 
-from typing import Annotated, ClassVar
+from math import prod
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.event import Value
 from schemas.ids import EventId, StreamMs, event_id
@@ -15,8 +16,14 @@ from schemas.shedding import ShedRule
 class Tokens(Value):
     """A dense array of float16, little endian, row-major."""
 
-    shape: tuple[int, ...]
+    shape: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
     float16: bytes
+
+    @model_validator(mode="after")
+    def _as_many_as_its_shape(self) -> Self:
+        if len(self.float16) != 2 * prod(self.shape):
+            raise ValueError(f"{len(self.float16)} bytes are no array of shape {self.shape}")
+        return self
 
 
 class Visual(SegmentEvent):

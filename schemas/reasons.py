@@ -43,7 +43,7 @@ class Reason(StrEnum):
     UNPAIRED = "Unpaired"
     """The other half of the segment had not come when the stream ended; the half that came is used alone."""
     FOREIGN = "Foreign"
-    """Tokens of another vision tower than the one that the fusion network reads."""
+    """Tokens of another vision tower, or a vector of another embedding space or length, than the one in use."""
     UNPARSEABLE = "Unparseable"
     """The language model's answer was not in the summary form; taken as empty."""
     SKIPPED = "Skipped"

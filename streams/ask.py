@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from agents.catalog_encoder import Replace, View, ViewRow
 from agents.frame_encoder import Look, Seen
-from agents.matcher import Found, Row, Search
+from agents.matcher import Found, Row, Search, unlike
 from agents.product_encoder import Fused, Pair, Parked
 from agents.transcriber import Hear
 from encoders.batcher import BatchPolicy, MicroBatcher
@@ -165,7 +165,7 @@ class Ask:
     async def search(self, due: Search) -> Found:
         """The rows nearest to an embedding on the shelf, and in the whole catalogue.
 
-        Raises `Unreadable` for an embedding of another space than the catalogue's.
+        Raises `Unreadable` for an embedding that is none of the catalogue's space.
         """
         embedding, ours = due.embedding, self.engines.fusion.space
         revision = await self._call("vectors", self.vectors.revision)
@@ -181,8 +181,8 @@ class Ask:
             )
         if not embedding.vector:
             return Found((), (), revision)
-        if embedding.space != ours:
-            raise Unreadable(Reason.FOREIGN, f"a vector of the space {embedding.space!r}; the catalogue is in {ours!r}")
+        if foreign := unlike(embedding, ours, self.engines.fusion.dim):
+            raise Unreadable(Reason.FOREIGN, foreign)
         everywhere = self._nearest(Near(embedding.vector, due.rows, None))
         if not due.shelf:
             return Found((), await everywhere, revision)

@@ -4,9 +4,11 @@ import asyncio
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from agents.frame_encoder import Look
 from agents.matcher import Found, Matcher, Search
+from agents.outcome import Fate, Outcome
 from agents.product_encoder import Fused, Pair
 from encoders.batcher import BatchPolicy
 from encoders.engines import FRAMES_PER_CLIP, Floats, Unreadable
@@ -187,6 +189,44 @@ def test_a_vector_of_another_space_and_tokens_of_another_tower_are_refused() -> 
         return found
 
     assert asyncio.run(reasons()) == [Reason.FOREIGN, Reason.FOREIGN]
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"vector": (1.0,)},
+        {"vector": (1.0, *[0.0] * 128)},
+        {"vector": (float("nan"), *[0.0] * 127)},
+        {"glimpses": Tokens(shape=(2, 3), float16=bytes(12))},
+        {"glimpses": Tokens(shape=(128,), float16=bytes(256))},
+        {"glimpses": Tokens(shape=(1, 128), float16=b"\0\x7c" * 128)},
+    ],
+)
+def test_an_embedding_that_cannot_be_compared_is_a_letter_and_the_next_one_is_matched(
+    foreign: dict[str, object],
+) -> None:
+    unit = embedding((1.0, *[0.0] * 127))
+
+    async def outcomes() -> list[Outcome]:
+        matcher = Player("matcher", real_ask())
+        await Player("catalog_encoder", matcher.ask).take(product("red mug"))
+        taken = [await matcher.take(unit.model_copy(update=foreign)), await matcher.take(after(unit))]
+        await matcher.ask.close()
+        return taken
+
+    refused, next_one = asyncio.run(outcomes())
+    assert (refused.fate, refused.reason, refused.instead) == (Fate.LETTER, Reason.FOREIGN, unit.segment)
+    assert next_one.fate is Fate.USED
+
+
+def after(event: Embedding) -> Embedding:
+    return event.model_copy(update={"sequence": event.sequence + 1})
+
+
+@pytest.mark.parametrize("shape", [(), (2, 3), (-1, -2)])
+def test_tokens_are_as_many_as_their_shape_says(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValidationError):
+        Tokens(shape=shape, float16=bytes(4))
 
 
 def test_bytes_come_from_the_event_or_from_their_reference() -> None:
