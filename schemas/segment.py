@@ -5,6 +5,7 @@ On Kafka the value is the media itself and all other fields are headers, so that
 
 from collections.abc import Mapping
 from functools import cached_property
+from hashlib import sha256
 from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
@@ -63,9 +64,12 @@ class Segment(StreamEvent):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Tells two different contents under one id apart, without reading a reference."""
-        said = self.reference.sha256.encode() if self.reference else self.media
-        return fingerprint(f"{self.start_ms}+{self.duration_ms}|".encode(), said)
+        """Tells two different contents under one id apart; inline or by reference, the same bytes are the same.
+
+        A reference is not read: what counts is the checksum that it promises.
+        """
+        content = self.reference.sha256 if self.reference else sha256(self.media).hexdigest()
+        return fingerprint(f"{self.start_ms}+{self.duration_ms}|{content}".encode())
 
     def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
         copy = super().model_copy(update=update, deep=deep)

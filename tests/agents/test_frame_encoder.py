@@ -1,5 +1,7 @@
 """The frame encoder: one visual for each segment, and the one letter of each that is impossible."""
 
+from hashlib import sha256
+
 import pytest
 
 from agents.outcome import Fate, Outcome
@@ -22,6 +24,12 @@ END = StreamEnded(stream_id=STREAM)
 
 def played(*events: Event, ask: Ask | None = None) -> list[Outcome]:
     return Player("frame_encoder", ask or fake_ask()).play([(event, "platform") for event in events])
+
+
+def elsewhere(media: bytes) -> Segment:
+    """The first segment by reference."""
+    reference = Reference(dataref="memory:it", sha256=sha256(media).hexdigest(), size_bytes=len(media))
+    return segment(0, b"").model_copy(update={"reference": reference})
 
 
 def visual_of(outcome: Outcome) -> Visual:
@@ -73,6 +81,9 @@ def test_a_late_segment_is_seen_like_any_other() -> None:
     [
         ((segment(0, GOOD), segment(0, GOOD)), Fate.DROPPED, Reason.DUPLICATE),
         ((segment(0, GOOD), segment(0, b"other")), Fate.LETTER, Reason.CONFLICT),
+        ((segment(0, GOOD), elsewhere(GOOD)), Fate.DROPPED, Reason.DUPLICATE),
+        ((elsewhere(GOOD), segment(0, GOOD)), Fate.DROPPED, Reason.DUPLICATE),
+        ((segment(0, GOOD), elsewhere(b"other")), Fate.LETTER, Reason.CONFLICT),
         ((END, segment(0, GOOD)), Fate.LETTER, Reason.ENDED),
         ((segment(0, GOOD), END, segment(0, GOOD)), Fate.DROPPED, Reason.DUPLICATE),
         ((END, END), Fate.DROPPED, Reason.DUPLICATE),
@@ -99,7 +110,7 @@ def test_what_comes_again_after_the_end_makes_no_second_letter_and_other_bytes_o
 def test_what_tells_two_contents_apart_is_computed_once_and_anew_for_a_copy_with_other_bytes() -> None:
     one = segment(3, b"media")
     told = one.fingerprint
-    assert told == fingerprint(f"{one.start_ms}+{one.duration_ms}|media".encode())
+    assert told == fingerprint(f"{one.start_ms}+{one.duration_ms}|{sha256(b'media').hexdigest()}".encode())
     assert one.fingerprint is told  # of 8 MiB it takes 9 ms, and it is asked for twice
     assert one.model_copy(update={"media": b"other"}).fingerprint != told
     assert one.model_copy() == one
