@@ -17,8 +17,9 @@ from encoders.checkpoints import config_in, marks_in, pixels_in, settings_in, to
 from encoders.engines import EMBEDDING_DIM
 from encoders.families import vision_family
 from encoders.fusion import load_fusion
-from encoders.network import Network, Shape
-from encoders.network_store import TOKENIZER, UNMEASURED, NetworkConfig, write_config, write_weights
+from encoders.network import Network
+from encoders.network_config import TOKENIZER, UNMEASURED, NetworkConfig, Shape, write_config
+from encoders.network_store import write_weights
 from encoders.tokens import fitting_tokenizer
 from encoders.trial import look, read
 from encoders.vision import load_vision

@@ -20,17 +20,9 @@ from torch import nn
 from transformers import AutoConfig, AutoModel
 from transformers.utils import logging
 
-from encoders.families import (
-    TEXT,
-    TOWER_SETTINGS,
-    VISION,
-    Marks,
-    UnknownFamily,
-    text_family,
-    vision_family,
-)
+from encoders.families import TEXT, VISION, UnknownFamily, text_family, vision_family
 from encoders.faults import OBJECT, UNFIT, BrokenModel, naming, one_line, read_as
-from encoders.network_store import Pixels, checked_pixels
+from encoders.network_config import TOWER_SETTINGS, Marks, Pixels, checked_pixels
 from encoders.tokens import read_tokenizer
 
 Sense = Literal["vision", "text"]

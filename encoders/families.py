@@ -13,7 +13,6 @@ from typing import Any, TypeVar, cast
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from pydantic import ConfigDict
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
@@ -34,32 +33,15 @@ from transformers import (
 )
 from transformers.models.x_clip.modeling_x_clip import XCLIPMultiframeIntegrationTransformer
 
+from encoders.network_config import TOWER_SETTINGS, Marks
+
 F = TypeVar("F")
-TOWER_SETTINGS = dict[str, object]
-SENTENCE = "[CLS]"
-"""Begins a text where nothing else is said: its place stands for the whole sentence."""
 NO_TOKEN = -1
 """A padding id that no token has, for families whose padding is also a token."""
-
-STORED = ConfigDict(extra="forbid")
-"""Of what is read from a network's configuration: an unknown name is an error."""
 
 
 class UnknownFamily(ValueError):
     """A tower of a kind that is not in the tables."""
-
-
-@dataclass(frozen=True, slots=True)
-class Marks:
-    """What stands round the words of a text: tokens by name, padding by id."""
-
-    begin: str | None = SENTENCE
-    """The first token; in a trained network there is one, and its place is the whole sentence's."""
-    end: str | None = None
-    """The last token, where the tower was trained with one."""
-    pad_id: int = 0
-
-    __pydantic_config__ = STORED
 
 
 class XClip(nn.Module):

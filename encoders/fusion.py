@@ -15,7 +15,8 @@ from torch import Tensor
 
 from encoders.engines import FRAMES_PER_CLIP, Floats, FusionInput
 from encoders.network import FusionModule
-from encoders.network_store import FUSION, NetworkConfig, load_weights, read_config, untrained
+from encoders.network_config import FUSION, NetworkConfig, read_config
+from encoders.network_store import load_weights, untrained
 from encoders.tokens import fitting_tokenizer, token_ids
 
 

@@ -17,7 +17,7 @@ from encoders.faults import OBJECT, UNFIT, naming, read_as
 from encoders.gguf_parts import parts_of
 from encoders.loaded import Identities
 from encoders.media import MediaLimits
-from encoders.network_store import CONFIG, VISION
+from encoders.network_config import CONFIG, VISION
 from encoders.profiles import path_of
 from encoders.settings import NetworkSettings, Profile
 

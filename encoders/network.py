@@ -7,61 +7,20 @@ adds what only both together tell: so a detail of the text does not have to surv
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from encoders.engines import EMBEDDING_DIM, FRAMES_PER_CLIP, Domain
-from encoders.families import STORED, TOWER_SETTINGS, Marks, text_tower, vision_family, vision_tower, words_in
+from encoders.engines import FRAMES_PER_CLIP, Domain
+from encoders.families import text_tower, vision_family, vision_tower, words_in
+from encoders.network_config import Shape
 
 DOMAINS = tuple(Domain)
 FIRST_WEIGHTS = (0.3, 1.0, 0.7)
 """How much the fusion, the picture and the text count in a vector before any training: what is seen tells a product's
 kind at once, what only both together tell has to be learnt."""
-
-
-class BadSizes(ValueError):
-    """Sizes that do not go together."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """The sizes of a network. ``vision`` and ``text`` are Transformers configurations with their ``model_type``.
-
-    Raises `BadSizes`.
-    """
-
-    vision: TOWER_SETTINGS
-    text: TOWER_SETTINGS
-    vision_dim: int
-    text_dim: int
-    text_tokens: int = 33  # one for the sentence and 32 for its words, as in AMPere
-    dim: int = 192
-    layers: int = 2
-    heads: int = 4
-    out_dim: int = EMBEDDING_DIM
-    marks: Marks = field(default_factory=Marks)
-    """How a text is written for the text tower."""
-    shared_branch: bool = False
-    """One fusion branch for all domains, in place of one for each."""
-
-    __pydantic_config__ = STORED
-
-    def __post_init__(self) -> None:
-        for name in ("vision_dim", "text_dim", "text_tokens", "dim", "layers", "heads", "out_dim"):
-            if getattr(self, name) < 1:
-                raise BadSizes(f"{name} = {getattr(self, name)} is less than 1")
-        if self.dim % self.heads:
-            raise BadSizes(f"dim = {self.dim} is not a multiple of heads = {self.heads}: each head has an equal part")
-        if self.out_dim % 2:
-            raise BadSizes(f"out_dim = {self.out_dim} is odd: half of a vector is the picture's, half the text's")
-
-    def branch(self, domain: Domain) -> str:
-        """The name of the domain's branch."""
-        return "all" if self.shared_branch else domain.value
 
 
 class VisionNetwork(nn.Module):

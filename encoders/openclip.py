@@ -19,7 +19,8 @@ from transformers import SiglipConfig, SiglipModel
 from transformers.initialization import no_init_weights
 
 from encoders.faults import OBJECT, UNFIT, BrokenModel, naming, read_as
-from encoders.network_store import Pixels, checked_pixels, read_tensors
+from encoders.network_config import Pixels, checked_pixels
+from encoders.network_store import read_tensors
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
 HEAD_DIM = 64

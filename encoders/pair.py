@@ -22,8 +22,8 @@ from transformers import AutoModel
 
 from encoders.checkpoints import ending_in, pixels_in, pretrained
 from encoders.engines import Floats, FusionInput
-from encoders.families import Marks
 from encoders.faults import BrokenModel, naming
+from encoders.network_config import Marks
 from encoders.openclip import is_openclip, openclip_pixels, read_openclip
 from encoders.placement import placement_of
 from encoders.settings import NetworkSettings

@@ -12,6 +12,7 @@ from pathlib import Path
 from encoders.engines import FusionNetwork, LanguageModel, SpeechModel, VisionTower
 from encoders.faults import BrokenModel, MissingModel
 from encoders.loaded import LoadedEngines, NotLoaded
+from encoders.network_config import CONFIG, FUSION, VISION
 from encoders.settings import Checkpoint, NetworkPart, Profile
 
 SHIPPED = Path(__file__).parent / "models" / "demo"
@@ -42,8 +43,6 @@ def load_profile(name: str, models_folder: Path | None = None) -> Profile:
 
 def with_network(profile: Profile, folder: Path) -> Profile:
     """The profile with the network in ``folder`` in place of its own. Raises `MissingModel` where there is none."""
-    from encoders.network_store import CONFIG, FUSION, VISION  # here: it takes seconds
-
     if missing := [name for name in (CONFIG, VISION, FUSION) if not (folder / name).is_file()]:
         raise MissingModel(f"{folder} holds no network: it has no {missing[0]}; `vitrine models assemble` makes one")
     settings = profile.network.settings.model_copy(update={"fusion": "trained"})

@@ -15,9 +15,8 @@ from urllib.parse import quote
 from pydantic import TypeAdapter
 
 from encoders import openclip
-from encoders.families import STORED
 from encoders.faults import BadThresholds, BrokenModel, MissingModel, read_as
-from encoders.network_store import CARD, CONFIG, UNMEASURED, Thresholds, read_config, write_config, write_whole
+from encoders.network_config import CARD, CONFIG, STORED, UNMEASURED, Thresholds, read_config, write_config, write_whole
 from encoders.pair import is_of_pair, space_called
 from encoders.profiles import THRESHOLDS, checkpoint_called, path_of
 from encoders.settings import Profile

@@ -15,10 +15,9 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
-from encoders.families import Marks, config_of
+from encoders.families import config_of
 from encoders.faults import BrokenModel, MissingModel, naming, read_bytes
-from encoders.network import Shape
-from encoders.network_store import TOKENIZER
+from encoders.network_config import TOKENIZER, Marks, Shape
 from encoders.tokenizer_file import tokenizer_of
 
 VOCABULARY = "vocab.txt"

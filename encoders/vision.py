@@ -17,7 +17,8 @@ from torch import Tensor
 
 from encoders.engines import FRAMES_PER_CLIP, Floats, Frames
 from encoders.network import VisionNetwork
-from encoders.network_store import VISION, Pixels, load_weights, read_config, untrained
+from encoders.network_config import VISION, Pixels, read_config
+from encoders.network_store import load_weights, untrained
 from encoders.placement import Placement, placement_of
 from encoders.settings import NetworkSettings
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.table import Table
 
 from agents.matcher import MatchPolicy, Row, links_of, named_of, rank
-from encoders.network_store import Thresholds
+from encoders.network_config import Thresholds
 from encoders.profiles import load_network
 from encoders.settings import Profile
 from encoders.thresholds import ForeignFolder, load_thresholds, refuse_foreign, store_thresholds

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 
 from agents.matcher import MatchPolicy, answer_of
-from encoders.network_store import Thresholds
+from encoders.network_config import Thresholds
 from infra.errors import InfraError
 from schemas.embedding import Embedding
 from schemas.ids import ProductId

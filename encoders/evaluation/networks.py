@@ -20,7 +20,8 @@ from torch import Tensor
 
 from encoders.engines import Domain, Floats
 from encoders.network import FusionModule
-from encoders.network_store import CONFIG, FUSION, TOKENIZER, NetworkConfig, load_weights, read_config, untrained
+from encoders.network_config import CONFIG, FUSION, TOKENIZER, NetworkConfig, read_config
+from encoders.network_store import load_weights, untrained
 from encoders.prepared import Prepared
 from encoders.tokens import VOCABULARY, fitting_tokenizer, token_ids
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from encoders.network_store import write_whole
+from encoders.network_config import write_whole
 
 CHECKPOINT, LOSSES = "checkpoint.pt", "losses.jsonl"
 

@@ -22,7 +22,8 @@ from tokenizers import Tokenizer
 
 from encoders.engines import Domain
 from encoders.network import Network, VisionNetwork
-from encoders.network_store import TOKENIZER, VISION, load_weights, read_config
+from encoders.network_config import TOKENIZER, VISION, read_config
+from encoders.network_store import load_weights
 from encoders.tokens import token_ids
 from encoders.training.course import Budget, Course, Habits
 from encoders.training.network_brands import read_ear

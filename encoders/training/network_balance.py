@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from encoders.engines import Domain, Floats
 from encoders.evaluation.networks import EvaluatedNetwork, Reading, unit_rows
 from encoders.network import DOMAINS, FusionModule
-from encoders.network_store import NetworkConfig
+from encoders.network_config import NetworkConfig
 from encoders.prepared import Prepared
 from encoders.training.network_fusion import PAIRS
 

@@ -21,7 +21,7 @@ from torch import nn
 from encoders.evaluation.networks import Reading
 from encoders.evaluation.texts import reader
 from encoders.network import Network
-from encoders.network_store import (
+from encoders.network_config import (
     CARD,
     CONFIG,
     FUSION,
@@ -32,8 +32,8 @@ from encoders.network_store import (
     Thresholds,
     read_config,
     write_config,
-    write_weights,
 )
+from encoders.network_store import write_weights
 from encoders.prepared import read_prepared
 from encoders.tokens import read_tokenizer
 from encoders.training.network import SHOP_SEED, Plan, fusion_weights, vision_weights

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from encoders.evaluation.texts import Keywords, TextKind
-from encoders.network import Shape
+from encoders.network_config import Shape
 from encoders.training.network_fusion import Senses
 from encoders.training.network_texts import Texts
 

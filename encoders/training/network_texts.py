@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from encoders.families import SENTENCE
+from encoders.network_config import SENTENCE
 from encoders.training.network_brands import BrandEar
 from encoders.world import lexicon
 from encoders.world.clips import LIVE_S, VIDEO_S, Subject, Talk, first_words, live_talk, video_talk

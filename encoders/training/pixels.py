@@ -17,7 +17,7 @@ from encoders.engines import FRAMES_PER_CLIP, Domain, Frames, Unreadable
 from encoders.manifest import View
 from encoders.media import PyAvDecoder, central, clip_of
 from encoders.network import VisionNetwork
-from encoders.network_store import Pixels
+from encoders.network_config import Pixels
 from encoders.prepared import Halves
 from encoders.training.samples import ABSENT, Drawn, Inputs, Rows, Words
 from encoders.vision import shrunk

@@ -11,18 +11,9 @@ import numpy as np
 import torch
 
 from encoders.faults import BrokenModel, MissingModel
-from encoders.network import BadSizes, Network
-from encoders.network_store import (
-    FUSION,
-    TOKENIZER,
-    VISION,
-    NetworkConfig,
-    load_weights,
-    read_config,
-    untrained,
-    write_config,
-    write_weights,
-)
+from encoders.network import Network
+from encoders.network_config import FUSION, TOKENIZER, VISION, BadSizes, NetworkConfig, read_config, write_config
+from encoders.network_store import load_weights, untrained, write_weights
 from encoders.profiles import SHIPPED
 from encoders.tokens import VOCABULARY, fitting_tokenizer, token_ids
 from encoders.training.plan import PlanError, TrainPlan

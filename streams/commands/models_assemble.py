@@ -16,7 +16,7 @@ from streams.plain import plain
 from streams.written import written
 
 if TYPE_CHECKING:
-    from encoders.network_store import NetworkConfig
+    from encoders.network_config import NetworkConfig
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -58,7 +58,7 @@ def command(vision: Path, text: Path, out: Path, **sizes: Any) -> None:
     """
     from encoders.assembly import Plan, assemble_into  # here: it takes seconds
     from encoders.faults import BrokenModel, MissingModel
-    from encoders.network import BadSizes
+    from encoders.network_config import BadSizes
 
     with written(f"{out} cannot be written", "make room, or give another --out"):
         try:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from agents.cues import Shelf, last_turn, links_said
 from agents.phonetics import repaired
 from agents.summary_form import first_said, parse, supported, terms
-from encoders.families import Marks
+from encoders.network_config import Marks
 from encoders.profiles import load_profile
 from encoders.tokens import read_tokenizer, token_ids
 from schemas.ids import StreamMs

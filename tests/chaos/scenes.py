@@ -7,6 +7,7 @@ from typing import Protocol
 
 from encoders import remux
 from encoders.cutter import CutSegment
+from encoders.network_config import read_config
 from encoders.profiles import load_profile, path_of
 from schemas.ids import ProductId
 from schemas.product import Picture, Product
@@ -95,8 +96,6 @@ def demo_cuts() -> tuple[CutSegment, ...]:
 @cache
 def demo_space() -> str:
     """As the shipped network names it."""
-    from encoders.network_store import read_config  # here: it loads torch
-
     return read_config(path_of(load_profile("demo"), "network")).space
 
 

@@ -15,10 +15,11 @@ import torch
 from encoders.assembly import Plan, assemble
 from encoders.checkpoints import marks_in, tower_in
 from encoders.engines import Domain, FusionInput
-from encoders.families import Marks, words_in
+from encoders.families import words_in
 from encoders.fusion import load_fusion
 from encoders.language import LlamaCpp, load_language
 from encoders.media import PyAvDecoder
+from encoders.network_config import Marks
 from encoders.profiles import load_profile, path_of
 from encoders.remux import segments
 from encoders.settings import Profile

@@ -12,10 +12,10 @@ import torch
 from encoders.assembly import Assembled, Plan, assemble
 from encoders.checkpoints import marks_in, pixels_in, settings_in, tower_in
 from encoders.engines import Domain, FusionInput
-from encoders.families import Marks, UnknownFamily, text_tower, vision_tower
+from encoders.families import UnknownFamily, text_tower, vision_tower
 from encoders.faults import BrokenModel
 from encoders.fusion import load_fusion
-from encoders.network_store import Pixels, read_config
+from encoders.network_config import Marks, Pixels, read_config
 from encoders.tokens import read_tokenizer, token_ids
 from encoders.vision import load_vision
 from tests.encoders import contracts, public_folders

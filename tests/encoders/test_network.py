@@ -7,17 +7,9 @@ from tokenizers import Tokenizer
 
 from encoders.engines import FRAMES_PER_CLIP, Domain, FusionInput
 from encoders.fusion import TorchFusion
-from encoders.network import FusionModule, Network, Shape, VisionNetwork
-from encoders.network_store import (
-    FUSION,
-    NetworkConfig,
-    Pixels,
-    Thresholds,
-    load_weights,
-    read_config,
-    write_config,
-    write_weights,
-)
+from encoders.network import FusionModule, Network, VisionNetwork
+from encoders.network_config import FUSION, NetworkConfig, Pixels, Shape, Thresholds, read_config, write_config
+from encoders.network_store import load_weights, write_weights
 from encoders.placement import Placement, placement_of
 from encoders.settings import NetworkSettings
 from encoders.tokens import token_ids

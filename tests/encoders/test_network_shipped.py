@@ -10,7 +10,7 @@ import pytest
 
 from encoders.engines import Domain, Frames, FusionInput
 from encoders.fusion import TorchFusion, load_fusion
-from encoders.network_store import read_config
+from encoders.network_config import read_config
 from encoders.vision import TorchVision, load_vision
 from streams.labels import read_labels
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from encoders.network_store import Pixels
+from encoders.network_config import Pixels
 from encoders.openclip import CONFIG, WEIGHTS, openclip_pixels, read_openclip, renamed
 
 pytestmark = pytest.mark.hermetic

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from encoders.engines import Domain, Floats, FusionInput
 from encoders.faults import BrokenModel, MissingModel
-from encoders.network_store import Pixels
+from encoders.network_config import Pixels
 from encoders.pair import LateFusion, Space, bare, load_pair
 from encoders.settings import NetworkSettings
 from encoders.vision import TorchVision, shrunk

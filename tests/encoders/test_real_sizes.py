@@ -17,7 +17,7 @@ from safetensors import safe_open
 from encoders.checkpoints import settings_in, tower_in
 from encoders.engines import Domain, FusionInput
 from encoders.families import text_family, vision_family, words_in
-from encoders.network_store import Pixels
+from encoders.network_config import Pixels
 from encoders.openclip import WEIGHTS
 from encoders.pair import load_pair
 from encoders.placement import Placement, placement_of

@@ -14,7 +14,7 @@ import pytest
 from encoders.checksums import verify
 from encoders.faults import BadThresholds
 from encoders.identity import identities_of
-from encoders.network_store import UNMEASURED, Thresholds, read_config, write_config
+from encoders.network_config import UNMEASURED, Thresholds, read_config, write_config
 from encoders.profiles import load_network, load_profile, path_of
 from encoders.settings import Profile
 from encoders.thresholds import (

@@ -12,7 +12,7 @@ import torch
 
 from encoders.engines import Domain, FusionInput
 from encoders.fusion import load_fusion
-from encoders.network_store import FUSION, VISION, read_config
+from encoders.network_config import FUSION, VISION, read_config
 from encoders.prepared import Prepared
 from encoders.training.checkpoint import LOSSES, LossLog, OtherRun, Standing
 from encoders.training.plan import PlanError, TrainPlan

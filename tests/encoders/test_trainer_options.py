@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from encoders.engines import Domain
 from encoders.fusion import load_fusion
 from encoders.manifest import View
-from encoders.network_store import VISION, read_config
+from encoders.network_config import VISION, read_config
 from encoders.prepared import Prepared
 from encoders.profiles import SHIPPED
 from encoders.training.plan import TrainPlan

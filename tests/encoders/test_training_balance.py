@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from encoders.engines import Domain
 from encoders.evaluation.networks import Reading
 from encoders.network import DOMAINS, FusionModule
-from encoders.network_store import read_config
+from encoders.network_config import read_config
 from encoders.prepared import Prepared
 from encoders.tokens import read_tokenizer
 from encoders.training.network_balance import FACTORS, TOGETHER_FACTORS, balance, reciprocal_rank, rows_of

@@ -13,7 +13,7 @@ from torch import nn
 from encoders.engines import Domain, FusionInput
 from encoders.fusion import load_fusion
 from encoders.network import Network
-from encoders.network_store import CARD, FUSION, VISION, Thresholds, read_config, write_config
+from encoders.network_config import CARD, FUSION, VISION, Thresholds, read_config, write_config
 from encoders.training.network import Plan
 from encoders.training.network_export import Export, export
 from encoders.training.network_recipes import DEMO_SHAPE

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from encoders.engines import Domain
 from encoders.network import DOMAINS, FusionModule, Network
-from encoders.network_store import VISION, load_weights
+from encoders.network_config import VISION
+from encoders.network_store import load_weights
 from encoders.training.network import SHOP_SEED, Plan, train_heads
 from encoders.training.network_brands import BrandEar, between, exact_share, outcomes, sounds_of
 from encoders.training.network_frames import FrameMixer, load_cutouts, make_bank

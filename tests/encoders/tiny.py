@@ -11,10 +11,10 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from encoders.engines import Domain
-from encoders.families import SENTENCE
 from encoders.manifest import Split, View
-from encoders.network import Network, Shape
-from encoders.network_store import TOKENIZER, NetworkConfig, Pixels, Thresholds, write_config, write_weights
+from encoders.network import Network
+from encoders.network_config import SENTENCE, TOKENIZER, NetworkConfig, Pixels, Shape, Thresholds, write_config
+from encoders.network_store import write_weights
 from encoders.prepared import Prepared
 from tests.encoders.public_folders import SMALL, siglip
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from encoders.engines import Domain
 from encoders.faults import BrokenModel, MissingModel
 from encoders.manifest import View, write_manifest
-from encoders.network_store import UNMEASURED
+from encoders.network_config import UNMEASURED
 from encoders.prepared import write_prepared
 from encoders.profiles import load_profile
 from encoders.thresholds import kept_name, space_of

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from encoders.network_store import Thresholds
+from encoders.network_config import Thresholds
 from encoders.profiles import load_network, load_profile
 from encoders.settings import Profile
 from encoders.thresholds import load_thresholds, space_of, store_thresholds

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from agents.matcher import Matcher, MatchPolicy, Search, links_of, rank
 from encoders.engines import Frames
-from encoders.network_store import Thresholds
+from encoders.network_config import Thresholds
 from encoders.profiles import load_network, load_profile
 from encoders.thresholds import load_thresholds
 from infra.settings import read_settings

@@ -12,7 +12,7 @@ from encoders.engines import FRAMES_PER_CLIP, Domain, FusionInput
 from encoders.faults import MissingModel
 from encoders.fusion import load_fusion
 from encoders.manifest import View, write_manifest
-from encoders.network_store import read_config
+from encoders.network_config import read_config
 from encoders.profiles import load_profile, path_of, with_network
 from encoders.vision import load_vision
 from infra.settings import SETTINGS

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from encoders.network_store import FUSION
+from encoders.network_config import FUSION
 from encoders.prepared import HEADER, MANIFEST, TOKENS, write_prepared
 from encoders.training.checkpoint import CHECKPOINT
 from encoders.training.trainer import RUN

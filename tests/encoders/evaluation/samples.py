@@ -12,7 +12,8 @@ from encoders.evaluation.bench import Bench, bench_of
 from encoders.evaluation.methods import Vectors
 from encoders.manifest import Split, View
 from encoders.network import Network
-from encoders.network_store import TOKENIZER, NetworkConfig, write_config, write_weights
+from encoders.network_config import TOKENIZER, NetworkConfig, write_config
+from encoders.network_store import write_weights
 from encoders.prepared import Prepared, write_prepared
 from encoders.training.network_texts import train_tokenizer
 from tests.encoders.test_network import CONFIG, SHAPE

@@ -8,7 +8,7 @@ import pytest
 from encoders.engines import FusionInput
 from encoders.evaluation.networks import EvaluatedNetwork, Reading, WrongNetwork, checksum, load_network
 from encoders.fusion import load_fusion
-from encoders.network_store import TOKENIZER
+from encoders.network_config import TOKENIZER
 from encoders.prepared import Prepared
 from encoders.tokens import VOCABULARY
 from tests.encoders.evaluation.samples import make_views, tokens_of, write_network
