@@ -21,6 +21,8 @@ class NotLoaded:
     """In the place of models that nobody is to ask. Raises `RuntimeError` where somebody does: that is our bug."""
 
     part: str
+    known: tuple[str, int] | None = None
+    """The name and the width of a network's space, where they were read without it (`encoders/spaces.py`)."""
 
     @property
     def name(self) -> str:
@@ -28,11 +30,11 @@ class NotLoaded:
 
     @property
     def space(self) -> str:
-        raise self._asked()
+        return self._known()[0]
 
     @property
     def dim(self) -> int:
-        raise self._asked()
+        return self._known()[1]
 
     @property
     def tower(self) -> str:
@@ -49,6 +51,11 @@ class NotLoaded:
 
     def complete(self, *_: object, **__: object) -> str:
         raise self._asked()
+
+    def _known(self) -> tuple[str, int]:
+        if self.known is None:
+            raise self._asked()
+        return self.known
 
     def _asked(self) -> RuntimeError:
         return RuntimeError(f"the {self.part} model was not loaded, since nothing here was to ask it")

@@ -21,8 +21,9 @@ from transformers.initialization import no_init_weights
 from encoders.faults import OBJECT, UNFIT, BrokenModel, naming, read_as
 from encoders.network_config import Pixels, checked_pixels
 from encoders.network_store import read_tensors
+from encoders.spaces import OPENCLIP_CONFIG
 
-CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
+WEIGHTS = "open_clip_model.safetensors"
 HEAD_DIM = 64
 """Of every ViT that SigLIP was published with, where the configuration's name alone says how many heads there are."""
 
@@ -55,18 +56,13 @@ _VISION_BLOCK = re.compile(r"vision_model\.encoder\.layers\.\d+\.layer_norm1\.bi
 _POOL = re.compile(r"attn_pool\.(q|kv)\.(weight|bias)$")
 
 
-def is_openclip(folder: Path) -> bool:
-    """Whether this is the folder of an OpenCLIP model."""
-    return (folder / CONFIG).is_file()
-
-
 def read_openclip(folder: Path) -> nn.Module:
     """The SigLIP in this folder. Raises `MissingModel`; `BrokenModel`, also for an OpenCLIP model of another kind."""
-    told = read_as(OBJECT, folder / CONFIG)
-    with naming(folder / CONFIG, *UNFIT):
+    told = read_as(OBJECT, folder / OPENCLIP_CONFIG)
+    with naming(folder / OPENCLIP_CONFIG, *UNFIT):
         told = told["model_cfg"]
         if "siglip" not in str(told["vision_cfg"].get("timm_model_name")):
-            raise BrokenModel(f"{folder / CONFIG}: not a SigLIP; of OpenCLIP's models only those are read")
+            raise BrokenModel(f"{folder / OPENCLIP_CONFIG}: not a SigLIP; of OpenCLIP's models only those are read")
     stored = read_tensors(folder / WEIGHTS)
     with naming(folder / WEIGHTS, *UNFIT):
         weights = dict(renamed(stored))
@@ -79,8 +75,8 @@ def read_openclip(folder: Path) -> nn.Module:
 
 def openclip_pixels(folder: Path) -> Pixels:
     """How an OpenCLIP model wants its pictures. Raises `MissingModel`, `BrokenModel`."""
-    told = read_as(OBJECT, folder / CONFIG)
-    with naming(folder / CONFIG, *UNFIT):
+    told = read_as(OBJECT, folder / OPENCLIP_CONFIG)
+    with naming(folder / OPENCLIP_CONFIG, *UNFIT):
         prepared, side = told.get("preprocess_cfg") or {}, told["model_cfg"]["vision_cfg"]["image_size"]
         return checked_pixels(
             side_px=side,

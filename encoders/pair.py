@@ -24,9 +24,10 @@ from encoders.checkpoints import ending_in, pixels_in, pretrained
 from encoders.engines import Floats, FusionInput
 from encoders.faults import BrokenModel, naming
 from encoders.network_config import Marks
-from encoders.openclip import is_openclip, openclip_pixels, read_openclip
+from encoders.openclip import openclip_pixels, read_openclip
 from encoders.placement import placement_of
 from encoders.settings import NetworkSettings
+from encoders.spaces import is_openclip, space_called
 from encoders.tokens import id_of, read_tokenizer, written_ids
 from encoders.vision import TorchVision
 
@@ -34,8 +35,6 @@ CHINESE_TOKENS = 52
 """What Chinese-CLIP was trained with, though it has places for more."""
 GEMMA_END = "<eos>"
 """How SigLIP2's tokenizer ends a text; the first SigLIP's is another."""
-_FUSED = ", late fusion "
-"""In a space's name between the pair's and the weight of the texts."""
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -159,16 +158,6 @@ def load_pair(
     with naming(folder, ValueError):
         reading = reading_of(model, folder, tokenizer)
     return seen, LateFusion(text, tokenizer, reading, space, device)
-
-
-def space_called(name: str, settings: NetworkSettings) -> str:
-    """What the space of a pair is called; another weight of the texts is another space."""
-    return f"{name}{_FUSED}{settings.text_weight:g}"
-
-
-def is_of_pair(space: str, name: str) -> bool:
-    """Whether a space is one of the pair of this name, whatever its texts weigh."""
-    return space.rpartition(_FUSED)[0] == name
 
 
 def read_pair(folder: Path) -> Any:

@@ -14,12 +14,11 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
-from encoders import openclip
 from encoders.faults import BadThresholds, BrokenModel, MissingModel, read_as
 from encoders.network_config import CARD, CONFIG, STORED, UNMEASURED, Thresholds, read_config, write_config, write_whole
-from encoders.pair import is_of_pair, space_called
 from encoders.profiles import THRESHOLDS, checkpoint_called, path_of
 from encoders.settings import Profile
+from encoders.spaces import OPENCLIP_CONFIG, is_of_pair, is_openclip, is_trained, space_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ def load_thresholds(profile: Profile, kept: Path | None = None) -> Thresholds:
         if apart.space != space:
             raise _of_another_space(kept / kept_name(space), apart, space)
         return apart.thresholds
-    if _is_trained(profile):
+    if is_trained(profile):
         return read_config(folder).thresholds
     beside = _read(folder / THRESHOLDS)
     if beside and not is_of_pair(beside.space, checkpoint_called(profile.network)):
@@ -69,7 +68,7 @@ def store_thresholds(
     apart = kept / kept_name(space) if kept else None
     if apart and not into and (profile.network.shipped or apart.is_file() or not os.access(folder, os.W_OK)):
         return _write(apart, thresholds, space)
-    if _is_trained(profile):
+    if is_trained(profile):
         return _configure(thresholds, into or folder)
     return _write((into or folder) / THRESHOLDS, thresholds, space)
 
@@ -77,8 +76,8 @@ def store_thresholds(
 def refuse_foreign(into: Path, profile: Profile) -> None:
     """Raises `ForeignFolder` where a folder is not that of the profile's network, or a copy of it."""
     folder, space = path_of(profile, "network"), space_of(profile)
-    if not _is_trained(profile):
-        name = openclip.CONFIG if openclip.is_openclip(folder) else CONFIG
+    if not is_trained(profile):
+        name = OPENCLIP_CONFIG if is_openclip(folder) else CONFIG
         if not (into / name).is_file() or (into / name).read_bytes() != (folder / name).read_bytes():
             raise ForeignFolder(f"{into} is no copy of the model in {folder}: {name} is missing or another")
         return
@@ -90,20 +89,9 @@ def refuse_foreign(into: Path, profile: Profile) -> None:
         raise ForeignFolder(f"the network in {into} is of the space {found!r}, not of {space!r}")
 
 
-def space_of(profile: Profile) -> str:
-    """What the space of the profile's network is called; loads no weights. Raises `MissingModel`, `BrokenModel`."""
-    if _is_trained(profile):
-        return read_config(path_of(profile, "network")).space
-    return space_called(checkpoint_called(profile.network), profile.network.settings)
-
-
 def kept_name(space: str) -> str:
     """The name of the file that keeps a space's thresholds; any space has one."""
     return f"{quote(space, safe='')}.json"
-
-
-def _is_trained(profile: Profile) -> bool:
-    return profile.network.settings.fusion == "trained"
 
 
 def _read(file: Path) -> Measured | None:

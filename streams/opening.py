@@ -10,8 +10,11 @@ from agents.transcriber import Transcriber
 from encoders.apart import DecoderApart
 from encoders.batcher import BatchPolicy
 from encoders.decoding import Limits
+from encoders.loaded import NotLoaded
 from encoders.profiles import load_engines, load_profile
 from encoders.settings import Profile
+from encoders.spaces import space_of, width_of
+from encoders.thresholds import load_thresholds
 from infra.errors import BadSetting
 from infra.metrics import Metrics
 from infra.milvus_vectors import MilvusVectors, Place
@@ -27,9 +30,9 @@ from streams.topology import uses_milvus
 ASKS = {
     "speech": ("transcriber", "catalog_encoder"),
     "language": ("summarizer", "catalog_encoder"),
-    "network": ("frame_encoder", "product_encoder", "catalog_encoder", "matcher"),
+    "network": ("frame_encoder", "product_encoder", "catalog_encoder"),
 }
-"""Part of a profile → the stages that ask it; the matcher asks the network for the name of its space."""
+"""Part of a profile → the stages that ask it; the matcher needs no more of the network than the name of its space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ def open_worker(settings: Settings, found: Services, run: str, stages: Sequence[
             remedy="unset it, or take another profile",
         )
     engines = load_engines(profile, settings.device, [part for part, by in ASKS.items() if set(by) & set(stages)])
+    if uses_milvus(stages) and isinstance(engines.fusion, NotLoaded):
+        engines = replace(engines, fusion=NotLoaded("network", (space_of(profile), width_of(profile))))
     space, dim = (engines.fusion.space, engines.fusion.dim) if uses_milvus(stages) else ("", 0)
     if settings.decoder == "child":
         engines = replace(engines, media=decoder_apart(settings, metrics))
@@ -77,8 +82,6 @@ def decoder_apart(settings: Settings, metrics: Metrics) -> DecoderApart:
 
 def match_policy(profile: Profile, kept: Path | None = None) -> MatchPolicy:
     """The thresholds that belong to the profile's network, or were calibrated for its space."""
-    from encoders.thresholds import load_thresholds  # here: it loads torch, which who only hears or summarises spares
-
     return MatchPolicy(**asdict(load_thresholds(profile, kept)))
 
 

@@ -39,7 +39,8 @@ from transformers import (
 )
 from transformers.initialization import no_init_weights
 
-from encoders.openclip import CONFIG, WEIGHTS
+from encoders.openclip import WEIGHTS
+from encoders.spaces import OPENCLIP_CONFIG
 
 CLIP_MARKS = ("<|startoftext|>", "<|endoftext|>")
 B16_SIZES = {4: 196, 64: 768, 128: 1536, 192: 2304, 8: 64, 50: 32_000}
@@ -140,7 +141,7 @@ def openclip_b16(folder: Path) -> None:
     model["embed_dim"], model["vision_cfg"]["image_size"] = 768, 224
     model["text_cfg"] |= {"context_length": 64, "vocab_size": 32_000, "width": 768, "heads": 12, "layers": 12}
     del model["text_cfg"]["mlp_ratio"]
-    (folder / CONFIG).write_text(json.dumps(told["config"]))
+    (folder / OPENCLIP_CONFIG).write_text(json.dumps(told["config"]))
     weights = {}
     for name, small in told["weights"].items():
         for number in range(12) if "blocks.0." in name else () if "blocks.1." in name else (0,):

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from encoders.network_config import Pixels
-from encoders.openclip import CONFIG, WEIGHTS, openclip_pixels, read_openclip, renamed
+from encoders.openclip import WEIGHTS, openclip_pixels, read_openclip, renamed
+from encoders.spaces import OPENCLIP_CONFIG
 
 pytestmark = pytest.mark.hermetic
 
@@ -27,7 +28,7 @@ def weight(name: str, shape: list[int]) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("openclip")
-    (made / CONFIG).write_text(json.dumps(TOLD["config"]))
+    (made / OPENCLIP_CONFIG).write_text(json.dumps(TOLD["config"]))
     save_file({name: weight(name, shape) for name, shape in TOLD["weights"].items()}, made / WEIGHTS)
     return made
 
@@ -64,6 +65,6 @@ def test_a_weight_of_another_kind_of_model_is_refused() -> None:
 
 
 def test_an_openclip_model_that_is_no_siglip_is_refused(tmp_path: Path) -> None:
-    (tmp_path / CONFIG).write_text(json.dumps({"model_cfg": {"vision_cfg": {"layers": 12}}}))
+    (tmp_path / OPENCLIP_CONFIG).write_text(json.dumps({"model_cfg": {"vision_cfg": {"layers": 12}}}))
     with pytest.raises(ValueError, match="not a SigLIP"):
         read_openclip(tmp_path)

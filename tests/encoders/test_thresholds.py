@@ -17,12 +17,12 @@ from encoders.identity import identities_of
 from encoders.network_config import UNMEASURED, Thresholds, read_config, write_config
 from encoders.profiles import load_network, load_profile, path_of
 from encoders.settings import Profile
+from encoders.spaces import space_of
 from encoders.thresholds import (
     ForeignFolder,
     kept_name,
     load_thresholds,
     refuse_foreign,
-    space_of,
     store_thresholds,
 )
 from tests.encoders.breaking import full_disk
@@ -70,12 +70,6 @@ def test_a_full_disk_leaves_the_network_and_its_thresholds_as_they_were(make: Ma
     assert file.read_bytes() == before
     assert load_thresholds(profile) == OLD
     assert not list(file.parent.glob("*.part"))
-
-
-@pytest.mark.parametrize("fusion", ["trained", "late"])
-def test_the_space_is_called_as_the_loaded_fusion_calls_it(make: Make, fusion: str) -> None:
-    profile = make(fusion)
-    assert space_of(profile) == load_network(profile)[1].space
 
 
 @pytest.mark.parametrize("fusion", ["trained", "late"])

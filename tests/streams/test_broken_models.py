@@ -19,7 +19,8 @@ from encoders.manifest import View, write_manifest
 from encoders.network_config import UNMEASURED
 from encoders.prepared import write_prepared
 from encoders.profiles import load_profile
-from encoders.thresholds import kept_name, space_of
+from encoders.spaces import space_of
+from encoders.thresholds import kept_name
 from infra.children import last_words
 from infra.errors import BadSetting
 from infra.metrics import Metrics

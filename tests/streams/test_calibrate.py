@@ -16,7 +16,8 @@ import pytest
 from encoders.network_config import Thresholds
 from encoders.profiles import load_network, load_profile
 from encoders.settings import Profile
-from encoders.thresholds import load_thresholds, space_of, store_thresholds
+from encoders.spaces import space_of
+from encoders.thresholds import load_thresholds, store_thresholds
 from infra import services
 from infra.milvus_vectors import MilvusVectors, Place
 from infra.settings import Settings, read_settings

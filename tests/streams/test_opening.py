@@ -11,7 +11,7 @@ from encoders.loaded import NotLoaded
 from schemas.product import Picture
 from streams.delivery import Delivery
 from streams.opening import ASKS
-from streams.topology import PRODUCTS, SEGMENTS, STAGES, StageRow, uses_milvus
+from streams.topology import PRODUCTS, SEGMENTS, StageRow
 from tests.agents.playing import InlineAsk, product
 from tests.fakes.engines import fake_engines, fake_media
 from tests.fakes.stores import FakeObjects
@@ -63,14 +63,7 @@ def test_a_stage_asks_the_models_that_its_worker_loads_and_no_other() -> None:
     for event in broadcast():
         flow.push(SEGMENTS.name, message(event))
     flow.run()
-    names_its_space = {"network": {"matcher"}}
-    assert {part: by | names_its_space.get(part, set()) for part, by in ask.asked.items()} == {
-        part: set(stages) for part, stages in ASKS.items()
-    }
-
-
-def test_whatever_keeps_vectors_loads_the_network_that_names_their_space() -> None:
-    assert {stage for stage in STAGES if uses_milvus([stage])} <= set(ASKS["network"])
+    assert dict(ask.asked) == {part: set(stages) for part, stages in ASKS.items()}
 
 
 def test_a_model_that_was_not_loaded_says_so_and_answers_nothing() -> None:
@@ -82,3 +75,5 @@ def test_a_model_that_was_not_loaded_says_so_and_answers_nothing() -> None:
         NotLoaded("network").embed([])
     with pytest.raises(RuntimeError, match="network model was not loaded"):
         _ = NotLoaded("network").space
+    with pytest.raises(RuntimeError, match="network model was not loaded"):
+        NotLoaded("network", ("a-space", 128)).embed([])

@@ -22,8 +22,8 @@ assert "torch" not in sys.modules
 """
 
 
-@pytest.mark.parametrize("stage", ["transcriber", "summarizer"])
-def test_who_only_hears_or_summarises_does_without_torch(stage: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stage", ["transcriber", "summarizer", "matcher"])
+def test_who_only_hears_summarises_or_compares_does_without_torch(stage: str, tmp_path: Path) -> None:
     """It would be three quarters of such a worker's memory and of its start."""
     settings = read_settings({"VITRINE_DATA": str(tmp_path)})
     given = pickle.dumps((settings, Services("127.0.0.1:1"), "", [stage]))
