@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pymilvus import MilvusClient, MilvusException
+from pymilvus.client.types import LoadState
 
 from infra import milvus
 from infra.errors import NotRunning
@@ -43,17 +44,22 @@ class LiveRows:
         return self._delete(_of(stream_id))
 
     def _count(self, which: str) -> dict[str, int]:
+        found = {}
         with asked(self.uri, self.token) as client:
-            return {name: counted(client, name, which) for name in _names(client)}
+            for name in _names(client):
+                with _loaded(client, name):
+                    found[name] = _counted(client, name, which)
+        return found
 
     def _delete(self, which: str) -> int:
         gone = 0
         with asked(self.uri, self.token) as client:
             for name in _names(client):
-                if count := counted(client, name, which):
-                    client.delete(name, filter=which, timeout=CALL_WITHIN_S)
-                    client.flush(name, timeout=CALL_WITHIN_S)
-                    gone += count
+                with _loaded(client, name):
+                    if count := _counted(client, name, which):
+                        client.delete(name, filter=which, timeout=CALL_WITHIN_S)
+                        client.flush(name, timeout=CALL_WITHIN_S)
+                        gone += count
         return gone
 
 
@@ -73,9 +79,22 @@ def _names(client: MilvusClient) -> list[str]:
     return sorted(name for name in client.list_collections() if name.startswith("vitrine_") and name.endswith("_live"))
 
 
-def counted(client: MilvusClient, name: str, which: str) -> int:
-    """How many rows of a collection there are for which this holds; for an empty expression: all."""
+@contextmanager
+def _loaded(client: MilvusClient, name: str) -> Iterator[None]:
+    """A collection that can be asked. One that nobody had loaded is let go again: a server keeps what is loaded in its
+    memory for ever; a worker that began meanwhile loads it once more (`infra/milvus_vectors.py`).
+    """
+    held = client.get_load_state(name, timeout=CALL_WITHIN_S)["state"] == LoadState.Loaded
     client.load_collection(name, timeout=CALL_WITHIN_S)
+    try:
+        yield
+    finally:
+        if not held:
+            client.release_collection(name, timeout=CALL_WITHIN_S)
+
+
+def _counted(client: MilvusClient, name: str, which: str) -> int:
+    """How many rows of a loaded collection there are for which this holds."""
     found = client.query(
         name, filter=which, output_fields=["count(*)"], timeout=CALL_WITHIN_S, consistency_level="Strong"
     )

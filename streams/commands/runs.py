@@ -21,8 +21,8 @@ def usable_runs(ctx: click.Context, option: click.Parameter, given: tuple[str, .
 def command(ctx: click.Context) -> None:
     """List the runs, or delete some: what vitrine worker --run NAME has left.
 
-    Of each: when it was last written, the records in its topics, the rows of its collections, and the stages that a
-    worker is on now.
+    Of each: when it was last written, the records in its topics, the rows of its collections (by Milvus's statistics,
+    which may lag behind), and the stages that a worker is on now.
 
     \b
     Example: vitrine runs
