@@ -112,6 +112,15 @@ class Hear:
 Asked = Listen | Hear
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a recogniser is told of the shelf of one revision of the room, within so many tokens."""
+
+    revision: int
+    tokens: int
+    line: str
+
+
 @dataclass(slots=True)
 class Transcriber:
     """One stream's hearing."""
@@ -124,6 +133,8 @@ class Transcriber:
     """So many tokens of the names on the shelf are told; 0: none."""
     seen: Watermark = field(default_factory=Watermark)
     broadcast: Broadcast = field(default_factory=Broadcast)
+    told: Told | None = None
+    """What was told last, so that a shelf of thousands is not gone through for each segment; None: nothing yet."""
     detected: str | None = None
     """The language of the first words, where the room names none or one that the recogniser does not know."""
     unknown: str | None = None
@@ -209,8 +220,15 @@ class Transcriber:
         return self._hear(ended, self._tail(), final=True)
 
     def _hear(self, event: Segment | StreamEnded, sound: Sound, final: bool) -> Hear:
-        titles = self.broadcast.room.shelf_titles if self.broadcast.room else {}
-        return Hear(event, sound, self.language, final, hotwords=hotwords(titles, self.hotword_tokens))
+        return Hear(event, sound, self.language, final, hotwords=self._hotwords())
+
+    def _hotwords(self) -> str:
+        room, tokens = self.broadcast.room, self.hotword_tokens
+        if room is None or tokens <= 0:
+            return ""
+        if self.told is None or (self.told.revision, self.told.tokens) != (room.revision, tokens):
+            self.told = Told(room.revision, tokens, hotwords(room.shelf_titles, tokens))
+        return self.told.line
 
     def _follows(self, segment: Segment) -> bool:
         near = abs(segment.start_ms - self.tail_end_ms) <= BORDER_SLACK_MS

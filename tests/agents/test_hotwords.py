@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from agents.hotwords import BYTES_PER_TOKEN, hotwords
 from agents.matcher import MatchPolicy
 from agents.summary_form import words_of
-from agents.transcriber import Listen, Transcriber
+from agents.transcriber import Listen, Told, Transcriber
 from encoders import speech
 from encoders.engines import Heard, HeardWord
 from infra import settings
@@ -99,6 +99,25 @@ def test_another_shelf_is_told_from_the_next_segment_on_and_the_budget_is_the_wo
     step.admit(RoomChanged(stream_id=STREAM, room=Room(revision=8, shelf_titles={1: "Oak stool"})))
     asked = [told.listened(Listen(segment(0, b"x")), bytes(32_000)).hotwords for told in (step, sparing)]
     assert asked == ["Oak stool", ""]
+
+
+def test_what_is_told_is_made_once_for_a_revision_and_a_budget_and_goes_on_with_the_state() -> None:
+    def read_back(step: Transcriber, tokens: int) -> Transcriber:
+        written = Codec(lambda _: step).encode(step)
+        return Codec(lambda _: Transcriber(STREAM, hotword_tokens=tokens)).decode(STREAM, written)
+
+    def asked(step: Transcriber) -> str:
+        return step.listened(Listen(segment(0, b"x")), bytes(32_000)).hotwords
+
+    step = Transcriber(STREAM, hotword_tokens=100)
+    step.admit(ROOM)
+    assert asked(step) == hotwords(TITLES, 100)
+    assert step.told == Told(7, 100, hotwords(TITLES, 100))
+    step.told = replace(step.told, line="made before")
+    assert asked(read_back(step, 100)) == "made before"
+    assert asked(read_back(step, 50)) == hotwords(TITLES, 50)
+    step.admit(RoomChanged(stream_id=STREAM, room=Room(revision=8, shelf_titles={1: "Oak stool"})))
+    assert asked(step) == "Oak stool"
 
 
 def test_a_worker_tells_names_only_where_its_settings_say_so() -> None:
