@@ -1,19 +1,16 @@
 """what was made of a segment → the segment itself, as it was pushed, for as long as its topic keeps it."""
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 
 from infra.errors import DependencyDown, NotRunning
 from infra.settings import KafkaSecurity
 from schemas.ids import EventId
 from schemas.segment import Segment
+from streams.ancestry import Lookup, ancestors, is_segment, origins
 from streams.envelope import Envelope, Record
-from streams.reading import NotFound, Reader, reader_of, understood
-from streams.why import MAX_STEPS
+from streams.reading import reader_of, understood
 
-Lookup = Callable[[str], Record | None]
-"""A position → the record there, None where it is no longer kept."""
 Original = Callable[[EventId, Record], Awaitable[Segment | None]]
 """A segment's id, and what was made of it → the segment; None where it is no longer kept. Raises `DependencyDown`."""
 
@@ -25,24 +22,8 @@ async def unknown(_segment_id: EventId, _made: Record) -> Segment | None:
 
 def original(segment_id: bytes, positions: Iterable[str], at: Lookup) -> Record | None:
     """Walk back from these positions to the segment of this id."""
-    waiting, seen = deque(positions), set[str]()
-    while waiting and len(seen) < MAX_STEPS:
-        position = waiting.popleft()
-        if position in seen:
-            continue
-        seen.add(position)
-        record = at(position)
-        if record is None:
-            continue
-        if record.headers.get("ce_type") == Segment.ce_type.encode() and record.headers.get("ce_id") == segment_id:
-            return record
-        waiting.extend(origins(record))
-    return None
-
-
-def origins(record: Record) -> list[str]:
-    """The positions that it says it was made from, whoever wrote it."""
-    return [each for each in record.headers.get("ce_origin", b"").decode(errors="replace").split(",") if each]
+    found = (record for _, record in ancestors(positions, at) if record and is_segment(record))
+    return next((record for record in found if record.headers.get("ce_id") == segment_id), None)
 
 
 def pushed(segment_id: EventId, made: Record, at: Lookup) -> Segment | None:
@@ -52,24 +33,12 @@ def pushed(segment_id: EventId, made: Record, at: Lookup) -> Segment | None:
     return envelope.event if isinstance(envelope, Envelope) and isinstance(envelope.event, Segment) else None
 
 
-def lookup(reader: Reader) -> Lookup:
-    """Looks on Kafka; a topic that is no more has nothing."""
-
-    def at(position: str) -> Record | None:
-        try:
-            return reader.at(position)
-        except NotFound:
-            return None
-
-    return at
-
-
 def recorded(bootstrap: str, security: KafkaSecurity) -> Original:
     """Asks the cluster, each time on a connection of its own: it is seldom needed."""
 
     def look(segment_id: EventId, made: Record) -> Segment | None:
         with reader_of(bootstrap, security) as reader:
-            return pushed(segment_id, made, lookup(reader))
+            return pushed(segment_id, made, reader.at)
 
     async def ask(segment_id: EventId, made: Record) -> Segment | None:
         try:

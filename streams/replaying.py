@@ -14,9 +14,10 @@ from schemas.product import Product
 from schemas.reasons import Reason
 from schemas.room import RoomChanged
 from schemas.segment import Segment
+from streams.ancestry import Lookup
 from streams.deadletters import UNKNOWN, Letter
 from streams.envelope import MAX_REPLAYS, REPLAY, REPLAY_OF
-from streams.originals import Lookup, original
+from streams.originals import original
 from streams.plain import plain
 from streams.reading import Reader
 from streams.topology import DEADLETTERS, PRODUCTS, SEGMENTS, TOPICS

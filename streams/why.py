@@ -1,11 +1,9 @@
 """match → a paragraph: which words, which frames, which shelf, and where each step lies on Kafka.
 
-Every derived event carries in its ``origin`` attribute the positions of the records that it was made from; walking them
-back from the match ends at the segment. What is no longer kept is said, not skipped.
+Walking back from the match ends at the segment (`streams/ancestry.py`). What is no longer kept is said, not skipped.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from infra.errors import InfraError
@@ -15,14 +13,12 @@ from schemas.room import RoomChanged
 from schemas.segment import Segment
 from schemas.shedding import Shed
 from schemas.transcript import Transcript
-from streams.envelope import Envelope, Record, UnreadableEnvelope
+from streams.ancestry import Lookup, ancestors, origins
+from streams.envelope import Envelope, Record, decode
 from streams.plain import plain
 from streams.reading import NotFound, Reader, understood
 from streams.topology import MATCHES, topic_name
 from streams.watch import clock
-
-MAX_STEPS = 64
-"""A match has six or seven ancestors; more means that the positions run in a circle."""
 
 
 class NoMatch(InfraError):
@@ -77,7 +73,7 @@ def _lineage(reader: Reader, record: Record) -> Lineage | None:
     found = understood(record)
     if not isinstance(found, Envelope) or not isinstance(found.event, Match):
         return None
-    return Lineage(found.event, record.position, ancestors(reader.at, record, found))
+    return Lineage(found.event, record.position, steps(record, reader.at))
 
 
 def _recorded_match(reader: Reader, match_id: str) -> Match | None:
@@ -91,34 +87,16 @@ def _recorded_match(reader: Reader, match_id: str) -> Match | None:
         return None
 
 
-def ancestors(at: Callable[[str], Record | None], record: Record, match: Envelope) -> tuple[Step, ...]:
-    """All that a match was made from; `at` has the record at a position, and raises `NotFound` where none can be."""
-    steps: dict[str, Step] = {}
-    waiting = deque(origins(match))
-    while waiting and len(steps) < MAX_STEPS:
-        position = waiting.popleft()
-        if position in steps or position == record.position:
-            continue
-        found = _found(at, position)
-        steps[position] = Step(position, found if isinstance(found, Envelope) else None)
-        if isinstance(found, Envelope):
-            waiting.extend(origins(found))
-    return tuple(steps.values())
+def steps(record: Record, at: Lookup) -> tuple[Step, ...]:
+    """All that a match was made from. What cannot be read is as good as gone, and so is what lies behind it."""
 
+    def readable(position: str) -> Record | None:
+        found = at(position)
+        return found if found and isinstance(understood(found), Envelope) else None
 
-def _found(at: Callable[[str], Record | None], position: str) -> Envelope | UnreadableEnvelope | None:
-    try:
-        record = at(position)
-    except NotFound:  # the topic is no more
-        return None
-    return understood(record) if record else None
-
-
-def origins(envelope: Envelope) -> list[str]:
-    """The positions that an event was made from; none for what was pushed, whatever its sender says."""
-    if isinstance(envelope.event, Segment):
-        return []
-    return [position for position in envelope.extras.get("origin", "").split(",") if position]
+    walked = ancestors(origins(record), readable)
+    return tuple(Step(position, decode(found) if found else None) for position, found in walked
+                 if position != record.position)  # fmt: skip
 
 
 def why(lineage: Lineage) -> str:

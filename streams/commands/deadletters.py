@@ -16,7 +16,6 @@ from schemas.reasons import Reason
 from streams import deadletters, producer, reading, replaying, topology
 from streams.commands.words import Finite, of_a_run, say, usable_id
 from streams.deadletters import Handling, Letter, Wanted
-from streams.originals import lookup
 from streams.plain import plain
 
 HOUR_MS = 3_600_000
@@ -144,7 +143,7 @@ def _sent(
     """First the message, then the note: between the two a second try is a duplicate, not a loss."""
     try:
         message = deadletters.whole(letter, reader)
-        record = replaying.again(message, lookup(reader), newest.of)
+        record = replaying.again(message, reader.at, newest.of)
     except InfraError as refused:
         say(f"{refused.what}; {refused.remedy}")
         return False

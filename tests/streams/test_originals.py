@@ -10,6 +10,7 @@ from schemas.segment import Segment
 from streams.deadletters import Letter, read_letter
 from streams.envelope import Record
 from streams.flight import Unrecorded
+from streams.originals import original
 from streams.replaying import NotReplayable, again
 from streams.topology import DEADLETTERS, MATCHES, PRODUCTS, SEGMENTS
 from tests.agents.playing import InlineAsk, product
@@ -99,3 +100,14 @@ def test_a_letter_of_a_segment_that_is_gone_says_no_place_and_is_not_replayed() 
     assert (letter.id, letter.reference) == (SEGMENT.id, None)
     with pytest.raises(NotReplayable, match="kept no longer"):
         again(letter, lambda _position: None, lambda _key: None)
+
+
+def test_a_segment_is_where_the_walk_ends_whatever_its_sender_says() -> None:
+    flow = MemoryFlow()
+    other = SEGMENT.model_copy(update={"sequence": SEGMENT.sequence + 1})
+    flow.push(SEGMENTS.name, message(SEGMENT))
+    key, value, headers = message(other)
+    flow.push(SEGMENTS.name, (key, value, headers | {"ce_origin": f"{SEGMENTS.name}/0/0".encode()}))
+    theirs = f"{SEGMENTS.name}/0/1"
+    assert original(other.id.encode(), [theirs], flow.at) is not None
+    assert original(SEGMENT.id.encode(), [theirs], flow.at) is None

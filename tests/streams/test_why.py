@@ -14,10 +14,11 @@ from schemas.room import Room, RoomChanged, StreamEnded
 from schemas.segment import Segment
 from schemas.shedding import Shed
 from schemas.transcript import Transcript
-from streams.envelope import Envelope, Record, decode, encode
+from streams.ancestry import origins
+from streams.envelope import Envelope, Record, encode
 from streams.reading import NotFound, split_position
 from streams.topology import EMBEDDINGS, OBSERVATIONS
-from streams.why import Lineage, Step, ancestors, origins, why
+from streams.why import Lineage, Step, steps, why
 from tests.streams.memory_flow import MemoryFlow
 
 pytestmark = pytest.mark.hermetic
@@ -125,9 +126,9 @@ def test_it_says_of_which_shelf_the_recogniser_was_told_the_names() -> None:
 
 
 def test_origins_are_the_positions_and_a_pushed_segment_has_none() -> None:
-    both = Envelope(MATCH, "vitrine/matcher", AT, {"origin": "live.embeddings/1/7,live.embeddings/1/6"})
+    both = record_at("live.matches", MATCH, {"origin": "live.embeddings/1/7,live.embeddings/1/6"})
     assert origins(both) == ["live.embeddings/1/7", "live.embeddings/1/6"]
-    assert origins(Envelope(SEGMENT, "platform", AT)) == []
+    assert origins(record_at("live.segments", SEGMENT, {"origin": "live.segments/0/6"})) == []
 
 
 @pytest.mark.parametrize("claimed", ["nonsense", "live.segments/0/" + "9" * 5000, "gone.topic/0/1", "live.matches/0/0"])
@@ -141,8 +142,7 @@ def test_a_match_is_explained_whatever_its_segment_says_that_it_was_made_from(cl
             raise NotFound(f"there is no topic {topic}")
         return {each.topic: each for each in (pushed, decided)}[topic]
 
-    steps = ancestors(at, decided, decode(decided))
-    assert [(each.position, each.envelope is not None) for each in steps] == [
+    assert [(each.position, each.envelope is not None) for each in steps(decided, at)] == [
         (pushed.position, True),
         ("gone.topic/0/1", False),
     ]
@@ -161,7 +161,7 @@ def test_a_half_that_went_on_alone_when_its_stream_ended_is_told_and_no_longer_w
     ):  # fmt: skip
         flow.push(OBSERVATIONS.name, encode(Envelope(event, f"vitrine/{source}", AT)))
     flow.run()
-    made, ended = map(decode, flow.topic(EMBEDDINGS.name).records)
+    made, ended = flow.topic(EMBEDDINGS.name).records
     assert origins(made) == [f"{OBSERVATIONS.name}/0/{offset}" for offset in (0, 2)]
     assert origins(ended) == [f"{OBSERVATIONS.name}/0/{offset}" for offset in (1, 2)]
     assert flow.alive["product_encoder"].states.slot(stream).origins == {}
