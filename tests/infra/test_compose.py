@@ -114,6 +114,12 @@ def test_milvus_is_of_the_version_that_its_client_is_of() -> None:
     assert version.split(".")[0] == PINNED["pymilvus"].split(".")[0]
 
 
+def test_what_reads_a_bucket_can_be_installed_beside_what_is_pinned() -> None:
+    """botocore bears no python-dateutil from 3 on; with a newer one pinned pip looks through all of s3fs there is."""
+    assert int(PINNED["python-dateutil"].split(".")[0]) < 3
+    assert "pip install --constraint constraints.txt $OBJECTS" in DOCKERFILE
+
+
 def test_the_build_sees_the_sources_and_what_the_package_is_described_by() -> None:
     seen = re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.M)
     packages = [name.rstrip("*") for name in PROJECT["tool"]["setuptools"]["packages"]["find"]["include"]]
