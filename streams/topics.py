@@ -1,6 +1,7 @@
 """Topology → topics on a broker, with partitions, retention, compaction and message size; and Kafka's ids of them."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from kafka import TopicPartition
 from kafka.errors import KafkaError, UnknownTopicOrPartitionError
@@ -53,6 +54,7 @@ def topic_ids(names: list[str], bootstrap: str, security: KafkaSecurity) -> dict
     Raises:
         NotFound: one of them is not there.
         NotRunning: Kafka does not answer.
+        ServiceRefused: it is too old to have any.
     """
     try:
         with admin(bootstrap, security) as client:
@@ -60,10 +62,21 @@ def topic_ids(names: list[str], bootstrap: str, security: KafkaSecurity) -> dict
     except KafkaError as failure:
         what = f"Kafka at {bootstrap} does not tell the ids of {', '.join(names)}: {failure}"
         raise NotRunning(what, remedy="vitrine doctor") from failure
+    return ids_of(described, bootstrap)
+
+
+def ids_of(described: Iterable[dict[str, Any]], bootstrap: str) -> dict[str, str]:
+    """Topic → its id, as a broker describes them. Raises `NotFound`; `ServiceRefused` where it knows of no ids."""
+    described = list(described)
     if missing := sorted(topic["name"] for topic in described if topic["error_code"] == ABSENT):
         raise NotFound(
             f"there is no topic {', '.join(missing)} on {bootstrap}: nothing was recorded",
             remedy="vitrine up makes the topics of production, which a run (--run NAME) reads",
+        )
+    if not all(topic.get("topic_id") for topic in described):
+        raise ServiceRefused(
+            f"Kafka at {bootstrap} gives topics no ids, by which one that was made anew is known: it is older than 2.8",
+            remedy="Vitrine needs brokers of Kafka 2.8 or newer",
         )
     return {topic["name"]: str(topic["topic_id"]) for topic in described}
 

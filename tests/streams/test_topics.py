@@ -4,14 +4,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from kafka import KafkaAdminClient
 
-from infra.errors import NotRunning
+from infra.errors import NotRunning, ServiceRefused
 from infra.settings import Settings
 from infra.topics import partition_counts
 from streams import groups
 from streams.reading import NotFound, Stretch
-from streams.topics import catalogue_end, delete_before, make_topics
-from streams.topology import FLOW, source_topic, topic_name
+from streams.topics import catalogue_end, delete_before, ids_of, make_topics
+from streams.topology import FLOW, SEGMENTS, source_topic, topic_name
 from streams.worker import broker_of
 
 pytestmark = pytest.mark.broker
@@ -52,3 +53,16 @@ def test_a_broker_that_goes_away_meanwhile_is_an_outage_and_no_bug(service_setti
     with ThreadPoolExecutor(len(asked)) as pool:
         failed = [each.exception() for each in [pool.submit(ask) for ask in asked]]
     assert [type(each) for each in failed] == [NotRunning] * len(asked)
+
+
+def test_brokers_that_give_topics_no_ids_are_refused_with_the_version_that_does(
+    broker: str, service_settings: Settings
+) -> None:
+    make_topics(service_settings, broker)
+    for spoken in (None, (2, 8)):
+        with KafkaAdminClient(bootstrap_servers=broker, api_version=spoken) as newer:
+            assert ids_of(newer.describe_topics([SEGMENTS.name]), broker)[SEGMENTS.name]
+    older = KafkaAdminClient(bootstrap_servers=broker, api_version=(2, 7))
+    with pytest.raises(ServiceRefused, match=r"older than 2\.8"):
+        ids_of(older.describe_topics([SEGMENTS.name]), broker)
+    older.close()
