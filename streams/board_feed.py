@@ -19,8 +19,10 @@ from streams.reading import Reader
 from streams.topology import DEADLETTERS, MATCHES, PRODUCTS, topic_name
 from streams.watch import Once, Watcher
 
-ASKED_EVERY_S = 5.0
+ASKED_EVERY_S = 2.0
 """Where nothing comes: whether the broker is there."""
+ANSWERS_WITHIN_MS = 4_000
+"""A broker that has not answered that counts as away; where it was only slow, it is back at once."""
 ENDS_WITHIN_S = 2.0
 """A thread that waits for a broker that says nothing ends with the process."""
 OVERLAP_MS = 60_000
@@ -41,6 +43,9 @@ class Feed:
     _board: Board = field(default_factory=Board)
     _pages: dict[str, str] = field(default_factory=dict)
     """Product → where its page lies on Kafka: a catalogue is too large to be kept here."""
+    _began_ms: int = 0
+    _catalogue_behind: bool = True
+    """Whether products are still to be read that were there when this began."""
     _away: dict[str, str] = field(default_factory=dict)
     """Topic → why it cannot be read now."""
     _changed: threading.Condition = field(default_factory=threading.Condition)
@@ -50,6 +55,7 @@ class Feed:
     def start(self, since_ms: int) -> None:
         """Read what was written since then (epoch ms), and then what comes; of the catalogue everything."""
         watcher, letters = Watcher(self.stream), Once()
+        self._began_ms = round(time.time() * 1000)
 
         def match(record: Record) -> None:
             for shown in watcher.fresh([record]):
@@ -94,6 +100,12 @@ class Feed:
         with self._changed:
             return self._board.find(number)
 
+    @property
+    def catalogue_behind(self) -> bool:
+        """Whether the catalogue is still being read, so that pages of products are missing."""
+        with self._changed:
+            return self._catalogue_behind
+
     def page(self, product_id: str) -> str | None:
         """Where the page of a product lies; None: there is none, as far as the catalogue has been read."""
         with self._changed:
@@ -117,6 +129,8 @@ class Feed:
                 with reading.connect(self.settings) as reader:
                     for record in self._answered(reader, topic, since_ms):
                         self._tell(topic)
+                        if topic == PRODUCTS.name and (record is None or record.timestamp_ms >= self._began_ms):
+                            self._caught_up()
                         if record:
                             self._take(record, take)
                             told_ms = min(record.timestamp_ms, round(time.time() * 1000))  # a clock may be ahead
@@ -134,13 +148,19 @@ class Feed:
                 return
             yield record
             if record is None and time.monotonic() - asked_s > ASKED_EVERY_S:
-                reader.stretches(topic)
+                reader.refuse_silence(topic, ANSWERS_WITHIN_MS)
                 asked_s = time.monotonic()
 
     def _take(self, record: Record, take: Callable[[Record], None]) -> None:
         with self._changed:
+            before = self._board.newest
             take(record)
-            self._changed.notify_all()
+            if self._board.newest != before:  # a product is no news, and there may be a hundred thousand
+                self._changed.notify_all()
+
+    def _caught_up(self) -> None:
+        with self._changed:
+            self._catalogue_behind = False
 
     def _tell(self, topic: str, gone: str = "") -> None:
         with self._changed:

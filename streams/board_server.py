@@ -161,11 +161,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _tell(board: BoardServer, last_id: str, write: Callable[[str], None]) -> None:
     """Write the news to one page until it leaves or the feed is over."""
-    number, said = board.number(last_id), None
+    number, said, behind = board.number(last_id), None, False
     write("" if number else "event: begin\ndata: {}\n\n")
     while not board.feed.over.is_set():
         news, away = board.feed.news(number, ALIVE_S)
         write(": still here\n\n" if away == said else f"event: away\ndata: {json.dumps(away)}\n\n")
+        if behind != board.feed.catalogue_behind:
+            behind = not behind
+            write(f"event: reading\ndata: {json.dumps(behind)}\n\n")
         for each in news:
             write(f"id: {board.epoch}-{each.number}\ndata: {json.dumps(each.told)}\n\n")
         number, said = (news[-1].number if news else number), away

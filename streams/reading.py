@@ -67,6 +67,12 @@ class Reader:
                 begins = {part: found[part].offset if found.get(part) else ends[part] for part in parts}
         return [Stretch(topic, part.partition, begins[part], ends[part]) for part in parts]
 
+    def refuse_silence(self, topic: str, within_ms: int) -> None:
+        """Raises `NotRunning` where the broker does not answer within so long, `NotFound` without such a topic."""
+        parts = self._partitions(topic)
+        with _Answering(self._address):
+            self._client.end_offsets(parts, timeout_ms=within_ms)
+
     def read(self, stretches: Iterable[Stretch]) -> Iterator[Record]:
         """Every record that is there of these stretches; order is kept within each partition."""
         left = {TopicPartition(s.topic, s.partition): s for s in stretches if s.start < s.end}

@@ -52,8 +52,7 @@ function image() {
   const made = element("img");
   made.loading = "lazy";
   for (const end of ["load", "error"]) made.addEventListener(end, () => made.classList.remove("coming"));
-  made.addEventListener("load", () => { made.style.visibility = ""; });
-  made.addEventListener("error", () => { made.style.visibility = "hidden"; });
+  for (const [end, lost] of [["load", false], ["error", true]]) made.addEventListener(end, () => made.classList.toggle("lost", lost));
   return made;
 }
 
@@ -229,6 +228,12 @@ function away(text) {
   at("away").hidden = !text;
 }
 
+// Whether the catalogue is still being read: what was asked for too early is asked for again.
+function reading(still) {
+  at("reading").hidden = !still;
+  if (!still) for (const lost of document.querySelectorAll("img.lost")) lost.src = lost.getAttribute("src");
+}
+
 // A browser has six connections for all pages of a server, so a page that nobody sees lets go of its own.
 let news = null, last = "";
 function listen() {
@@ -237,9 +242,10 @@ function listen() {
   news = new EventSource("/news?" + new URLSearchParams({ after: last }));
   news.addEventListener("begin", () => { streams.clear(); at("streams").replaceChildren(); count(); });
   news.addEventListener("away", (event) => away(JSON.parse(event.data)));
+  news.addEventListener("reading", (event) => reading(JSON.parse(event.data)));
   news.addEventListener("message", (event) => { last = event.lastEventId; take(last, JSON.parse(event.data)); });
   news.addEventListener("error", () => away("vitrine board does not answer; this page shows what it said last"));
-  news.addEventListener("open", () => away(""));
+  news.addEventListener("open", () => { away(""); reading(false); });
 }
 
 document.addEventListener("visibilitychange", listen);

@@ -262,6 +262,29 @@ def ask(lookup: Lookup, product_id: str) -> None:
         lookup.picture(product_id)
 
 
+def test_a_page_that_is_opened_while_the_catalogue_is_read_is_told_so_and_when_it_was(cluster: Cluster) -> None:
+    picture = Picture(content_type="image/png", data=PNG)
+    cluster.publish(PRODUCTS.name, Product(product_id=ProductId("p-early"), title="early", images=(picture,)))
+    feed = Feed(cluster.settings)
+    lookup = Lookup(cluster.settings, feed)
+    with BoardServer("127.0.0.1", 0, feed, lookup).listen() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        page = Page(server.server_address[1])
+        with page.news() as news:
+            assert [news.next() for _ in range(3)] == [("begin", {}), ("away", ""), ("reading", True)]
+            assert page.get("/picture?product=p-early")[0] == 404
+            feed.start(round(time.time() * 1000))
+            while (event := news.next())[0] != "reading":
+                pass
+            assert event[1] is False
+            assert page.get("/picture?product=p-early")[0] == 200
+        feed.stop()
+        server.shutdown()
+        thread.join()
+    lookup.close()
+
+
 @pytest.mark.timeout(120)
 def test_an_outage_is_told_on_the_page_and_what_comes_after_it_too(cluster: Cluster, page: Page) -> None:
     with page.news() as news:
