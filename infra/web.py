@@ -1,18 +1,49 @@
-"""One HTTP server for what is served here: each answer from a thread of its own, none of which keeps a process."""
+"""One HTTP server for what is served here: each answer from a thread of its own, none of which keeps a process.
+
+What one would get wrong: the standard library's asks the DNS at its start what its address is called, and takes
+connections until the process has no file left, for Kafka neither.
+"""
 
 import socket
 import sys
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+from socketserver import TCPServer, ThreadingMixIn
+from typing import Any
+
+AT_ONCE = 256
+"""Connections, a thread each. A process may have 1,024 files, where nobody says otherwise."""
 
 
-class Server(ThreadingHTTPServer):
-    """Listens at once. Raises `OSError` where it cannot."""
+class Server(ThreadingMixIn, TCPServer):
+    """Listens at once. Raises `OSError` where it cannot. Whoever comes when it has enough is hung up on."""
 
+    allow_reuse_address = True
     daemon_threads = True
+    request_queue_size = 128  # a page asks for all its pictures at once; who finds no place tries again after a second
 
-    def __init__(self, at: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+    def __init__(self, at: tuple[str, int], handler: type[BaseHTTPRequestHandler], at_once: int = AT_ONCE) -> None:
         self.address_family = socket.AF_INET6 if ":" in at[0] else socket.AF_INET
+        self._at_once = at_once
+        self._open: set[object] = set()
         super().__init__(at, handler)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """The next connection."""
+        found = super().get_request()
+        self._open.add(found[0])
+        return found
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread, where there is a place for one more."""
+        if len(self._open) > self._at_once:
+            self.shutdown_request(request)
+        else:
+            super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """End a connection, whatever came of it."""
+        self._open.discard(request)
+        super().shutdown_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that went away before its answer is nobody's error; anything else is printed."""
