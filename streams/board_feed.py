@@ -47,7 +47,7 @@ class Feed:
     _catalogue_behind: bool = True
     """Whether products are still to be read that were there when this began."""
     _away: dict[str, str] = field(default_factory=dict)
-    """Topic → why it cannot be read now."""
+    """Topic → why it cannot be read now; empty: it can."""
     _changed: threading.Condition = field(default_factory=threading.Condition)
     """Guards all of this."""
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -80,15 +80,17 @@ class Feed:
         for thread in self._threads:
             thread.join(max(0.0, until_s - time.monotonic()))
 
-    def news(self, after: int, within_s: float) -> tuple[list[News], str]:
-        """What is newer than the piece of this number, and what was last said of a Kafka that is away, if it is; waits
-        for either to change, at most so long."""
+    def news(self, after: int, said: str | None, within_s: float) -> tuple[list[News], str]:
+        """What is newer than the piece of this number, and what is to be said of a Kafka that is away, if it is: when
+        there is something newer, or that is not what was `said` already; at the latest after so long."""
         with self._changed:
-            away = dict(self._away)
             self._changed.wait_for(
-                lambda: self.over.is_set() or self._away != away or self._board.newest > after, within_s
+                lambda: self.over.is_set() or self._board.newest > after or self._says() != said, within_s
             )
-            return self._board.after(after), self._dead() or next(reversed(self._away.values()), "")
+            return self._board.after(after), self._says()
+
+    def _says(self) -> str:
+        return self._dead() or next(filter(None, self._away.values()), "")
 
     def _dead(self) -> str:
         """A bug ended the reading of a topic: what it was, Python printed."""
@@ -164,8 +166,6 @@ class Feed:
 
     def _tell(self, topic: str, gone: str = "") -> None:
         with self._changed:
-            before = self._away.pop(topic, "")
-            if gone:
+            if gone != self._away.get(topic, ""):
                 self._away[topic] = gone
-            if gone != before:
                 self._changed.notify_all()

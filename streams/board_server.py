@@ -164,7 +164,7 @@ def _tell(board: BoardServer, last_id: str, write: Callable[[str], None]) -> Non
     number, said, behind = board.number(last_id), None, False
     write("" if number else "event: begin\ndata: {}\n\n")
     while not board.feed.over.is_set():
-        news, away = board.feed.news(number, ALIVE_S)
+        news, away = board.feed.news(number, said, ALIVE_S)
         write(": still here\n\n" if away == said else f"event: away\ndata: {json.dumps(away)}\n\n")
         if behind != board.feed.catalogue_behind:
             behind = not behind

@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -262,9 +263,20 @@ def test_a_bug_that_ends_the_reading_of_a_topic_is_told_to_every_page() -> None:
     for thread in threading.enumerate():
         if thread.name in (topology.MATCHES.name, topology.DEADLETTERS.name, topology.PRODUCTS.name):
             thread.join()
-    assert feed.news(0, 0.0) == (
+    assert feed.news(0, "", 0.0) == (
         [],
         "live.matches is no longer read: the terminal of vitrine board says why; start it again",
     )
     feed.stop()
-    assert feed.news(0, 0.0) == ([], "")
+    assert feed.news(0, "", 0.0) == ([], "")
+
+
+def test_a_page_that_is_opened_while_kafka_is_away_is_told_so_at_once(tmp_path: Path) -> None:
+    feed = Feed(read_settings({"VITRINE_DATA": str(tmp_path)}))
+    feed.start(0)
+    said = feed.news(0, "", 30)[1]
+    assert "no embedded Kafka runs" in said
+    opened_s = time.monotonic()
+    assert feed.news(0, None, 30) == ([], said)
+    assert time.monotonic() - opened_s < 10
+    feed.stop()
