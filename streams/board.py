@@ -4,6 +4,7 @@ What one would get wrong: a page may be opened, put to sleep or closed at any ti
 tells the number of the last piece of news that it has, and gets what is newer and still kept.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import TypeAlias
@@ -12,14 +13,18 @@ from schemas.ids import StreamId
 from schemas.match import Candidate, Match
 from schemas.reference import Reference
 from schemas.room import RoomChanged, StreamEnded
-from streams.deadletters import UNKNOWN, Letter
+from streams.deadletters import MOST_DIGITS, Letter
+from streams.envelope import MAX_ID_CHARS
 from streams.plain import plain
 from streams.watch import Shown, clock
+from streams.why import summary
 
 KEPT_EACH = 240
 """Pieces of news of one stream: a quarter of an hour of segments of 4 s."""
 MOST_LETTERS = 1000
 """Of a text: a match may be anybody's, and each page gets all that is kept."""
+MOST_SHOWN = 20
+"""Products of an answer, for the same reason."""
 STREAMS = 64
 """So many are on the page; the one that has been silent for longest leaves it."""
 
@@ -83,7 +88,7 @@ class Board:
 
     def mourn(self, letter: Letter) -> None:
         """Take a dead letter; one of no stream (a product's, an envelope that says nothing) is not shown."""
-        if letter.stream != UNKNOWN and letter.id.startswith(f"{letter.stream}/"):
+        if letter.id.startswith(f"{letter.stream}/") and len(letter.id) < MAX_ID_CHARS + MOST_DIGITS:
             self._add(StreamId(letter.stream), News(self.newest + 1, _letter(letter), letter.record.timestamp_ms))
 
     @property
@@ -122,51 +127,65 @@ def _of(stream: str) -> Told:
 
 
 def _match(match: Match, shown: Shown) -> Told:
-    said = match.said
+    best = next(iter((*match.shown, *match.runners_up)), None)
+    gaps = [gap for gap in (match.visual_gap, match.speech_gap) if gap]
+    words = {
+        "nearest": f"{best.title} {best.score:.2f}" if best and not match.shown else "",
+        "heard": f"“{match.heard}”" if match.heard else "",
+        "said of a product": _said(match),
+        "left out": ", ".join(dict.fromkeys([*gaps, *match.shed])),
+        "missing from the source": f"{shown.missing_ms / 1000:.1f} s before it" if shown.missing_ms else "",
+    }
     return {
         "kind": "match",
         **_of(match.stream_id),
         "segment": match.segment_id,
         "attempt": shown.envelope.attempt,
-        "sequence": match.sequence,
-        "time": clock(match.start_ms),
-        "decision": match.decision.value,
-        "doubt": str(match.doubt or ""),
-        "shown": [_candidate(one) for one in match.shown],
-        "runner_up": _candidate(match.runners_up[0]) if match.runners_up else None,
-        "heard": plain(match.heard, MOST_LETTERS),
-        "said": plain("; ".join(part for part in (said.product_name, ", ".join(said.features)) if part), MOST_LETTERS),
-        "said_age_ms": match.said_age_ms,
-        "heard_as": plain(said.heard_as or "", MOST_LETTERS),
-        "links": list(said.links),
-        "gaps": [str(gap) for gap in (match.visual_gap, match.speech_gap) if gap],
-        "shed": [str(rule) for rule in match.shed],
-        "missing_ms": shown.missing_ms,
-        "latency_ms": shown.latency_ms,
+        "at": clock(match.start_ms),
         "at_ms": shown.record.timestamp_ms,
+        "verdict": match.decision.value,
+        "instead": str(match.doubt or ""),
+        "shown": [_candidate(one) for one in match.shown[:MOST_SHOWN]],
+        "restricted": any(one.restricted for one in match.shown),
+        "page": _page(best) if best else None,
         "picture": match.evidence is not None,
+        "words": _words(words),
+        "answered": f"answered after {max(0, shown.latency_ms) / 1000:.1f} s",
     }
 
 
 def _candidate(one: Candidate) -> Told:
+    link = "" if one.link is None else f"#{one.link} "
     return {
-        "product": one.product_id,  # as it is: the page asks for the picture by it
-        "name": plain(one.product_id),
-        "title": plain(one.title, MOST_LETTERS),
+        "title": link + plain(one.title, MOST_LETTERS),
+        "name": plain(one.product_id, MAX_ID_CHARS),
         "score": f"{one.score:.2f}",  # as text: JSON has no word for what is no number
-        "link": one.link,
         "restricted": one.restricted,
     }
 
 
+def _page(one: Candidate) -> Told:
+    """Of which product the picture is: the one on show, or the nearest. Its id is as it is, to be asked for by."""
+    title, name = plain(one.title, MOST_LETTERS), plain(one.product_id, MAX_ID_CHARS)
+    return {"product": one.product_id[:MAX_ID_CHARS], "name": name, "title": title}
+
+
+def _said(match: Match) -> str:
+    if match.said.empty:
+        return ""
+    return summary(match.said) + (f" ({match.said_age_ms / 1000:.0f} s ago)" if match.said_age_ms else "")
+
+
+def _words(said: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(label, plain(text, MOST_LETTERS)) for label, text in said.items() if text]
+
+
 def _room(changed: RoomChanged, at_ms: int) -> Told:
-    room = changed.room
     return {
         "kind": "room",
         **_of(changed.stream_id),
-        "title": plain(room.title, MOST_LETTERS),
-        "revision": room.revision,
-        "products": len(room.shelf),
+        "title": plain(changed.room.title, MOST_LETTERS),
+        "about": f"{len(changed.room.shelf)} on the shelf",
         "at_ms": at_ms,
     }
 
@@ -177,9 +196,10 @@ def _letter(letter: Letter) -> Told:
         **_of(letter.stream),
         "segment": letter.id,
         "attempt": letter.attempt,
-        "id": plain(letter.id),
-        "reason": plain(letter.reason),
-        "detail": plain(letter.detail, 300),
-        "stage": plain(letter.stage),
+        "at": plain(letter.id),
         "at_ms": letter.record.timestamp_ms,
+        "verdict": "letter",
+        "instead": f"{plain(letter.reason, 40)}, {plain(letter.stage, 40)}",
+        "shown": [],
+        "words": _words({"why": letter.detail, "id": letter.id}),
     }

@@ -147,10 +147,11 @@ def _said(match: Match) -> str:
     if match.said.empty:
         return "nothing of a product; decided by the picture alone"
     made = "" if match.said_at is None else f", from the window that ended with segment {match.said_at}"
-    return f"{_summary(match.said)} ({match.said_age_ms / 1000:.1f} s old{made})"
+    return f"{summary(match.said)} ({match.said_age_ms / 1000:.1f} s old{made})"
 
 
-def _summary(said: Said) -> str:
+def summary(said: Said) -> str:
+    """What was said of a product, how it was heard where that was repaired, and the links that were named."""
     words = plain("; ".join(part for part in (said.product_name, ", ".join(said.features)) if part))
     repaired = f" [repaired: heard as “{plain(said.heard_as)}”]" if said.heard_as else ""
     links = f" [link {', '.join(map(str, said.links))} was named]" if said.links else ""

@@ -96,54 +96,34 @@ function picture(image, className, address, caption, alternative) {
 }
 
 function verdict(news) {
-  const kind = news.kind === "letter" ? "letter" : news.decision;
-  const line = element("p", "verdict " + kind, "", [element("span", "", SAYS[kind])]);
-  if (kind === "letter") line.append(`${news.reason}, ${news.stage}`);
-  else if (!news.shown.length) line.append(news.doubt);
-  for (const one of news.shown ?? []) {
-    const link = one.link === null ? "" : `#${one.link} `;
-    line.append(`${link}${one.title} `, element("small", "", one.score));
+  const line = element("p", "verdict " + news.verdict, "", [element("span", "", SAYS[news.verdict])]);
+  if (!news.shown.length) line.append(news.instead);
+  for (const one of news.shown) {
+    line.append(`${one.title} `, element("small", "", one.score));
     if (one.restricted) line.append(element("span", "badge letter", "restricted"));
   }
   return line;
 }
 
-function words(label, text) {
-  return text ? [element("p", "words", "", [element("b", "", label + " "), text])] : [];
-}
-
-function said(news) {
-  if (!news.said) return "";
-  const age = news.said_age_ms ? ` (${(news.said_age_ms / 1000).toFixed(0)} s ago)` : "";
-  return `${news.said}${news.heard_as ? `, heard as “${news.heard_as}”` : ""}${age}`;
-}
-
 function answer(news, images) {
-  if (news.kind === "letter") return [verdict(news), ...words("why", news.detail), ...words("id", news.id)];
   const seen = news.picture
-    ? [picture(images.seen, "seen", `/evidence/${news.key}`, `looked at from ${news.time}`, "the frames that were looked at")] : [];
-  const missing = news.missing_ms ? `${(news.missing_ms / 1000).toFixed(1)} s before it` : "";
-  const near = news.runner_up && !news.shown.length ? `${news.runner_up.title} ${news.runner_up.score}` : "";
-  const text = element("div", "", "", [verdict(news), ...words("nearest", near), ...words("heard", news.heard && `“${news.heard}”`),
-    ...words("said of a product", said(news)), ...words("left out", [...news.gaps, ...news.shed].join(", ")),
-    ...words("missing from the source", missing)]);
-  return [...seen, element("div", "answer", "", [...page(news, images), text])];
+    ? [picture(images.seen, "seen", `/evidence/${news.key}`, `looked at from ${news.at}`, "the frames that were looked at")] : [];
+  const words = news.words.map(([label, text]) => element("p", "words", "", [element("b", "", label + " "), text]));
+  const text = element("div", "", "", [verdict(news), ...words]);
+  return [...seen, element("div", "answer", "", [...page(news.page, images), text])];
 }
 
-function page(news, images) {
-  const product = news.shown[0] ?? news.runner_up;
-  if (!product) return [];
-  const address = "/picture?" + new URLSearchParams({ product: product.product });
-  return [picture(images.page, "page", address, product.name, `the page of ${product.title}`)];
+function page(shows, images) {
+  if (!shows) return [];
+  const address = "/picture?" + new URLSearchParams({ product: shows.product });
+  return [picture(images.page, "page", address, shows.name, `the page of ${shows.title}`)];
 }
 
 function block(stream, news) {
-  const kind = news.kind === "letter" ? "letter" : news.decision;
-  const what = news.kind === "letter" ? news.reason : news.shown[0]?.title ?? news.doubt;
-  const made = element("button", kind);
-  made.title = `${news.time ?? news.id}  ${SAYS[kind]}: ${what}`;
+  const made = element("button", news.verdict);
+  made.title = `${news.at}  ${SAYS[news.verdict]}: ${news.shown[0]?.title ?? news.instead}`;
   made.setAttribute("aria-label", made.title);
-  made.classList.toggle("marked", isRestricted(news));
+  made.classList.toggle("marked", !!news.restricted);
   made.addEventListener("click", () => { stream.chosen = stream.chosen === news ? null : news; draw(stream); });
   return made;
 }
@@ -160,10 +140,6 @@ function strip(stream, chosen) {
   });
 }
 
-function isRestricted(news) {
-  return (news.shown ?? []).some((one) => one.restricted);
-}
-
 function draw(stream) {
   const newest = stream.last.at(-1), chosen = stream.chosen ?? newest;
   stream.title.textContent = stream.room?.title || stream.name;
@@ -172,7 +148,7 @@ function draw(stream) {
   stream.drawn = chosen;
   stream.why.hidden = chosen?.kind !== "match";
   stream.back.hidden = !stream.chosen;
-  stream.article.classList.toggle("restricted", !!newest && isRestricted(newest));
+  stream.article.classList.toggle("restricted", !!newest?.restricted);
   stream.article.classList.toggle("over", !!stream.ended);
   age(stream);
   sift(stream);
@@ -181,8 +157,8 @@ function draw(stream) {
 function age(stream) {
   const newest = stream.last.at(-1);
   const parts = stream.room?.title ? [stream.name] : [];
-  if (stream.room) parts.push(`${stream.room.products} on the shelf`);
-  if (newest?.latency_ms !== undefined) parts.push(`answered after ${(Math.max(0, newest.latency_ms) / 1000).toFixed(1)} s`);
+  if (stream.room) parts.push(stream.room.about);
+  if (newest?.answered) parts.push(newest.answered);
   const heardMs = (newest ?? stream.room)?.at_ms; // of one that was only begun: nothing since then
   const quietS = heardMs ? Math.max(0, Math.round((Date.now() - heardMs) / 1000)) : 0;
   if (stream.ended) parts.push(`ended (${stream.ended.reason})`);
@@ -201,13 +177,13 @@ function sift(stream) {
   const wanted = at("filter").value.trim().toLowerCase(), newest = stream.last.at(-1);
   const said = [stream.name, stream.room?.title, ...(newest?.shown ?? []).flatMap((one) => [one.title, one.name])];
   const fits = said.some((text) => text?.toLowerCase().includes(wanted));
-  const marked = !at("restricted").checked || stream.last.some(isRestricted);
+  const marked = !at("restricted").checked || stream.last.some((each) => each.restricted);
   stream.article.hidden = !(fits && marked);
 }
 
 function count() {
   const running = [...streams.values()].filter((stream) => !stream.ended);
-  const marked = running.filter((stream) => stream.last.length && isRestricted(stream.last.at(-1))).length;
+  const marked = running.filter((stream) => stream.last.at(-1)?.restricted).length;
   at("count").textContent = `${running.length} running of ${streams.size}` + (marked ? `, ${marked} show a restricted product` : "");
 }
 

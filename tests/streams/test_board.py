@@ -22,8 +22,9 @@ from schemas.observation import Said
 from schemas.reasons import Reason
 from schemas.reference import Reference
 from schemas.room import Room, RoomChanged, StreamEnded
+from schemas.shedding import Shed
 from streams import topology
-from streams.board import KEPT_EACH, STREAMS, Board, News
+from streams.board import KEPT_EACH, STREAMS, Board, News, Told
 from streams.board_feed import Feed
 from streams.board_lookup import Lookup
 from streams.board_server import BoardServer
@@ -48,9 +49,11 @@ MATCH = Match(
 ROOM = RoomChanged(stream_id=MATCH.stream_id, room=Room(revision=1, title="Evening", shelf={3: ProductId("p-1")}))
 
 
-def take(board: Board, event: Event, offset: int = 0, at_ms: int = 1_795_424_401_500) -> None:
+def take(
+    board: Board, event: Event, offset: int = 0, at_ms: int = 1_795_424_401_500, watcher: Watcher | None = None
+) -> None:
     key, value, headers = encode(Envelope(event, "vitrine/matcher", datetime.fromtimestamp(1_795_424_400, UTC)))
-    for shown in Watcher().fresh([Record("live.matches", 0, offset, key, value, headers, at_ms)]):
+    for shown in (watcher or Watcher()).fresh([Record("live.matches", 0, offset, key, value, headers, at_ms)]):
         assert shown
         board.show(shown)
 
@@ -72,6 +75,12 @@ def told(news: list[News]) -> list[str]:
     return [f"{each.told['kind']} {each.told['stream']}" for each in news]
 
 
+def words(news: Told) -> dict[str, str]:
+    found = news["words"]
+    assert isinstance(found, list)
+    return dict(found)
+
+
 def test_a_page_gets_the_room_its_answers_and_its_end_in_order() -> None:
     board = Board()
     for event in (ROOM, MATCH, numbered("room-8", 1), StreamEnded(stream_id=MATCH.stream_id)):
@@ -88,20 +97,38 @@ def test_an_answer_says_what_was_heard_and_seen_and_where_it_lies() -> None:
     news = board.after(0)[0]
     assert news.position == "live.matches/0/17"
     assert news.evidence == MATCH.evidence
-    wanted = {"time": "2:48", "decision": "matched", "heard": "this is the fake shaver", "heard_as": "fake shaver",
-              "said": "feike shaver; wet and dry", "latency_ms": 1500, "picture": True}  # fmt: skip
+    page = {"product": "p-1", "name": "p-1", "title": "Feike shaver"}
+    wanted = {"at": "2:48", "verdict": "matched", "answered": "answered after 1.5 s", "picture": True, "page": page,
+              "restricted": True}  # fmt: skip
     assert {name: news.told[name] for name in wanted} == wanted
-    assert news.told["shown"] == [{
-        "product": "p-1", "name": "p-1", "title": "Feike shaver", "score": "0.93", "link": 3, "restricted": True,
-    }]  # fmt: skip
+    assert news.told["shown"] == [{"title": "#3 Feike shaver", "name": "p-1", "score": "0.93", "restricted": True}]
+    assert words(news.told) == {
+        "heard": "“this is the fake shaver”",
+        "said of a product": "“feike shaver; wet and dry” [repaired: heard as “fake shaver”]",
+    }
 
 
-def test_an_abstention_says_its_doubt_and_what_was_left_out() -> None:
+def test_an_abstention_says_its_doubt_what_was_nearest_and_what_was_left_out() -> None:
     board = Board()
-    unsure = {"decision": Decision.ABSTAINED, "shown": (), "doubt": Doubt.TOO_CLOSE, "visual_gap": Reason.UNDECODABLE}
+    unsure = {"decision": Decision.ABSTAINED, "shown": (), "doubt": Doubt.TOO_CLOSE, "visual_gap": Reason.UNDECODABLE,
+              "runners_up": (SHAVER,), "shed": (Shed.NO_SUMMARY,), "said_age_ms": 8000, "heard": ""}  # fmt: skip
     take(board, MATCH.model_copy(update=unsure))
     news = board.after(0)[0].told
-    assert (news["decision"], news["doubt"], news["gaps"]) == ("abstained", "TooClose", ["Undecodable"])
+    assert (news["verdict"], news["instead"], news["shown"], news["restricted"]) == ("abstained", "TooClose", [], False)
+    assert news["page"] == {"product": "p-1", "name": "p-1", "title": "Feike shaver"}
+    assert words(news) == {
+        "nearest": "Feike shaver 0.93",
+        "said of a product": "“feike shaver; wet and dry” [repaired: heard as “fake shaver”] (8 s ago)",
+        "left out": "Undecodable, NoSummary",
+    }
+
+
+def test_what_the_source_did_not_give_is_told_with_the_answer_after_it() -> None:
+    board, watcher = Board(), Watcher()
+    later = numbered("room-7", 43).model_copy(update={"start_ms": StreamMs(175_400), "end_ms": StreamMs(179_400)})
+    for event in (MATCH, later):
+        take(board, event, watcher=watcher)
+    assert words(board.after(1)[0].told)["missing from the source"] == "3.4 s before it"
 
 
 def test_a_dead_letter_stands_among_its_streams_answers_and_one_of_no_stream_does_not() -> None:
@@ -110,7 +137,9 @@ def test_a_dead_letter_stands_among_its_streams_answers_and_one_of_no_stream_doe
     for record in (letter("room-7", "room-7/000043"), letter("p-9", "p-9"), letter("room-7", "live.segments/0/3")):
         board.mourn(read_letter(record))
     assert told(board.after(0)) == ["match room-7", "letter room-7"]
-    assert board.after(1)[0].told["reason"] == "Undecodable"
+    news = board.after(1)[0].told
+    assert (news["verdict"], news["instead"], news["shown"]) == ("letter", "Undecodable, ?", [])
+    assert words(news) == {"id": "room-7/000043"}
 
 
 def test_a_page_is_told_which_of_two_terminal_records_of_a_segment_counts() -> None:
@@ -158,7 +187,7 @@ def test_a_worker_whose_clock_is_behind_has_the_newest_answer_all_the_same() -> 
     for sequence in range(KEPT_EACH):
         take(board, numbered("room-7", sequence), at_ms=400_000)
     take(board, numbered("room-7", KEPT_EACH), at_ms=1000)
-    assert board.after(0)[-1].told["sequence"] == KEPT_EACH
+    assert board.after(0)[-1].told["segment"] == f"room-7/{KEPT_EACH:06}"
 
 
 def test_the_stream_that_was_silent_for_longest_leaves_a_full_page() -> None:
@@ -192,16 +221,21 @@ def test_nothing_that_was_said_can_disguise_itself() -> None:
     title = SHAVER.model_copy(update={"title": "a\x1b[2Jb\u202ec"})
     take(board, MATCH.model_copy(update={"heard": "x\x1b]0;y\x07z", "shown": (title,)}))
     news = board.after(0)[0].told
-    assert news["heard"] == "xz"
-    assert '"title": "abc"' in json.dumps(news)
+    assert words(news)["heard"] == "“xz”"
+    assert '"title": "#3 abc"' in json.dumps(news)
 
 
-def test_a_match_of_anybodys_is_told_whatever_its_numbers_and_however_long_its_words() -> None:
-    board = Board()
-    foreign = SHAVER.model_copy(update={"score": float("nan"), "title": "long " * 200_000})
-    take(board, MATCH.model_copy(update={"shown": (foreign,), "heard": "long " * 200_000}))
-    told = json.dumps(board.after(0)[0].told, allow_nan=False)
-    assert len(told) < 4000
+def test_a_match_or_letter_of_anybodys_is_told_whatever_its_numbers_and_however_much_it_says() -> None:
+    board, long = Board(), "long " * 20_000
+    foreign = SHAVER.model_copy(update={"score": float("nan"), "title": long, "product_id": ProductId(long)})
+    said = Said(product_name="x", links=tuple(range(100_000)))
+    much = {"shown": (foreign,) * 200, "heard": long, "said": said, "shed": (Shed.SKIPPED,) * 100_000}
+    take(board, MATCH.model_copy(update=much))
+    for name, reason in ((f"room-7/{long}", ""), ("room-7/000043", long)):
+        record = letter("room-7", name)
+        record.headers["__streams.errors.exception"] = reason.encode()
+        board.mourn(read_letter(record))
+    assert [len(json.dumps(each.told, allow_nan=False)) < 30_000 for each in board.after(0)] == [True, True]
 
 
 def served(tmp_path: Path, host: str = "127.0.0.1") -> BoardServer:

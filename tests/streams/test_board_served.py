@@ -30,7 +30,7 @@ from streams.board_server import BoardServer
 from streams.envelope import Envelope, encode
 from streams.topics import make_topics
 from streams.topology import DEADLETTERS, MATCHES, PRODUCTS, topic_name
-from tests.streams.test_board import MATCH, numbered
+from tests.streams.test_board import MATCH, numbered, words
 
 pytestmark = pytest.mark.broker
 
@@ -153,7 +153,7 @@ def test_what_comes_is_told_with_its_pictures_and_its_reasons(cluster: Cluster, 
     cluster.publish(MATCHES.name, MATCH.model_copy(update={"evidence": evidence}))
     with page.news() as news:
         assert news.next() == ("begin", {})
-        assert news.messages(1)[0]["heard"] == MATCH.heard
+        assert words(news.messages(1)[0])["heard"] == f"“{MATCH.heard}”"
     assert page.get(f"/evidence/{news.last_id}") == (200, "image/jpeg", JPEG)
     status, kind, why = page.get(f"/why/{news.last_id}")
     assert (status, kind) == (200, "text/plain; charset=utf-8")
@@ -183,13 +183,13 @@ def test_a_page_that_was_asleep_gets_what_it_missed_once(cluster: Cluster, page:
     stream = "asleep"
     cluster.publish(MATCHES.name, *(numbered(stream, sequence) for sequence in range(3)))
     with page.news() as news:
-        while (seen := news.messages(1)[0]).get("stream") != stream or seen["sequence"] != 2:
+        while news.messages(1)[0].get("segment") != f"{stream}/000002":
             pass
         last_id = news.last_id
     cluster.publish(MATCHES.name, numbered(stream, 1), numbered(stream, 3), StreamEnded(stream_id=StreamId(stream)))
     with page.news(last_id) as news, page.news("", f"?after={last_id}") as opened:
         later, said_to_the_other = news.messages(2), opened.messages(2)
-    assert [(each["kind"], each.get("sequence")) for each in later] == [("match", 3), ("ended", None)]
+    assert [(each["kind"], each.get("segment")) for each in later] == [("match", f"{stream}/000003"), ("ended", None)]
     assert said_to_the_other == later
     with page.news(news.last_id, f"?after={last_id}") as reconnected:
         cluster.publish(MATCHES.name, numbered("awake", 0))
@@ -232,7 +232,7 @@ def test_a_clock_that_was_ahead_hides_nothing_of_what_came_while_the_topic_was_a
     until_s, later = time.monotonic() + 20, news[:0]
     while not later and time.monotonic() < until_s:
         later, said = feed.news(1, said, 5)
-    assert [each.told["sequence"] for each in (*news, *later)] == [0, 1]
+    assert [each.told["segment"] for each in (*news, *later)] == ["ahead/000000", "ahead/000001"]
     feed.stop()
 
 
