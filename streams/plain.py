@@ -13,15 +13,20 @@ _ESCAPES = re.compile(
     r"|\x1b[ -/]*[0-~]?"  # two and three characters: resets, character sets
 )
 """What begins a string ends one that is open, as in a terminal: so no beginning looks through all of the rest."""
+NOT_SHOWN = 10_000
+"""So many characters that are left out are read past before a text is cut; some have megabytes of any kind."""
 _JOINERS = frozenset("\u200c\u200d")
 """Persian, Hindi and emoji are spelt with them, and they steer nothing."""
 
 
 def plain(text: str, at_most: int | None = None) -> str:
     """One line of printable text, with white space made single blanks, cut with "…" to `at_most` characters."""
-    kept = (_printable(letter) for letter in _ESCAPES.sub("", text))
+    read = text if at_most is None else text[: at_most + NOT_SHOWN]
+    kept = (_printable(letter) for letter in _ESCAPES.sub("", read))
     line = " ".join("".join(kept).split())
-    return line if at_most is None or len(line) <= at_most else line[: at_most - 1].rstrip() + "…"
+    if at_most is None or (len(line) <= at_most and read == text):
+        return line
+    return line[: at_most - 1].rstrip() + "…"
 
 
 def _printable(letter: str) -> str:

@@ -56,6 +56,13 @@ def test_a_long_text_is_cut_visibly() -> None:
     assert len(plain("x" * 50, 10)) == 10
 
 
+def test_no_more_of_a_text_is_looked_at_than_is_shown() -> None:
+    began_s = time.process_time()
+    assert plain("very " * 1_000_000, 7) == "very v…"
+    assert plain("a" + "\x1b[0m" * 1_000_000 + "b", 7) == "a…"
+    assert time.process_time() - began_s < 0.5
+
+
 @given(st.text(st.characters(), max_size=200))
 @settings(deadline=None)
 def test_what_is_shown_is_printable_and_showing_it_twice_changes_nothing(text: str) -> None:
