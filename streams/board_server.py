@@ -1,8 +1,8 @@
 """The board over HTTP: one page, its news as server-sent events, and what it looks up by number.
 
 What one would get wrong: a page of another site may send requests here, and a name of its own may point here. So what
-is served on the loopback address is served under its names alone, nothing that is asked changes anything, and the page
-may load nothing from elsewhere.
+comes in at the loopback address, whatever --address says, is answered under its names alone, nothing that is asked
+changes anything, and the page may load nothing from elsewhere.
 """
 
 import json
@@ -75,11 +75,11 @@ class BoardServer:
                 f"{ports.address(self.host, self.port)}: {failure.strerror}", remedy="choose another --address"
             ) from failure
 
-    def knows(self, host: str) -> bool:
-        """Whether a request that calls the server so is meant for it."""
-        called = (host.lower(), host.lower().rpartition(":")[0])
-        anyone = not self.names and not _is_loopback(self.host)
-        return anyone or any(_is_loopback(name) or name in self.names for name in called)
+    def knows(self, host: str, at: str) -> bool:
+        """Whether a request that calls the server so is meant for it, `at` the address at which it came."""
+        called, ours = (host.lower(), host.lower().rpartition(":")[0]), (*self.names, self.host.lower())
+        anyone = not self.names and not _is_loopback(at)
+        return anyone or any(_is_loopback(name) or name in ours for name in called)
 
     def number(self, news_id: str) -> int:
         """Of the piece of news that a page names so; 0, which none has, where it was another process's."""
@@ -112,9 +112,10 @@ class BoardServer:
 
 def _is_loopback(name: str) -> bool:
     try:
-        return ip_address(name.strip("[]")).is_loopback
+        found = ip_address(name.strip("[]"))
     except ValueError:
         return name == "localhost"
+    return (getattr(found, "ipv4_mapped", None) or found).is_loopback  # as IPv4 comes in where IPv6 is served
 
 
 def _asked(path: str, name: str) -> str:
@@ -133,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 30  # a client that says nothing does not keep a thread
 
     def do_GET(self) -> None:
-        if not self.board.knows(self.headers.get("Host", "")):
+        if not self.board.knows(self.headers.get("Host", ""), self.connection.getsockname()[0]):
             self._send(Answer(TEXT, b"this server is not called so\n", 421))
         elif self.path.partition("?")[0] == "/news":
             self._head(200, {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store"})

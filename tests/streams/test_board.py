@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -243,24 +244,37 @@ def served(tmp_path: Path, host: str = "127.0.0.1") -> BoardServer:
     return BoardServer(host, 0, feed, Lookup(feed.settings, feed))
 
 
-def test_on_the_loopback_address_no_other_name_is_answered(tmp_path: Path) -> None:
-    board = served(tmp_path)
-    ours = ["localhost:9180", "127.0.0.1:9180", "[::1]:9180", "localhost", "[::1]"]
+@pytest.mark.parametrize("at", ["127.0.0.1", "127.0.1.1", "::1", "::ffff:127.0.0.1"])
+def test_what_comes_in_at_the_loopback_address_is_answered_under_no_other_name(tmp_path: Path, at: str) -> None:
+    ours = ["localhost:9180", "127.0.0.1:9180", "[::1]:9180", "localhost", "[::1]", ports.address(at, 9180)]
     foreign = ["evil.example", "evil.example:80", "127.0.0.1.evil.example:9180", "[", "", "evil@localhost:1"]
-    assert [name for name in (*ours, *foreign) if board.knows(name)] == ours
-    for other in ("127.0.0.2", "::1", "0:0:0:0:0:0:0:1"):
-        assert not served(tmp_path, other).knows("evil.example"), other
-        assert served(tmp_path, other).knows(ports.address(other, 9180)), other
-    assert served(tmp_path, "10.0.0.7").knows("board.example")
+    for host in ("127.0.0.1", "0.0.0.0", "Machine"):
+        board = served(tmp_path, host)
+        assert [name for name in (*ours, *foreign) if board.knows(name, at)] == ours
+        assert board.knows(f"{host}:9180", at), "as it was told to listen"
+        assert board.knows("board.example", "10.0.0.7")
 
 
-def test_at_every_address_only_given_names_are_answered_if_there_are_any(tmp_path: Path) -> None:
+def test_a_request_is_judged_by_the_address_at_which_it_came(tmp_path: Path) -> None:
+    with served(tmp_path, "0.0.0.0").listen() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        for name, status in (("localhost", 200), ("evil.example", 421)):
+            connection = HTTPConnection("127.0.0.1", server.server_address[1], timeout=10)
+            connection.request("GET", "/", headers={"Host": name})
+            assert connection.getresponse().status == status
+            connection.close()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("at", ["10.0.0.7", "127.0.0.1"])
+def test_only_given_names_are_answered_if_there_are_any(tmp_path: Path, at: str) -> None:
     board = replace(served(tmp_path, "0.0.0.0"), names=("board.example",))
     for name in ("board.example", "board.example:9180", "BOARD.example", "localhost:9180", "127.0.0.1:9180"):
-        assert board.knows(name), name
+        assert board.knows(name, at), f"{name}: behind a proxy, or from here"
     for name in ("evil.example:9180", "10.0.0.7:9180", "board.example.evil.example", "", ":9180"):
-        assert not board.knows(name), name
-    assert replace(board, host="127.0.0.1").knows("board.example:9180"), "behind a proxy"
+        assert not board.knows(name, at), name
 
 
 def test_a_frame_that_is_larger_than_any_picture_is_not_read(tmp_path: Path) -> None:
