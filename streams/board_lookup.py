@@ -41,7 +41,10 @@ class Lookup:
         """How a match came about. Raises `NothingThere`."""
         news = self._match(number)
         with self._connected() as reader:
-            return why.why(why.find_at(reader, news.position))
+            lineage = why.find_at(reader, news.position)
+        if lineage.match.segment_id != news.told["segment"]:
+            raise NothingThere("another answer lies in its place: its topic was made anew")
+        return why.why(lineage)
 
     def picture(self, product_id: str) -> bytes:
         """The main picture of a product's page. Raises `NothingThere`."""
@@ -70,7 +73,8 @@ class Lookup:
         with self._connected() as reader:
             record = reader.at(position)
         found = understood(record) if record else None
-        return found.event if isinstance(found, Envelope) and isinstance(found.event, Product) else None
+        event = found.event if isinstance(found, Envelope) else None
+        return event if isinstance(event, Product) and event.product_id == product_id else None
 
     @contextmanager
     def _connected(self) -> Iterator[Reader]:

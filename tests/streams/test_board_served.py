@@ -25,7 +25,7 @@ from schemas.product import Picture, Product
 from schemas.room import StreamEnded
 from streams import catalogue, producer, reading
 from streams.board_feed import ASKED_EVERY_S, ENDS_WITHIN_S, Feed
-from streams.board_lookup import Lookup
+from streams.board_lookup import Lookup, NothingThere
 from streams.board_server import BoardServer
 from streams.envelope import Envelope, encode
 from streams.topics import make_topics
@@ -234,6 +234,31 @@ def test_a_clock_that_was_ahead_hides_nothing_of_what_came_while_the_topic_was_a
         later, said = feed.news(1, said, 5)
     assert [each.told["segment"] for each in (*news, *later)] == ["ahead/000000", "ahead/000001"]
     feed.stop()
+
+
+def test_what_lies_in_its_place_in_a_topic_that_was_made_anew_is_not_taken_for_it(cluster: Cluster) -> None:
+    feed = Feed(cluster.settings)
+    lookup = Lookup(cluster.settings, feed)
+
+    def begin_anew(sequence: int, product: str) -> None:
+        topics.delete_topics([MATCHES.name, PRODUCTS.name], cluster.settings.kafka)
+        make_topics(cluster.settings, cluster.settings.kafka)
+        picture = Picture(content_type="image/png", data=PNG)
+        cluster.publish(PRODUCTS.name, Product(product_id=ProductId(product), title="Mug", images=(picture,)))
+        cluster.publish(MATCHES.name, numbered("anew", sequence))
+
+    begin_anew(0, "p-6")
+    feed.start(0)
+    while not feed.news(0, "", 10)[0] or feed.page("p-6") is None:
+        pass
+    feed.stop()
+    assert (lookup.picture("p-6"), lookup.why(1)[:11]) == (PNG, "anew/000000")
+    begin_anew(1, "p-7")
+    with pytest.raises(NothingThere):
+        lookup.picture("p-6")
+    with pytest.raises(NothingThere, match="made anew"):
+        lookup.why(1)
+    lookup.close()
 
 
 @pytest.mark.timeout(120)
