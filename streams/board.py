@@ -13,8 +13,8 @@ from schemas.ids import StreamId
 from schemas.match import Candidate, Match
 from schemas.reference import Reference
 from schemas.room import RoomChanged, StreamEnded
-from streams.deadletters import MOST_DIGITS, Letter
-from streams.envelope import MAX_ID_CHARS
+from streams.deadletters import Letter
+from streams.envelope import MAX_ID_CHARS, MOST_DIGITS
 from streams.plain import plain
 from streams.watch import Shown, clock
 from streams.why import summary

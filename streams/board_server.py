@@ -19,7 +19,7 @@ from infra.errors import InfraError, PortTaken
 from infra.web import Server
 from streams.board_feed import Feed
 from streams.board_lookup import Lookup, NothingThere
-from streams.deadletters import number as count
+from streams.envelope import whole_number
 from streams.pictures import image_type
 from streams.plain import plain
 
@@ -84,7 +84,7 @@ class BoardServer:
     def number(self, news_id: str) -> int:
         """Of the piece of news that a page names so; 0, which none has, where it was another process's."""
         epoch, _, number = news_id.partition("-")
-        return (count(number) or 0) if epoch == self.epoch else 0
+        return (whole_number(number) or 0) if epoch == self.epoch else 0
 
     def answer(self, path: str) -> Answer:
         """What there is at this path, or in a line why not."""

@@ -21,15 +21,13 @@ from infra.errors import InfraError
 from schemas.deadletter import PREFIX
 from schemas.reasons import Reason
 from schemas.reference import Reference
-from streams.envelope import REPLAY, Record
+from streams.envelope import REPLAY, Record, whole_number
 from streams.plain import plain
 from streams.producer import Producer
 from streams.reading import Reader
 from streams.topology import DEADLETTERS, HANDLED, topic_name
 
 UNKNOWN = "?"
-MOST_DIGITS = 19
-"""Of Kafka's own numbers, which have 64 bits."""
 
 
 class NoLetter(InfraError):
@@ -83,7 +81,7 @@ class Letter:
         """Where its bytes lie, if not in the letter; None also for a reference that cannot be read."""
         said = {name: self.record.headers.get(f"ce_{name}", b"").decode(errors="replace")
                 for name in ("dataref", "datasha256", "datasize")}  # fmt: skip
-        size_bytes = number(said["datasize"])
+        size_bytes = whole_number(said["datasize"])
         if not said["dataref"] or size_bytes is None:
             return None
         try:
@@ -157,9 +155,9 @@ def read_letter(record: Record, notes: dict[str, Handled] | None = None) -> Lett
     def said(name: str) -> str:
         return record.headers.get(name, b"").decode(errors="replace")
 
-    attempt = number(said(f"ce_{REPLAY}")) or 0
+    attempt = whole_number(said(f"ce_{REPLAY}")) or 0
     topic, *place = (said(PREFIX + part) for part in ("topic", "partition", "offset"))
-    placed = topic and all(number(each) is not None for each in place)
+    placed = topic and all(whole_number(each) is not None for each in place)
     name = said(PREFIX + "id") or record.position
     return Letter(
         record,
@@ -172,11 +170,6 @@ def read_letter(record: Record, notes: dict[str, Handled] | None = None) -> Lett
         said("ce_subject") or (record.key or b"").decode(errors="replace") or UNKNOWN,
         (notes or {}).get(f"{name}~{attempt}"),
     )
-
-
-def number(said: str) -> int | None:
-    """What a header counts; None for what is no number, or has more digits than any count: headers are anybody's."""
-    return int(said) if said.isascii() and said.isdigit() and len(said) <= MOST_DIGITS else None
 
 
 def handled(reader: Reader, run: str = "") -> dict[str, Handled]:

@@ -47,6 +47,8 @@ MAX_REPLAYS = 999
 MAX_TRACEPARENT_CHARS = 128
 """W3C's has 55. A longer one is none, and is not passed on: it would grow everything that is made from the segment."""
 
+MOST_DIGITS = 19
+"""Of Kafka's own numbers, which have 64 bits."""
 MAX_ID_CHARS = 200
 """Longest stream or product id: Milvus stores them as bounded strings."""
 
@@ -82,6 +84,11 @@ class Record:
 def headers_of(pairs: Iterable[tuple[str, bytes | None]]) -> dict[str, bytes]:
     """A record's headers by name, the last of a name. Kafka allows a header without a value: it is empty."""
     return {name: value or b"" for name, value in pairs}
+
+
+def whole_number(said: str) -> int | None:
+    """What a header counts; None for what is no number, or has more digits than any count: headers are anybody's."""
+    return int(said) if said.isascii() and said.isdigit() and len(said) <= MOST_DIGITS else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,7 @@ from schemas.match import Match
 from schemas.room import StreamEnded
 from schemas.segment import MAX_SEQUENCE, Segment
 from streams import groups
-from streams.deadletters import number
-from streams.envelope import Envelope, Record
+from streams.envelope import Envelope, Record, whole_number
 from streams.plain import plain
 from streams.reading import Reader, Stretch, understood
 from streams.topology import (
@@ -121,7 +120,7 @@ def _count_letter(record: Record, known: dict[StreamId, RoomStatus]) -> None:
     stream = record.headers.get("ce_subject", record.key or b"?").decode(errors="replace")
     room = _room(stream, known)
     room.gaps[f"dead letter: {reason}"] += 1
-    sequence = number(record.headers.get("ce_sequence", b"").decode(errors="replace"))
+    sequence = whole_number(record.headers.get("ce_sequence", b"").decode(errors="replace"))
     is_segment = record.headers.get("ce_type") == Segment.ce_type.encode()
     if is_segment and sequence is not None and sequence <= MAX_SEQUENCE:
         room.last_settled = max(room.last_settled, sequence)
