@@ -11,6 +11,7 @@ from schemas.ids import SegmentId, StreamId
 from schemas.match import Match
 from schemas.room import StreamEnded
 from schemas.transcript import ClosingTranscript, Transcript
+from streams.deadletters import read_letter
 from streams.envelope import Envelope, Record
 from streams.reading import understood
 from streams.scoring import Answer, Letter, Pushed, Records, settle
@@ -67,11 +68,10 @@ class Tally:
         return answer
 
     def _letter(self, record: Record) -> Letter | None:
-        name = record.headers.get(PREFIX + "id", b"").decode(errors="replace")
-        if name not in {pushed.segment_id for pushed in self.pushed}:
+        read = read_letter(record)
+        if read.id not in {pushed.segment_id for pushed in self.pushed}:
             return None
-        reason = record.headers[PREFIX + "exception"].decode(errors="replace")
-        letter = Letter(SegmentId(name), reason)
+        letter = Letter(SegmentId(read.id), read.reason)
         self.letters.append(letter)
         return letter
 

@@ -16,6 +16,7 @@ from schemas.match import Match
 from schemas.room import StreamEnded
 from schemas.segment import MAX_SEQUENCE, Segment
 from streams import groups
+from streams.deadletters import Letter, read_letter
 from streams.envelope import Envelope, Record, whole_number
 from streams.plain import plain
 from streams.reading import Reader, Stretch, understood
@@ -90,7 +91,7 @@ def rooms(records: Iterable[Record]) -> list[RoomStatus]:
     known: dict[StreamId, RoomStatus] = {}
     for record in records:
         if PREFIX + "exception" in record.headers and record.topic != SEGMENTS.name:  # sent again by another tool
-            _count_letter(record, known)
+            _count_letter(read_letter(record), known)
             continue
         found = understood(record)
         if isinstance(found, Envelope):
@@ -115,13 +116,11 @@ def _count(found: Envelope, record: Record, known: dict[StreamId, RoomStatus]) -
         room.gaps.update(f"shed: {rule}" for rule in event.shed)
 
 
-def _count_letter(record: Record, known: dict[StreamId, RoomStatus]) -> None:
-    reason = record.headers[PREFIX + "exception"].decode(errors="replace")
-    stream = record.headers.get("ce_subject", record.key or b"?").decode(errors="replace")
-    room = _room(stream, known)
-    room.gaps[f"dead letter: {reason}"] += 1
-    sequence = whole_number(record.headers.get("ce_sequence", b"").decode(errors="replace"))
-    is_segment = record.headers.get("ce_type") == Segment.ce_type.encode()
+def _count_letter(letter: Letter, known: dict[StreamId, RoomStatus]) -> None:
+    room = _room(letter.stream, known)
+    room.gaps[f"dead letter: {letter.reason}"] += 1
+    sequence = whole_number(letter.headers.get("ce_sequence", b"").decode(errors="replace"))
+    is_segment = letter.headers.get("ce_type") == Segment.ce_type.encode()
     if is_segment and sequence is not None and sequence <= MAX_SEQUENCE:
         room.last_settled = max(room.last_settled, sequence)
 
