@@ -212,11 +212,7 @@ def test_tidy_removes_a_run_when_even_its_letters_are_too_old_and_nobody_plays_i
     make_topics(house.settings, house.settings.kafka, "begins")  # nothing was written yet
     for name, at_s in (("young", now_s + 600), ("old", now_s), ("played", now_s)):
         house.play(name, at_s)
-    member = KafkaConsumer(
-        SEGMENTS.name, bootstrap_servers=house.settings.kafka, group_id=group_id("matcher", "played")
-    )
-    while not member.assignment():
-        member.poll(100)
+    member = playing(house, "played")
     with reading.connect(house.settings) as reader:
 
         def removed(at_s: float, dry_run: bool = False) -> list[str]:
