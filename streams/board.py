@@ -86,7 +86,7 @@ class Board:
             told = {"kind": "ended", **_of(event.stream_id), "reason": event.reason}
             self._add(event.stream_id, News(self.newest + 1, told, at_ms))
 
-    def mourn(self, letter: Letter) -> None:
+    def show_letter(self, letter: Letter) -> None:
         """Take a dead letter; one of no stream (a product's, an envelope that says nothing) is not shown."""
         if letter.id.startswith(f"{letter.stream}/") and len(letter.id) < MAX_ID_CHARS + MOST_DIGITS:
             self._add(StreamId(letter.stream), News(self.newest + 1, _letter(letter), letter.record.timestamp_ms))

@@ -65,7 +65,7 @@ class Feed:
         def letter(record: Record) -> None:
             read = light(read_letter(record))
             if self.stream in (None, read.stream) and letters.first_time(read.name):
-                self._board.mourn(read)
+                self._board.show_letter(read)
 
         self._begin(topic_name(MATCHES, self.run), match, since_ms)
         self._begin(topic_name(DEADLETTERS, self.run), letter, since_ms)

@@ -136,7 +136,7 @@ def test_a_dead_letter_stands_among_its_streams_answers_and_one_of_no_stream_doe
     board = Board()
     take(board, MATCH)
     for record in (letter("room-7", "room-7/000043"), letter("p-9", "p-9"), letter("room-7", "live.segments/0/3")):
-        board.mourn(read_letter(record))
+        board.show_letter(read_letter(record))
     assert told(board.after(0)) == ["match room-7", "letter room-7"]
     news = board.after(1)[0].told
     assert (news["verdict"], news["instead"], news["shown"]) == ("letter", "Undecodable, ?", [])
@@ -145,7 +145,7 @@ def test_a_dead_letter_stands_among_its_streams_answers_and_one_of_no_stream_doe
 
 def test_a_page_is_told_which_of_two_terminal_records_of_a_segment_counts() -> None:
     board = Board()
-    board.mourn(read_letter(letter("room-7", "room-7/000042")))
+    board.show_letter(read_letter(letter("room-7", "room-7/000042")))
     take(board, MATCH)
     told = [(each.told["segment"], each.told["attempt"]) for each in board.after(0)]
     assert told == [("room-7/000042", 0)] * 2
@@ -163,7 +163,7 @@ def test_what_is_too_old_is_let_go_and_the_room_is_not() -> None:
 
 def test_letters_that_are_read_before_the_matches_do_not_make_room_for_older_ones() -> None:
     board = Board()
-    board.mourn(read_letter(letter("room-7", "room-7/000400", at_ms=400_000)))
+    board.show_letter(read_letter(letter("room-7", "room-7/000400", at_ms=400_000)))
     for sequence in range(KEPT_EACH + 5):
         take(board, numbered("room-7", sequence), at_ms=sequence * 1000)
     kinds = [each.told["kind"] for each in board.after(0)]
@@ -175,10 +175,10 @@ def test_letters_that_are_read_after_the_matches_push_no_newer_one_out() -> None
     for sequence in range(KEPT_EACH):
         take(board, numbered("room-7", sequence), at_ms=400_000 + sequence * 1000)
     before = board.after(0)
-    board.mourn(read_letter(letter("room-7", "room-7/000001", at_ms=399_000)))
+    board.show_letter(read_letter(letter("room-7", "room-7/000001", at_ms=399_000)))
     assert board.after(0) == before
     assert board.newest == before[-1].number
-    board.mourn(read_letter(letter("room-7", "room-7/000002", at_ms=400_500)))
+    board.show_letter(read_letter(letter("room-7", "room-7/000002", at_ms=400_500)))
     assert board.after(0)[:-1] == before[1:]
     assert board.newest == board.after(0)[-1].number
 
@@ -235,7 +235,7 @@ def test_a_match_or_letter_of_anybodys_is_told_whatever_its_numbers_and_however_
     for name, reason in ((f"room-7/{long}", ""), ("room-7/000043", long)):
         record = letter("room-7", name)
         record.headers["__streams.errors.exception"] = reason.encode()
-        board.mourn(read_letter(record))
+        board.show_letter(read_letter(record))
     assert [len(json.dumps(each.told, allow_nan=False)) < 30_000 for each in board.after(0)] == [True, True]
 
 
