@@ -13,7 +13,7 @@ import click
 
 from infra.errors import InfraError
 from infra.settings import read_settings
-from streams.commands.words import Finite, models_usable, profile_named, say
+from streams.commands.words import Finite, models_usable, of_a_profile, profile_named, say
 from streams.plain import plain
 from streams.written import written
 
@@ -55,7 +55,7 @@ def _parts(ctx: click.Context, option: click.Parameter, given: str) -> tuple[int
 @click.option("--manifest", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True,
               help="JSONL or Parquet, a view a line; media paths are relative to its folder.")  # fmt: skip
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write.")
-@click.option("--profile", default="", help="Model profile [default: VITRINE_PROFILE].")
+@of_a_profile
 @click.option("--network", type=click.Path(exists=True, file_okay=False, path_type=Path),
               help="Folder of a network whose tower sees the pictures [default: the profile's].")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default="processors",

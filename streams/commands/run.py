@@ -8,8 +8,7 @@ from functools import partial
 import click
 
 from infra.settings import read_settings
-from streams.commands.words import Finite, profile_named, usable_run
-from streams.commands.worker import some_stages
+from streams.commands.words import Finite, of_a_profile, of_stages, profile_named, usable_run
 from streams.runs import workers_named
 from streams.supervision import RestartPolicy
 from streams.supervisor import Orders, Supervisor
@@ -21,7 +20,7 @@ STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 @click.command()
 @click.option("--workers", type=click.IntRange(1, 1000), default=1, show_default=True, help="Worker processes.")
-@click.option("--stages", callback=some_stages, default="", help="Some of the stages, with commas [default: all].")
+@of_stages
 @click.option(
     "--run",
     "name",
@@ -29,7 +28,7 @@ STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     default="",
     help="Write only the topics and collections of this run (a replay).",
 )
-@click.option("--profile", default="", help="Model profile [default: VITRINE_PROFILE].")
+@of_a_profile
 @click.option("--failures", type=click.IntRange(1), help="Give up after so many [default: VITRINE_FAILURES, 10].")
 @click.option("--within-min", type=Finite(0.01),
               help="Failures of so many minutes count [default: VITRINE_FAILURES_WITHIN_MIN, 10].")  # fmt: skip

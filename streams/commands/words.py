@@ -15,7 +15,7 @@ from infra.errors import InfraError
 from infra.settings import Settings
 from streams.envelope import UnreadableEnvelope, check_id
 from streams.plain import plain
-from streams.topology import RUN_NAME
+from streams.topology import RUN_NAME, STAGES
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -49,6 +49,15 @@ def usable_run(ctx: click.Context, option: click.Parameter, given: str) -> str:
     return given
 
 
+def some_stages(_ctx: click.Context, _option: click.Parameter, given: str) -> tuple[str, ...]:
+    """The stages that are named, all where none is, or a usage error."""
+    names = tuple(name.strip() for name in given.split(",") if name.strip())
+    for name in names:
+        if name not in STAGES:
+            raise click.BadParameter(f"no stage is named {name!r}; they are {', '.join(STAGES)}")
+    return names or STAGES
+
+
 class Finite(click.FloatRange):
     """A number in a range, which `nan` is in for Click, as `inf` is in one that has no upper end."""
 
@@ -58,6 +67,9 @@ class Finite(click.FloatRange):
 
 
 of_a_run = click.option("--run", callback=usable_run, default="", help="Of a named run instead of production.")
+of_stages = click.option("--stages", callback=some_stages, default="",
+                         help="Some of the stages, with commas [default: all].")  # fmt: skip
+of_a_profile = click.option("--profile", default="", help="Model profile [default: VITRINE_PROFILE].")
 
 
 def say(line: str) -> None:

@@ -6,28 +6,20 @@ import click
 
 from infra.errors import InfraError, NotRunning, ServiceRefused
 from infra.settings import read_settings
-from streams import cli, topology
-from streams.commands.words import models_usable, profile_named, usable_run
+from streams import cli
+from streams.commands.words import models_usable, of_a_profile, of_stages, profile_named, usable_run
 from streams.supervision import EXIT_REFUSED, EXIT_UNAVAILABLE
 
 
-def some_stages(_ctx: click.Context, _option: click.Parameter, given: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in given.split(",") if name.strip())
-    for name in names:
-        if name not in topology.STAGES:
-            raise click.BadParameter(f"no stage is named {name!r}; they are {', '.join(topology.STAGES)}")
-    return names or topology.STAGES
-
-
 @click.command()
-@click.option("--stages", callback=some_stages, default="", help="Some of the stages, with commas [default: all].")
+@of_stages
 @click.option(
     "--run",
     callback=usable_run,
     default="",
     help="Read what was recorded, write only the topics and collections of this run.",
 )
-@click.option("--profile", default="", help="Model profile [default: VITRINE_PROFILE].")
+@of_a_profile
 @click.option("--flight", type=click.Path(dir_okay=False, path_type=Path), hidden=True)
 @click.pass_context
 def command(ctx: click.Context, stages: tuple[str, ...], run: str, profile: str, flight: Path | None) -> None:
