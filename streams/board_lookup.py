@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from infra.errors import InfraError
+from infra.errors import InfraError, NotRunning
 from infra.objects import ObjectStore
 from infra.settings import Settings
 from schemas.product import Product
@@ -15,6 +15,9 @@ from streams.board_feed import ENDS_WITHIN_S, Feed
 from streams.envelope import Envelope
 from streams.pictures import MAX_BYTES
 from streams.reading import Reader, understood
+
+TURN_WITHIN_S = 5.0
+"""A question takes milliseconds; where Kafka says nothing, a quarter of a minute, and so for each that waits."""
 
 
 class NothingThere(InfraError):
@@ -78,13 +81,16 @@ class Lookup:
 
     @contextmanager
     def _connected(self) -> Iterator[Reader]:
-        with self._one_at_a_time:
-            try:
-                self._reader = self._reader or reading.connect(self.settings)
-                yield self._reader
-            except InfraError:
-                self._drop()
-                raise
+        if not self._one_at_a_time.acquire(timeout=TURN_WITHIN_S):
+            raise NotRunning("Kafka lets whoever asked before wait for an answer", remedy="vitrine doctor")
+        try:
+            self._reader = self._reader or reading.connect(self.settings)
+            yield self._reader
+        except InfraError:
+            self._drop()
+            raise
+        finally:
+            self._one_at_a_time.release()
 
     def _drop(self) -> None:
         reader, self._reader = self._reader, None

@@ -16,7 +16,7 @@ from kafka import KafkaProducer
 
 from infra import children, topics
 from infra import kafka as embedded
-from infra.errors import InfraError
+from infra.errors import InfraError, NotRunning
 from infra.objects import ObjectStore
 from infra.settings import Settings, read_settings
 from schemas.event import Event
@@ -25,7 +25,7 @@ from schemas.product import Picture, Product
 from schemas.room import StreamEnded
 from streams import catalogue, producer, reading
 from streams.board_feed import ASKED_EVERY_S, ENDS_WITHIN_S, Feed
-from streams.board_lookup import Lookup, NothingThere
+from streams.board_lookup import TURN_WITHIN_S, Lookup, NothingThere
 from streams.board_server import BoardServer
 from streams.envelope import Envelope, encode
 from streams.topics import make_topics
@@ -262,7 +262,7 @@ def test_what_lies_in_its_place_in_a_topic_that_was_made_anew_is_not_taken_for_i
 
 
 @pytest.mark.timeout(120)
-def test_who_ends_the_board_does_not_wait_for_a_broker_that_says_nothing(cluster: Cluster) -> None:
+def test_neither_a_page_nor_who_ends_the_board_waits_long_for_a_broker_that_says_nothing(cluster: Cluster) -> None:
     cluster.publish(PRODUCTS.name, Product(product_id=ProductId("p-9"), title="Mug"))
     feed = Feed(cluster.settings)
     lookup = Lookup(cluster.settings, feed)
@@ -274,7 +274,11 @@ def test_who_ends_the_board_does_not_wait_for_a_broker_that_says_nothing(cluster
     try:
         asking = threading.Thread(target=ask, args=(lookup, "p-9"))
         asking.start()
-        time.sleep(ASKED_EVERY_S + 1)  # until the threads wait for an answer
+        asking.join(ASKED_EVERY_S + 1 - TURN_WITHIN_S)  # until it has its turn; and, below, the feed's threads wait too
+        began_s = time.monotonic()
+        with pytest.raises(NotRunning):
+            lookup.picture("p-9")
+        assert time.monotonic() - began_s < TURN_WITHIN_S + 1, "it waited for who asked before to give up"
         began_s = time.monotonic()
         feed.stop()
         lookup.close()
