@@ -2,14 +2,18 @@
 
 import json
 import os
+import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPResponse
+from subprocess import PIPE
 
 import pytest
 from kafka import KafkaProducer
@@ -234,6 +238,28 @@ def test_a_clock_that_was_ahead_hides_nothing_of_what_came_while_the_topic_was_a
         later, said = feed.news(1, said, 5)
     assert [each.told["segment"] for each in (*news, *later)] == ["ahead/000000", "ahead/000001"]
     feed.stop()
+
+
+def test_the_command_says_where_it_serves_what_there_is_until_ctrl_c_and_takes_no_port_of_another(
+    cluster: Cluster,
+) -> None:
+    def board(*words: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "streams.cli", "board", *words]
+        around = os.environ | {"VITRINE_KAFKA": cluster.settings.kafka}
+        return subprocess.Popen(command, env=around, stdout=PIPE, stderr=PIPE, text=True)
+
+    cluster.publish(MATCHES.name, numbered("told", 0))
+    with board("--address", "127.0.0.1:0", "--stream", "told") as first, ExitStack() as undo:
+        undo.callback(first.kill)
+        assert first.stdout and first.stderr
+        found = re.match(r"http://127\.0\.0\.1:(\d+) ", first.stdout.readline())
+        assert found
+        with Page(int(found[1])).news() as news:
+            assert news.messages(1)[0]["stream"] == "told"
+            _, refusal = board("--address", f"127.0.0.1:{found[1]}").communicate(timeout=60)
+            assert "choose another --address" in refusal
+            first.send_signal(signal.SIGINT)  # with a page open
+            assert first.wait(30) == 130
 
 
 def test_what_lies_in_its_place_in_a_topic_that_was_made_anew_is_not_taken_for_it(cluster: Cluster) -> None:
