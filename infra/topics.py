@@ -8,12 +8,12 @@ since a change of partitions moves keys between them.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from kafka import KafkaAdminClient
-from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.admin import ACLOperation, ConfigResource, ConfigResourceType
 from kafka.errors import (
     KafkaError,
     TopicAlreadyExistsError,
@@ -23,11 +23,14 @@ from kafka.errors import (
 )
 
 from infra.errors import NotRunning, ServiceRefused, TopicDiffers
-from infra.kafka import admin, ask
+from infra.kafka import ask, asked, passes
 from infra.settings import KafkaSecurity
+
+A = TypeVar("A")
 
 VISIBLE_WITHIN_S = 30.0
 HIDDEN = TopicAuthorizationFailedError.errno
+SEES_SETTINGS = ACLOperation.DESCRIBE_CONFIGS.name
 RIGHTS = "give this user Create, Describe and DescribeConfigs on it; all rights: README, 'On a cluster of your own'"
 
 
@@ -46,20 +49,24 @@ def ensure_topics(specs: Sequence[TopicSpec], bootstrap: str, security: KafkaSec
     Raises :class:`TopicDiffers`, naming topic, setting, wanted and found for every difference; :class:`NotRunning`;
     :class:`infra.errors.ServiceRefused`.
     """
-    with _client(bootstrap, security or KafkaSecurity()) as client:
-        missing = [spec for spec in specs if spec.name not in set(client.list_topics())]
-        if missing:
+    made = dict[str, None]()
+
+    def make(client: KafkaAdminClient) -> list[str]:
+        there = set(client.list_topics())
+        if missing := [spec for spec in specs if spec.name not in there]:
+            made.update(dict.fromkeys(spec.name for spec in missing))
             _make(client, missing)
         found = _partitions(client, specs)
-        differences = [line for spec in specs for line in _differences(spec, found[spec.name], _config(client, spec))]
-    if differences:
+        return [line for spec in specs for line in _differences(spec, found[spec.name], _config(client, spec))]
+
+    if differences := _asked(bootstrap, security, make):
         raise TopicDiffers(
             "existing topics are not as they must be:\n  " + "\n  ".join(differences),
             remedy="VITRINE_PARTITIONS and VITRINE_RETENTION_DAYS count when a topic is made: set them back (vitrine "
             "tidy with a shorter retention removes what is older once), alter or delete these topics, or use other "
             "ones (--run NAME); they are left as they are",
         )
-    return tuple(spec.name for spec in missing)
+    return tuple(made)
 
 
 def partition_counts(names: Sequence[str], bootstrap: str, security: KafkaSecurity | None = None) -> dict[str, int]:
@@ -67,27 +74,35 @@ def partition_counts(names: Sequence[str], bootstrap: str, security: KafkaSecuri
 
     Raises :class:`NotRunning`; :class:`infra.errors.ServiceRefused`.
     """
-    with _client(bootstrap, security or KafkaSecurity()) as client:
+
+    def count(client: KafkaAdminClient) -> dict[str, int]:
         there = sorted(set(names) & set(client.list_topics()))
         return {topic["name"]: len(topic["partitions"]) for topic in client.describe_topics(there)} if there else {}
+
+    return _asked(bootstrap, security, count)
 
 
 def delete_topics(names: Sequence[str], bootstrap: str, security: KafkaSecurity | None = None) -> tuple[str, ...]:
     """Delete those of the topics that exist, with all that is recorded in them; their names."""
-    with _client(bootstrap, security or KafkaSecurity()) as client:
-        there = sorted(set(names) & set(client.list_topics()))
-        if there:
+    deleted = dict[str, None]()
+
+    def delete(client: KafkaAdminClient) -> None:
+        if there := sorted(set(names) & set(client.list_topics())):
+            deleted.update(dict.fromkeys(there))
             _delete(client, there)
-    return tuple(there)
+
+    _asked(bootstrap, security, delete)
+    return tuple(deleted)
 
 
-@contextmanager
-def _client(bootstrap: str, security: KafkaSecurity) -> Iterator[KafkaAdminClient]:
-    ask(bootstrap, security, within_s=10.0)
+def _asked(bootstrap: str, security: KafkaSecurity | None, do: Callable[[KafkaAdminClient], A]) -> A:
+    known = security or KafkaSecurity()
+    ask(bootstrap, known, within_s=10.0)
     try:
-        with admin(bootstrap, security) as client:
-            yield client
+        return asked(bootstrap, known, do)
     except KafkaError as failure:
+        if passes(failure):
+            raise NotRunning(f"Kafka at {bootstrap} does not answer: {failure}", remedy="vitrine doctor") from failure
         raise ServiceRefused(
             f"Kafka at {bootstrap} refused: {failure}",
             remedy="look at the address, the security settings and the rights (README, 'On a cluster of your own')",
@@ -138,12 +153,19 @@ def _is_ready(topic: Mapping[str, object]) -> bool:
 
 
 def _config(client: KafkaAdminClient, spec: TopicSpec) -> dict[str, str]:
+    """A broker that does not know a new topic yet tells nothing, as of one whose settings this user may not see: the
+    rights that Kafka tells with the topic say which. Raises :class:`infra.errors.ServiceRefused`."""
     if not spec.config:
         return {}
     resource = ConfigResource(ConfigResourceType.TOPIC, spec.name, dict.fromkeys(spec.config, ""))
-    described = client.describe_configs([resource], config_filter="all")["topic"][spec.name]
-    if not described:  # kafka-python passes over the error that stands in their place
-        raise ServiceRefused(f"Kafka does not tell this user the settings of {spec.name}", remedy=RIGHTS)
+    deadline = time.monotonic() + VISIBLE_WITHIN_S
+    while not (described := client.describe_configs([resource], config_filter="all")["topic"][spec.name]):
+        (topic,) = client.describe_topics([spec.name])
+        if not (topic["error_code"] or SEES_SETTINGS in (topic["authorized_operations"] or ())):
+            raise ServiceRefused(f"Kafka does not tell this user the settings of {spec.name}", remedy=RIGHTS)
+        if time.monotonic() > deadline:
+            raise NotRunning(f"a broker does not know {spec.name} after {VISIBLE_WITHIN_S:.0f} s")
+        time.sleep(0.1)
     return {name: str(entry["value"]) for name, entry in described.items()}
 
 

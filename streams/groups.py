@@ -5,7 +5,6 @@ asked of the group by name, where a missing right is told.
 """
 
 import re
-import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -18,7 +17,6 @@ from infra import kafka, services
 from infra.errors import InfraError, NotRunning, ServiceRefused
 from infra.settings import Settings
 
-COORDINATOR_WITHIN_S = 15.0
 HAVE_MEMBERS = ("Stable", "PreparingRebalance", "CompletingRebalance")
 """States of a consumer group, as Kafka names them."""
 
@@ -85,16 +83,10 @@ def delete(settings: Settings, groups: Collection[str]) -> None:
 
 
 def _asked(settings: Settings, groups: Collection[str], ask: Callable[[KafkaAdminClient], A]) -> A:
-    """A cluster that never had a group makes the topic of their offsets when it is first asked for one."""
-    deadline = time.monotonic() + COORDINATOR_WITHIN_S
-    with kafka.admin(services.find_kafka(settings), services.security(settings)) as admin:
-        while True:
-            try:
-                return ask(admin)
-            except KafkaError as error:
-                if not error.retriable or time.monotonic() > deadline:
-                    raise _told(error, groups) from error
-                time.sleep(0.2)
+    try:
+        return kafka.asked(services.find_kafka(settings), services.security(settings), ask)
+    except KafkaError as error:
+        raise _told(error, groups) from error
 
 
 def _raise(said: str) -> None:

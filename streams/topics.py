@@ -6,9 +6,8 @@ from typing import Any
 from kafka import TopicPartition
 from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 
-from infra import services
+from infra import kafka, services
 from infra.errors import NotRunning, ServiceRefused
-from infra.kafka import admin
 from infra.settings import KafkaSecurity, Settings
 from infra.topics import TopicSpec, ensure_topics, partition_counts
 from streams.reading import NotFound, Stretch, reader_of
@@ -57,8 +56,7 @@ def topic_ids(names: list[str], bootstrap: str, security: KafkaSecurity) -> dict
         ServiceRefused: it is too old to have any.
     """
     try:
-        with admin(bootstrap, security) as client:
-            described = client.describe_topics(names)
+        described = kafka.asked(bootstrap, security, lambda client: client.describe_topics(names))
     except KafkaError as failure:
         what = f"Kafka at {bootstrap} does not tell the ids of {', '.join(names)}: {failure}"
         raise NotRunning(what, remedy="vitrine doctor") from failure
@@ -101,8 +99,7 @@ def delete_before(stretches: Iterable[Stretch], settings: Settings, bootstrap: s
     if not before:
         return
     try:
-        with admin(bootstrap, services.security(settings)) as client:
-            client.delete_records(before)
+        kafka.asked(bootstrap, services.security(settings), lambda client: client.delete_records(before))
     except KafkaError as failure:
         raise ServiceRefused(f"Kafka would not delete old records: {failure}", remedy="look at the rights") from failure
 
