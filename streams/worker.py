@@ -21,6 +21,7 @@ from infra import services
 from infra.errors import InfraError
 from infra.metrics import Metrics, ProbeServer, StageMetrics
 from infra.settings import Mode, Settings, read_settings
+from infra.topics import partition_counts
 from streams import groups, originals, reading, recorded
 from streams.app import Broker, StageApp
 from streams.ask import Ask
@@ -28,11 +29,12 @@ from streams.delivery import Delivery, Watcher, Wiring
 from streams.flight import Flight, Recorder, Unrecorded
 from streams.moved import Moved
 from streams.pulse import Pulse
+from streams.repartitioned import Repartitioned
 from streams.searchable import STAGE, embedded_elsewhere
 from streams.stages import STEPS, Stage
 from streams.status import committed_offsets
 from streams.topics import DAY_MS, catalogue_end, make_topics, topic_ids
-from streams.topology import group_id, row_of, source_topic, uses_milvus
+from streams.topology import FLOW, group_id, owned_topics, row_of, source_topic, uses_milvus
 from streams.watching import StageWatch
 
 log = logging.getLogger(__name__)
@@ -91,7 +93,7 @@ def main(stages: Sequence[str], run: str = "", profile: str = "", flight: Path |
     log.info("probes are up", extra={"address": address, "stages": ",".join(stages), "run": run,
                                       "mode": Mode.LIVE if shedding else Mode.REPLAY})  # fmt: skip
     try:
-        return run_until_stopped(apps, pulse, Moved(found, find))
+        return run_until_stopped(apps, pulse, Moved(found, find), repartitioned(settings, found.kafka, run))
     finally:
         probes.stop()
 
@@ -128,6 +130,12 @@ def tell_of_another_catalogue(settings: Settings, run: str, now: int) -> None:
         log.warning("the catalogue is another than when this was recorded: a match may differ because of that alone",
                     extra={"run": run, "recorded_with": f"revision {then}",
                            "replayed_with": f"revision {now}"})  # fmt: skip
+
+
+def repartitioned(settings: Settings, bootstrap: str, run: str) -> Repartitioned:
+    """Watches over all topics that are read and written."""
+    names = [*owned_topics(run), *(source_topic(row, run) for row in FLOW)]
+    return Repartitioned(lambda: partition_counts(names, bootstrap, services.security(settings)))
 
 
 def shedding_of(settings: Settings, run: str) -> SheddingPolicy | None:
