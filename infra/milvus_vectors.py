@@ -207,18 +207,24 @@ def _mends_itself(failure: Exception) -> bool:
 
 
 def _open(client: MilvusClient, kind: str, make: Callable[[int], object], place: Place) -> None:
-    """Make the collection where it is missing, and load it; two processes may do so at once."""
+    """Make the collection and its index where they are missing, and load it; two processes may do so at once.
+
+    A server makes the two one after the other, so a collection without an index is what another process has begun, or
+    what one that was killed has left.
+    """
     name, within_s = place.collection(kind), place.call_within_s
     if not client.has_collection(name, timeout=within_s):
-        index = client.prepare_index_params()
-        index.add_index("unused" if kind == "meta" else "vector", index_type="FLAT", metric_type="IP")
         try:
-            client.create_collection(name, schema=make(place.dimension), index_params=index, consistency_level="Strong")
+            client.create_collection(name, schema=make(place.dimension), consistency_level="Strong", timeout=within_s)
         except MilvusException:
             if not client.has_collection(name, timeout=within_s):
                 raise
     if kind != "meta":
         _refuse_another_width(client, kind, place)
+    if not client.list_indexes(name, timeout=within_s):
+        index = client.prepare_index_params()
+        index.add_index("unused" if kind == "meta" else "vector", index_type="FLAT", metric_type="IP")
+        client.create_index(name, index, timeout=within_s)
     client.load_collection(name, timeout=within_s)
 
 

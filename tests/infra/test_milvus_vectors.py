@@ -69,6 +69,22 @@ def test_an_older_space_of_the_same_name_is_not_searched(milvus_uri: str) -> Non
     older.drop()
 
 
+def test_a_collection_that_was_left_without_an_index_is_given_one(milvus_uri: str) -> None:
+    """A server makes the two one after the other; another process may be between them, or was killed there."""
+    place = Place(milvus_uri, "no-index", DIM, run=uuid.uuid4().hex)
+    begun, store = MilvusVectors(place), MilvusVectors(place)
+    begun.replace_product("p", [page("p", 1)])
+    client = milvus.connect(milvus_uri, "")
+    client.release_collection(place.collection("catalogue"))
+    client.drop_index(place.collection("catalogue"), "vector")
+    assert client.list_indexes(place.collection("catalogue")) == []
+    assert store.search([unit(1)], 1) == [[page("p", 1)]]
+    assert client.list_indexes(place.collection("catalogue")) == ["vector"]
+    client.close()
+    begun.close()
+    store.drop()
+
+
 @pytest.fixture
 def own_settings(service_settings: Settings, tmp_path: Path) -> Settings:
     return replace(service_settings, data=tmp_path)
