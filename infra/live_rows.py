@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import grpc
 from pymilvus import MilvusClient, MilvusException
 from pymilvus.client.types import LoadState
 
 from infra import milvus
 from infra.errors import NotRunning
+from infra.milvus_failures import refusal
 from infra.vectors import key
 
 CALL_WITHIN_S = 60.0
@@ -65,12 +67,17 @@ class LiveRows:
 
 @contextmanager
 def asked(uri: str, token: str) -> Iterator[MilvusClient]:
-    """A client for some questions. Raises :class:`infra.errors.NotRunning` when the server is away."""
+    """A client for some questions.
+
+    Raises :class:`infra.errors.NotRunning` when the server is away, :class:`infra.errors.ServiceRefused` for a right
+    that is missing.
+    """
     client = milvus.connect(uri, token)
     try:
         yield client
-    except MilvusException as failure:
-        raise NotRunning(f"Milvus at {uri} does not answer: {failure}", remedy="vitrine doctor") from failure
+    except (MilvusException, grpc.RpcError) as failure:
+        away = NotRunning(f"Milvus at {uri} does not answer: {failure}", remedy="vitrine doctor")
+        raise refusal(failure, uri) or away from failure
     finally:
         client.close()
 

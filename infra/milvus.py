@@ -81,25 +81,47 @@ def refuse_damage(log: Path) -> None:
 
 
 def connect(uri: str, token: str, timeout_s: float = 10.0) -> MilvusClient:
-    """A client; the caller closes it. Raises :class:`NotRunning` when nothing answers."""
+    """A client; the caller closes it.
+
+    Raises:
+        NotRunning: nothing answers.
+        ServiceRefused: something does, and refuses this token or knows no such database.
+    """
     from pymilvus import MilvusClient, MilvusException  # here: it loads pandas, and most commands ask Kafka alone
+
+    from infra.milvus_failures import refusal
 
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     try:
         return MilvusClient(uri=uri, token=token, timeout=timeout_s, dedicated=True, grpc_options=CHANNEL)
     except MilvusException as failure:
-        raise NotRunning(
-            f"no Milvus answers at {uri}: {failure.message}",
-            remedy="vitrine up (embedded; vitrine down first where it runs and says nothing), or set VITRINE_MILVUS "
-            "(and VITRINE_MILVUS_TOKEN) to a server in reach",
-        ) from failure
+        raise refusal(failure, uri) or _no_answer(uri, failure) from failure
+
+
+def _no_answer(uri: str, failure: Exception) -> NotRunning:
+    return NotRunning(
+        f"no Milvus answers at {uri}: {getattr(failure, 'message', failure)}",
+        remedy="vitrine up (embedded; vitrine down first where it runs and says nothing), or set VITRINE_MILVUS "
+        "(and VITRINE_MILVUS_TOKEN) to a server in reach",
+    )
 
 
 def ask(uri: str, token: str, *, within_s: float) -> str:
-    """The server's version. Raises :class:`NotRunning`."""
+    """The server's version, once it has also told its collections: a database that is not there connects all the same.
+
+    Raises as :func:`connect`.
+    """
+    import grpc
+    from pymilvus import MilvusException
+
+    from infra.milvus_failures import refusal
+
     client = connect(uri, token, within_s)
     try:
+        client.list_collections(timeout=within_s)
         return str(client.get_server_version())
+    except (MilvusException, grpc.RpcError) as failure:
+        raise refusal(failure, uri) or _no_answer(uri, failure) from failure
     finally:
         client.close()
 

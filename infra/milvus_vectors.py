@@ -18,6 +18,7 @@ from pymilvus import DataType, MilvusClient, MilvusException
 
 from infra import milvus
 from infra.errors import DependencyDown, NotRunning, ServiceRefused
+from infra.milvus_failures import mends_itself, refusal
 from infra.vectors import KINDS, NO_REVISION, CatalogueRow, LiveRow, collection_name, key
 
 T = TypeVar("T")
@@ -25,8 +26,6 @@ Record = dict[str, object]
 
 ID_BYTES = 4 * 1000
 TITLE_BYTES = 4 * 1000
-AWAY, NOT_LOADED = 2, 101  # MilvusException.code: no connection; released, as after a restart of the server
-MENDED_BY_CONNECTING = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "closed channel", "Channel closed")
 TRIES = 3
 PAUSE_S = 0.3
 LIVE_ROWS_UNTIL_FLUSH = 2_000
@@ -168,7 +167,9 @@ class MilvusVectors:
             try:
                 return ask(self._connected())
             except (MilvusException, NotRunning, grpc.RpcError) as failure:
-                if not (isinstance(failure, NotRunning) or _mends_itself(failure)):
+                if refused := refusal(failure, self._place.uri):
+                    raise refused from failure
+                if not (isinstance(failure, NotRunning) or mends_itself(failure)):
                     raise
                 self.close()
                 if attempt == TRIES:
@@ -194,16 +195,6 @@ class MilvusVectors:
 
 def _listed(keys: Iterable[str]) -> str:
     return "[" + ", ".join(f'"{each}"' for each in sorted(set(keys))) + "]"
-
-
-def _mends_itself(failure: Exception) -> bool:
-    """Whether a new connection, with its collections loaded, may succeed where this one failed.
-
-    A call that was not answered in time leaves pymilvus as gRPC's own error; and the connection is shared, so another
-    thread may have closed it after its own failure, before this call or during it.
-    """
-    code = failure.code if isinstance(failure, MilvusException) else None
-    return code in (AWAY, NOT_LOADED) or any(words in str(failure) for words in MENDED_BY_CONNECTING)
 
 
 def _open(client: MilvusClient, kind: str, make: Callable[[int], object], place: Place) -> None:

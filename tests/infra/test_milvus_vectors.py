@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pymilvus import MilvusException
 
 from infra import locks, milvus, services
 from infra.children import Child
@@ -23,7 +22,6 @@ from infra.milvus_vectors import (
     REVISIONS_UNTIL_FLUSH,
     MilvusVectors,
     Place,
-    _mends_itself,
 )
 from infra.settings import Settings
 from infra.vectors import VectorStore
@@ -243,15 +241,3 @@ def test_a_damaged_server_is_refused_at_every_start_and_none_is_left_running(own
 def test_a_server_that_is_not_there_is_named() -> None:
     with pytest.raises(NotRunning, match=r"no Milvus answers at http://127\.0\.0\.1:9(.|\n)*VITRINE_MILVUS"):
         milvus.ask("http://127.0.0.1:9", "", within_s=2.0)
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        "[search] Retry timeout: 3.0s, StatusCode.CANCELLED, Channel closed!, debug=CANCELLED:Channel closed!",
-        "Cannot invoke RPC on closed channel!",
-    ],
-)
-def test_a_connection_that_ends_before_or_during_a_call_is_an_outage_and_not_a_bug(said: str) -> None:
-    """As pymilvus words it where another thread has given up the connection that all share."""
-    assert _mends_itself(MilvusException(code=1, message=said))
