@@ -19,6 +19,7 @@ from pymilvus import DataType, MilvusClient, MilvusException
 from infra import milvus
 from infra.errors import DependencyDown, NotRunning, ServiceRefused
 from infra.milvus_failures import mends_itself, refusal
+from infra.settled import Settled
 from infra.vectors import KINDS, NO_REVISION, CatalogueRow, LiveRow, collection_name, key
 
 T = TypeVar("T")
@@ -66,6 +67,7 @@ class MilvusVectors:
         self._unflushed = 0
         self._catalogue_unflushed = 0
         self._revisions_unflushed = 0
+        self._settled = Settled()
 
     def replace_product(self, product_id: str, rows: Sequence[CatalogueRow]) -> None:
         """New rows first, then those that are no more: in between the product has too many rows, never too few."""
@@ -76,6 +78,7 @@ class MilvusVectors:
             self._call(lambda client: client.upsert(catalogue, records, timeout=self._within_s))
             gone += f" and row_key not in {_listed(key(row.row) for row in rows)}"
         self._call(lambda client: client.delete(catalogue, filter=gone, timeout=self._within_s))
+        self._settled.written(time.monotonic())
         self._catalogue_unflushed += max(1, len(records))
         if self._catalogue_unflushed >= CATALOGUE_ROWS_UNTIL_FLUSH:
             self._catalogue_unflushed = 0
@@ -113,6 +116,7 @@ class MilvusVectors:
                 limit=k,
                 output_fields=fields,
                 timeout=self._within_s,
+                consistency_level=self._settled.consistency(time.monotonic()),
             )
         )
         return [[_catalogue_row(hit["entity"]) for hit in hits] for hits in found]
@@ -129,7 +133,9 @@ class MilvusVectors:
         found = self._call(
             lambda client: client.query(meta, filter="value >= 0", output_fields=["value"], timeout=self._within_s)
         )
-        return max((int(row["value"]) for row in found), default=NO_REVISION)
+        revision = max((int(row["value"]) for row in found), default=NO_REVISION)
+        self._settled.read(revision, time.monotonic())
+        return revision
 
     def set_revision(self, revision: int) -> None:
         """A row for each revision, the older ones deleted: so a writer that comes late does not turn it back."""

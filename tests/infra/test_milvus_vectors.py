@@ -24,6 +24,7 @@ from infra.milvus_vectors import (
     Place,
 )
 from infra.settings import Settings
+from infra.settled import SETTLED_S, Settled
 from infra.vectors import VectorStore
 from tests.infra.vectors_contract import DIM, Contract, page, segment, unit
 
@@ -81,6 +82,23 @@ def test_a_collection_that_was_left_without_an_index_is_given_one(milvus_uri: st
     client.close()
     begun.close()
     store.drop()
+
+
+def test_a_search_sees_what_the_revision_stands_for_however_long_it_stood_still(milvus_uri: str) -> None:
+    place = Place(milvus_uri, "settled", DIM, run=uuid.uuid4().hex)
+    writer, reader = MilvusVectors(place), MilvusVectors(place)
+    for seed in range(5):
+        reader._settled = Settled(seed - 1, -SETTLED_S)
+        assert reader._settled.consistency(time.monotonic()) == "Bounded"
+        writer.replace_product(f"p-{seed}", [page(f"p-{seed}", seed)])
+        writer.set_revision(seed)
+        assert (reader.revision(), reader._settled.consistency(time.monotonic())) == (seed, "Strong")
+        assert reader.search([unit(seed)], 1) == [[page(f"p-{seed}", seed)]]
+    assert writer.revision() == 4
+    writer.replace_product("p-5", [page("p-5", 5)])
+    assert writer._settled.consistency(time.monotonic()) == "Strong"
+    reader.close()
+    writer.drop()
 
 
 @pytest.fixture

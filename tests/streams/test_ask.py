@@ -1,6 +1,7 @@
 """Questions of many partitions: each gets its own answer, whatever is asked beside it."""
 
 import asyncio
+import time
 
 import numpy as np
 import pytest
@@ -44,6 +45,17 @@ def embedding(vector: tuple[float, ...], space: str = "fake-space") -> Embedding
         stream_id=STREAM, sequence=0, start_ms=StreamMs(0), end_ms=StreamMs(4_000), space=space, vector=vector,
         said=Said(), said_age_ms=0, said_at=None, heard="", frames_ms=(), evidence=None,
     )  # fmt: skip
+
+
+class Counted(MemoryVectors):
+    """Tells how often it was asked for the revision; slow, as a server is that answers at its next time tick."""
+
+    asked = 0
+
+    def revision(self) -> int:
+        self.asked += 1
+        time.sleep(0.02)
+        return super().revision()
 
 
 async def answers(ask: Ask) -> list[object]:
@@ -283,3 +295,17 @@ def test_a_space_that_was_not_in_use_when_the_catalogue_changed_is_told_from_one
         told(3)
     )
     assert "catalog load" not in asyncio.run(told(2))
+
+
+def test_who_asks_for_the_revision_at_the_same_moment_shares_one_answer() -> None:
+    vectors = Counted()
+    vectors.set_revision(7)
+
+    async def many() -> list[Found]:
+        ask = Ask(fake_engines(), FakeObjects(), vectors)
+        found = await asyncio.gather(*(ask.search(Search(embedding(()), (), 2)) for _ in range(40)))
+        await ask.close()
+        return found
+
+    assert asyncio.run(many()) == [Found((), (), 7)] * 40
+    assert vectors.asked <= 3
