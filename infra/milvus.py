@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -30,6 +31,8 @@ CHANNEL = {
     "grpc.initial_reconnect_backoff_ms": 200,
     "grpc.max_reconnect_backoff_ms": 1000,
 }
+OLDEST_SERVER = (2, 3, 5)
+"""Older ones were tried: 2.3.1 refuses to delete by an expression, 2.3.2 leaves rows that were written just before."""
 DAMAGE = ("WAL recovery stopped", "manifest references missing")
 
 
@@ -124,6 +127,12 @@ def ask(uri: str, token: str, *, within_s: float) -> str:
         raise refusal(failure, uri) or _no_answer(uri, failure) from failure
     finally:
         client.close()
+
+
+def too_old(version: str) -> bool:
+    """Whether a server of this version lacks what is asked of it; one that is not told as a number is taken."""
+    told = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version)
+    return told is not None and tuple(map(int, told.groups())) < OLDEST_SERVER
 
 
 def _load_all(uri: str) -> None:

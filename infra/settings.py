@@ -33,7 +33,7 @@ SETTINGS: dict[str, str] = {
     "VITRINE_KAFKA_SSL_CAFILE": "certificate authorities (PEM) that the cluster's certificate is checked against",
     "VITRINE_KAFKA_SSL_CERTFILE": "client certificate (PEM)",
     "VITRINE_KAFKA_SSL_KEYFILE": "key of the client certificate (PEM)",
-    "VITRINE_MILVUS": "URI of a Milvus server (http://host:port); empty: Milvus Lite is started",
+    "VITRINE_MILVUS": "URI of a Milvus server (http://host:port[/database]); empty: Milvus Lite is started",
     "VITRINE_MILVUS_PORT": "port of the embedded Milvus Lite; 0: a free one is chosen and kept",
     "VITRINE_MILVUS_TOKEN": "token for the Milvus server (user:password)",
     "VITRINE_MODELS": "folder of model files for profiles that are not shipped",

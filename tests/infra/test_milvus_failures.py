@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import grpc
 import pytest
 from pymilvus import MilvusException
+from pymilvus.grpc_gen import milvus_pb2
 
-from infra import milvus
+from infra import doctor, milvus
 from infra.errors import ServiceRefused
 from infra.live_rows import LiveRows
 from infra.milvus_failures import mends_itself, refusal
 from infra.milvus_vectors import MilvusVectors, Place
+from infra.settings import read_settings
 
 pytestmark = pytest.mark.hermetic
 
@@ -52,6 +55,31 @@ def test_a_database_that_is_not_there_is_named(code: int, said: str) -> None:
     assert (said in refused.what, "VITRINE_MILVUS" in refused.remedy) == (True, True)
 
 
+class Old(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
+    """A server that answers all with nothing, and tells its version."""
+
+    def service(self, call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        version = milvus_pb2.GetVersionResponse(version="v2.3.1-lite").SerializeToString()
+        said = version if call.method.endswith("/GetVersion") else b""
+        return grpc.unary_unary_rpc_method_handler(lambda _request, _context: said)
+
+
+def test_the_doctor_tells_of_a_server_that_is_too_old(tmp_path: Path) -> None:
+    with serving(Old()) as uri:
+        settings = read_settings({"VITRINE_DATA": str(tmp_path), "VITRINE_MILVUS": uri})
+        row = doctor._milvus(settings)
+    assert (row.found, row.ok) == (f"version v2.3.1-lite at {uri} is too old", False)
+    assert row.remedy == "a Milvus server from 2.3.5 on"
+
+
+@pytest.mark.parametrize(
+    ("version", "old"),
+    [("v2.3.4", True), ("2.2.16", True), ("v2.3.5-lite", False), ("2.10.0", False), ("v3.0.2", False), ("main", False)],
+)
+def test_versions_are_compared_as_numbers(version: str, old: bool) -> None:
+    assert milvus.too_old(version) is old
+
+
 class Refusing(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
     """A server that lets some calls through with an empty answer, and aborts all others."""
 
@@ -68,7 +96,7 @@ class Refusing(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no typ
 
 
 @contextmanager
-def serving(handler: Refusing) -> Iterator[str]:
+def serving(handler: grpc.GenericRpcHandler) -> Iterator[str]:
     server = grpc.server(ThreadPoolExecutor(4), handlers=[handler])
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
