@@ -1,6 +1,7 @@
 """Fixtures that every folder may ask for: one broker and one Milvus Lite for the whole run, on ports of their own.
 
-They never touch a cluster that the environment names: tests create and delete topics and collections as they like.
+They never touch a cluster that Vitrine's settings name: tests create and delete topics and collections as they like.
+The server that ``MILVUS_UNDER_TEST`` names stands in for Milvus Lite, but where a test starts and kills one of its own.
 """
 
 from __future__ import annotations
@@ -41,7 +42,13 @@ def broker(service_settings: Settings) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def milvus_uri(service_settings: Settings) -> Iterator[str]:
-    """The URI of the embedded Milvus Lite of this run; take collection names that no other test has."""
+    """The URI of the embedded Milvus Lite of this run, or of the server that ``MILVUS_UNDER_TEST`` names.
+
+    Take collection names that no other test has.
+    """
+    if server := os.environ.get("MILVUS_UNDER_TEST"):
+        yield server
+        return
     from infra import milvus
 
     uri, child = milvus.start(service_settings, attached=True, say=print)
