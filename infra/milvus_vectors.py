@@ -68,6 +68,7 @@ class MilvusVectors:
         self._catalogue_unflushed = 0
         self._revisions_unflushed = 0
         self._settled = Settled()
+        self._noted: int | None = None
 
     def replace_product(self, product_id: str, rows: Sequence[CatalogueRow]) -> None:
         """New rows first, then those that are no more: in between the product has too many rows, never too few."""
@@ -138,11 +139,17 @@ class MilvusVectors:
         return revision
 
     def set_revision(self, revision: int) -> None:
-        """A row for each revision, the older ones deleted: so a writer that comes late does not turn it back."""
+        """A row for each revision, the older ones deleted: so a writer that comes late does not turn it back.
+
+        The one that this store noted last is deleted by its key, which waits for no time tick of a server.
+        """
         record = {"name": f"revision {revision}", "value": revision, "unused": [0.0, 0.0]}
-        meta, older = self._place.collection("meta"), f"value < {revision}"
+        meta, noted = self._place.collection("meta"), self._noted
+        late = noted is not None and noted >= revision  # then two are there, and the next one looks for all that are
+        older = f"value < {revision}" if noted is None or late else f'name == "revision {noted}"'
         self._call(lambda client: client.upsert(meta, [record], timeout=self._within_s))
         self._call(lambda client: client.delete(meta, filter=older, timeout=self._within_s))
+        self._noted = None if late else revision
         self._revisions_unflushed += 1
         if self._revisions_unflushed >= REVISIONS_UNTIL_FLUSH:
             self._revisions_unflushed = 0

@@ -84,6 +84,21 @@ def test_a_collection_that_was_left_without_an_index_is_given_one(milvus_uri: st
     store.drop()
 
 
+def test_no_older_revision_is_left_by_a_store_nor_by_one_that_ended(milvus_uri: str) -> None:
+    place = Place(milvus_uri, "revisions", DIM, run=uuid.uuid4().hex)
+    ended, store = MilvusVectors(place), MilvusVectors(place)
+    for revision in range(3):
+        ended.set_revision(revision)
+    for revision in (3, 4, 5, 2, 6):
+        store.set_revision(revision)
+        client = milvus.connect(milvus_uri, "")
+        values = {row["value"] for row in client.query(place.collection("meta"), filter="value >= 0")}
+        client.close()
+        assert values == ({5, 2} if revision == 2 else {revision})
+    ended.close()
+    store.drop()
+
+
 def test_a_search_sees_what_the_revision_stands_for_however_long_it_stood_still(milvus_uri: str) -> None:
     place = Place(milvus_uri, "settled", DIM, run=uuid.uuid4().hex)
     writer, reader = MilvusVectors(place), MilvusVectors(place)
