@@ -127,6 +127,17 @@ def test_the_build_sees_the_sources_and_what_the_package_is_described_by() -> No
     assert sorted(seen) == sorted([*packages, *described, "constraints.txt"])
 
 
+def test_a_new_version_compiles_and_ships_no_package_again() -> None:
+    stages = dict(re.findall(r"^FROM \S+(?: AS (\w+))?$(.*?)(?=^FROM |\Z)", DOCKERFILE, re.M | re.S))
+    packages, sources = re.findall(r"^COPY --from=(\w+) \S+ /opt/vitrine$", stages[""], re.M)
+    assert "COPY . ." in stages[sources]
+    assert re.findall(r"^COPY (.*) \./$", stages[packages], re.M) == [
+        "constraints.txt",
+        "--from=dependencies dependencies.txt",
+    ], "pyproject.toml has the version in it"
+    assert "pip install --no-deps --prefix" in stages[sources], "else the packages are in its layer too"
+
+
 def test_a_container_may_write_where_a_volume_is_mounted() -> None:
     (made,) = re.findall(r"install --directory --owner=10001 --group=10001 (.*)$", DOCKERFILE, re.M)
     mounted = {substituted(volume).rpartition(":")[2] for volume in WORKER["volumes"]}
