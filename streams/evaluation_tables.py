@@ -1,7 +1,8 @@
 """An evaluation's result → the tables that ``vitrine evaluate encoder`` prints, each 80 columns wide at most.
 
-The first two are about R@1 and chance. The others tell what else the result holds of every row; their intervals are
-left to the files. What a row was not asked stays empty; a result that was stored before R@3 was measured has none.
+The first two are about R@1 and chance. The others tell what else the result holds of every row; most of
+their intervals are left to the files. What a row was not asked stays empty; a result that was stored before R@3 was
+measured has none.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ SPLIT = (
     *(f"{size}_{way}_to_page" for way in ("live", "video") for size in GALLERIES),
 )
 """What is told apart by difference; the files have every task."""
+SPOKEN = ("live_to_page", "video_to_page", "page_to_live")
 ABREAST = 2
 """Tasks in one table, of three differences each."""
 
@@ -41,7 +43,7 @@ def tables(result: Result) -> list[Table]:
     found = [_first(result, ways)]
     if result["paired"]:
         found.append(_paired(result, ways))
-    found += [_others(result, ways), _galleries(result), _union(result), *_split(result)]
+    found += [_others(result, ways), _galleries(result), _union(result), *_split(result), _by_speech(result)]
     return [table for table in found if len(table.columns) > 1]
 
 
@@ -102,6 +104,23 @@ def _split(result: Result) -> Iterator[Table]:
         for name, ways in rows.items():
             _add(table, name, (_stacked(ways.get(place, {}).get(by), "r1") for place, by in columns))
         yield table
+
+
+def _by_speech(result: Result) -> Table:
+    """R@1 and AMPere's lead, by whether the two views have a text."""
+    rows = result["by_speech"]
+    places = [place for place in SPOKEN if any(ways.get(place, {}).get("silent") for ways in rows.values())]
+    columns = list(product(places, ("told", "silent")))
+    about = f"R@1, below it {OURS} minus it (95 %); silent: one of the two views has no text"
+    table = _table("R@1", [f"{_narrow(place)}\n{part}" for place, part in columns], about)
+    for name, ways in rows.items():
+        _add(table, name, (_led(ways.get(place, {}).get(part)) for place, part in columns))
+    return table
+
+
+def _led(figures: Figures | None) -> str:
+    lead = [f"{bound:+.3f}" for bound in figures.get("ours_minus", ())] if figures else []
+    return "\n".join([_stacked(figures, "r1"), *lead])
 
 
 def _table(corner: str, heads: Iterable[str], title: str) -> Table:

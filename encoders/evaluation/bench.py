@@ -60,6 +60,10 @@ class Bench:
         """Which of these views training may have seen."""
         return np.array([self.views[row].split in SEEN_IN_TRAINING for row in rows], dtype=bool)
 
+    def silent(self, rows: Rows) -> NDArray[np.bool_]:
+        """Of which of these views the chain has no text."""
+        return np.array([not self.views[row].text for row in rows], dtype=bool)
+
     def differences(self, rows: Rows) -> NDArray[np.str_]:
         """What the family of each of these views differs in; empty where the manifest does not say."""
         return np.array([self.views[row].differs_in or NO_DIFFERENCE for row in rows], dtype=np.str_)

@@ -26,6 +26,7 @@ SPLIT = {
     "union": "all three domains in one gallery",
 }
 DIFFERENCES = {"picture": "only the picture tells them apart", "speech": "only speech does", "both": "both do"}
+SPEECH = {"told": "both views have a text", "silent": "one of them has none"}
 
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:#20242a;background:#fff;max-width:1280px;margin:2rem auto;padding:0 1rem}
@@ -56,7 +57,11 @@ def page(result: Result, shown: Sequence[Example]) -> str:
         _section("AMPere minus the others, R@1, the same draws for both", _paired(result)),
         _section("The claim about AMPere, over the directions", _claim(result)),
         _section("How hard the gallery is, live to page", _sizes(result) + _distractors(result)),
-        *(_section(f"By what the family differs in, {said}", _differences(result, way)) for way, said in SPLIT.items()),
+        *(
+            _section(f"By what the family differs in, {said}", _split(result["by_difference"], way, DIFFERENCES))
+            for way, said in SPLIT.items()
+        ),
+        _section("By whether anything was said, live to page", _split(result["by_speech"], "live_to_page", SPEECH)),
         _section("Size of the vector, and terms of the loss: R@1", _ablations(result)),
         _section("All three domains in one gallery", _union(result)),
         _section("Other seeds, R@1", _seeds(result)),
@@ -149,13 +154,9 @@ def _distractors(result: Result) -> str:
     )
 
 
-def _differences(result: Result, way: str) -> str:
-    found = []
-    for name, says in DIFFERENCES.items():
-        figures = _of(_of(result["by_difference"], way), name)
-        if figures:
-            found.append(_whiskers(says, figures))
-    return _plots(found)
+def _split(rows: Mapping[str, Any], way: str, parts: Mapping[str, str]) -> str:
+    found = {says: _of(_of(rows, way), name) for name, says in parts.items()}
+    return _plots(_whiskers(says, figures) for says, figures in found.items() if figures)
 
 
 def _ablations(result: Result) -> str:

@@ -2,8 +2,8 @@
 
 ``rows[method][direction]`` holds the directed retrievals, six where the manifest has the views, and the shelves;
 ``paired[other][direction]`` the interval of AMPere's R@1 minus the other's on the same queries;
-``by_difference[method][task]`` the figures by what the query's family differs in. Equal inputs give equal bytes on the
-same machine.
+``by_difference[method][task]`` the figures by what the query's family differs in; ``by_speech[method][direction]`` by
+whether the two views have a text, with AMPere's lead on each part. Equal inputs give equal bytes on the same machine.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from encoders.evaluation.asked import Tasks, notes_of, tasks_of
 from encoders.evaluation.bench import Bench, bench_of
@@ -32,6 +33,7 @@ from encoders.evaluation.tasks import Task, own_domain_share
 from encoders.prepared import MANIFEST, Prepared
 
 DECIMALS = 6
+PARTS = ("rows", "paired", "by_difference", "by_speech", "union", "seeds")
 VERSIONS = ("vitrine", "numpy", "torch", "torchmetrics", "tokenizers", "transformers")
 
 Told = Callable[[str], None]
@@ -61,8 +63,7 @@ class Evaluator:
 
     def result(self, told: Told) -> Json:
         """Everything that is measured, by method."""
-        found: dict[str, Json] = {"rows": {}, "paired": {}, "by_difference": {}, "union": {}, "seeds": {}}
-        found |= {name: {} for name in self.tasks.wide}
+        found: dict[str, Json] = {name: {} for name in (*PARTS, *self.tasks.wide)}
         for row in sorted(self.rows, key=lambda row: row.name != OURS):  # the others are paired with ours
             told(row.name)
             for part, measured in self._measured(row):
@@ -80,6 +81,7 @@ class Evaluator:
             yield "seeds", {task.name: self._seeds(row, task) for task in main}
         if row.name != OURS and any(each.name == OURS for each in self.rows):
             yield "paired", {task.name: found for task in main if (found := self._paired(row, task))}
+        yield "by_speech", {task.name: self._by_speech(row, task) for task in main}
         split = {task.name: self._split(task, self._of(row, task)) for task in main}
         for task in self._asked(row, [self.tasks.union]):
             judged = task.put_to(row.method, self.bench)
@@ -104,10 +106,11 @@ class Evaluator:
         means = {name: round(value, DECIMALS) for name, value in judged.means().items()}
         return {**means, "r1_ci": _rounded(self.bootstrap.interval(judged)), "queries": len(judged.products)}
 
-    def _paired(self, row: Row, task: Task) -> list[float] | None:
-        """On the products that both were asked about; None where there are none."""
+    def _paired(self, row: Row, task: Task, among: NDArray[np.int64] | None = None) -> list[float] | None:
+        """On the products that both were asked about, of those ``among`` if any are named; None where none is left."""
         ours, theirs = self._judged.get((OURS, task.name)), self._of(row, task)
         both = np.intersect1d(ours.products, theirs.products) if ours else np.empty(0)
+        both = both if among is None else np.intersect1d(both, among)
         if ours is None or not len(both):
             return None
         ours, theirs = (each.only(np.isin(each.products, both)) for each in (ours, theirs))
@@ -118,6 +121,18 @@ class Evaluator:
         differs = self.bench.differences(task.queries)
         names = [name for name in ("picture", "speech", "both") if (differs == name).any()]
         return {name: self._figures(judged.only(differs == name)) for name in names}
+
+    def _by_speech(self, row: Row, task: Task) -> Json:
+        """The figures of products both of whose views have a text, and of the others."""
+        judged = self._of(row, task)
+        silent = np.isin(judged.products, task.silent(self.bench))
+        found: Json = {}
+        for name, kept in {"told": ~silent, "silent": silent}.items():
+            if kept.any():
+                found[name] = self._figures(judged.only(kept))
+                ahead = self._paired(row, task, judged.products[kept]) if row.name != OURS else None
+                found[name] |= {"ours_minus": ahead} if ahead else {}
+        return found
 
     def _own_share(self, task: Task, judged: Judged) -> Json:
         share = own_domain_share(self.bench, task, judged)

@@ -51,6 +51,12 @@ class Task:
         kept = np.isin(bench.products[self.queries], products)
         return Task(self.name, self.queries[kept], self.gallery, self.shelves)
 
+    def silent(self, bench: Bench) -> NDArray[np.int64]:
+        """The products of which a view that asks, or one that should answer, has no text: what tells them is seen."""
+        asked = np.unique(bench.products[self.queries])
+        rows = np.concatenate([self.queries, self.gallery[np.isin(bench.products[self.gallery], asked)]])
+        return np.unique(bench.products[rows[bench.silent(rows)]])
+
     def allowed(self, queries: Rows, bench: Bench) -> Bools:
         """(queries, gallery): which views may answer each of some queries."""
         others = np.asarray(queries[:, None] != self.gallery[None])

@@ -242,3 +242,26 @@ def test_an_example_without_a_picture_says_so(evaluation: Evaluation) -> None:
     shown = album_of(evaluation.rows, evaluation.bench).examples(0)
     assert {example.query.jpeg for example in shown} == {None}
     assert "no picture" in page(evaluation.result, shown)
+
+
+def test_products_whose_clip_says_nothing_are_told_apart_from_the_others(tmp_path: Path) -> None:
+    mute = {f"test-{number:04d}-live" for number in (0, 1, 5)}
+    views = [view.model_copy(update={"text": ""}) if view.view_id in mute else view for view in make_views(12)]
+    assert sum(not view.text for view in views) == len(mute)
+    for name in ("ampere", "visual"):
+        write_network(tmp_path / "nets" / name, seed=len(name))
+    (tmp_path / "nets" / "rows.toml").write_text(
+        "[ampere]\nnetwork = 'ampere'\n[visual]\nnetwork = 'visual'\ntext = 'none'\n"
+    )
+    found = evaluate([write_views(tmp_path / "views", views)], tmp_path / "nets", BOOTSTRAP, lambda _: None).result
+    for row, ways in found["by_speech"].items():
+        assert set(ways["page_to_video"]) == {"told"}
+        for way in ("live_to_page", "page_to_live", "live_to_video"):
+            parts, whole = ways[way], found["rows"][row][way]
+            assert [parts[name]["queries"] for name in ("told", "silent")] == [9, 3]
+            right = sum(part["r1"] * part["queries"] for part in parts.values())
+            assert right == pytest.approx(whole["r1"] * whole["queries"], abs=1e-4)
+    for part in found["by_speech"]["visual"]["live_to_page"].values():
+        low, high = part["ours_minus"]
+        assert -1 <= low <= high <= 1
+    assert "ours_minus" not in found["by_speech"]["ampere"]["live_to_page"]["told"]
