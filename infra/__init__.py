@@ -3,5 +3,5 @@
 import os
 
 # From 1.29 on onnxruntime, by which speech is told from silence, tells Microsoft of each process and session, and keeps
-# the host's number in its cache. Only what the environment says before it is loaded stops that; nobody can forget it here.
+# a number for the host in its cache. Only what the environment says before it is loaded stops that, so it is said here.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

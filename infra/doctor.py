@@ -143,8 +143,15 @@ def _jars(settings: Settings) -> Row:
 
 def _kafka(settings: Settings) -> Row:
     def ask(address: str) -> str:
-        brokers = kafka.ask(address, services.security(settings), within_s=5.0)
-        return f"{brokers} broker{'s' * (brokers > 1)} at {address}"
+        security = services.security(settings)
+        brokers = kafka.ask(address, security, within_s=5.0)
+        told = f"{brokers} broker{'s' * (brokers > 1)} at {address}"
+        if away := kafka.away(address, security):
+            raise NotRunning(
+                f"{told}, but no connection is taken at {', '.join(away)}",
+                remedy="start them, or mend the addresses that they advertise; with too few replicas all waits",
+            )
+        return told
 
     return _service("kafka", settings, ask)
 

@@ -202,6 +202,16 @@ def asked(bootstrap: str, security: KafkaSecurity, ask: Callable[[KafkaAdminClie
         time.sleep(0.2)
 
 
+def away(bootstrap: str, security: KafkaSecurity) -> list[str]:
+    """The addresses, of those given and of those that the cluster lists, where no connection is taken.
+
+    One that answers is enough to be asked, and lists for some seconds yet those that are gone. Raises as `asked` does.
+    """
+    brokers = asked(bootstrap, security, lambda client: client.describe_cluster()["brokers"])
+    listed = [f"{broker['host']}:{broker['port']}" for broker in brokers]
+    return [server for server in dict.fromkeys([*bootstrap.split(","), *listed]) if not _answers(server)]
+
+
 def passes(failure: KafkaError) -> bool:
     """Whether to ask again may help: kafka-python also chooses a broker that it has just heard to be gone."""
     return failure.retriable or isinstance(failure, UnknownBrokerIdError)
@@ -237,13 +247,16 @@ def closed_on_failure() -> Iterator[Callable[..., Any]]:
 def _reachable(bootstrap: str, deadline: float) -> None:
     """Wait for an open port first: the admin client's own waiting between two tries takes seconds."""
     while True:
-        for server in bootstrap.split(","):
-            host, _, port = server.rpartition(":")
-            if ports.answers(host.strip("[]"), int(port)):
-                return
+        if any(map(_answers, bootstrap.split(","))):
+            return
         if time.monotonic() > deadline:
             raise _not_there(bootstrap, ports.unknown(bootstrap.split(",")) or "no connection is accepted")
         time.sleep(0.1)
+
+
+def _answers(server: str) -> bool:
+    host, _, port = server.rpartition(":")
+    return ports.answers(host.strip("[]"), int(port))
 
 
 def _not_there(bootstrap: str, why: str) -> NotRunning:

@@ -36,9 +36,12 @@ def test_topics_are_kept_on_all_three(cluster: Cluster) -> None:
 @pytest.mark.filterwarnings("ignore:.*ignored.*<socket.socket:pytest.PytestUnraisableExceptionWarning")
 def test_a_broker_that_was_killed_a_moment_ago_keeps_nobody_from_asking_the_others(cluster: Cluster) -> None:
     ensure_topics(SPECS, cluster.bootstrap)
-    cluster.leader(SPECS[0].name, 0).kill()
+    killed = cluster.leader(SPECS[0].name, 0)
+    killed.kill()
+    assert kafka.away(cluster.bootstrap, KafkaSecurity()) == [killed.address]
     for _ in range(QUESTIONS):
         assert partition_counts([SPECS[0].name], cluster.bootstrap) == {SPECS[0].name: 3}
     assert ensure_topics(SPECS, cluster.bootstrap) == ()
     cluster.mend()
+    assert kafka.away(cluster.bootstrap, KafkaSecurity()) == []
     assert delete_topics([SPECS[2].name], cluster.bootstrap) == (SPECS[2].name,)
