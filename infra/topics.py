@@ -61,7 +61,7 @@ def ensure_topics(specs: Sequence[TopicSpec], bootstrap: str, security: KafkaSec
 
     if differences := _asked(bootstrap, security, make):
         raise TopicDiffers(
-            "existing topics are not as they must be:\n  " + "\n  ".join(differences),
+            f"existing topics are not as they must be: {'; '.join(differences)}",
             remedy="VITRINE_PARTITIONS and VITRINE_RETENTION_DAYS count when a topic is made: set them back (vitrine "
             "tidy with a shorter retention removes what is older once), alter or delete these topics, or use other "
             "ones (--run NAME); they are left as they are",
