@@ -34,6 +34,7 @@ from streams.board_server import BoardServer
 from streams.envelope import Envelope, encode
 from streams.topics import make_topics
 from streams.topology import DEADLETTERS, MATCHES, PRODUCTS, topic_name
+from tests.streams.heeding import HEEDING_CTRL_C
 from tests.streams.test_board import MATCH, numbered, words
 
 pytestmark = pytest.mark.broker
@@ -244,7 +245,7 @@ def test_the_command_says_where_it_serves_what_there_is_until_ctrl_c_and_takes_n
     cluster: Cluster,
 ) -> None:
     def board(*words: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "streams.cli", "board", *words]
+        command = [sys.executable, "-c", HEEDING_CTRL_C, "board", *words]
         around = os.environ | {"VITRINE_KAFKA": cluster.settings.kafka}
         return subprocess.Popen(command, env=around, stdout=PIPE, stderr=PIPE, text=True)
 
