@@ -27,14 +27,15 @@ lint: setup-dev
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
 
-# Two at a time, each file by one of them with services of its own; a thread each, as the models have in production.
-TESTS := OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses 2 --dist loadfile
+# Each file by one process with services of its own; a thread each, as the models have in production. Of the tests with
+# services three run at a time, since they mostly wait.
+TESTS := OMP_NUM_THREADS=1 $(PYTHON) -m pytest --dist loadfile --numprocesses
 
 check: lint
-	$(TESTS) -m hermetic
+	$(TESTS) 2 -m hermetic
 
 test: lint
-	$(TESTS)
+	$(TESTS) 3
 
 bench: setup-dev
 	$(PYTHON) -m tests.bench

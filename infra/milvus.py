@@ -23,6 +23,7 @@ from infra.settings import Settings
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
+CONNECT_WITHIN_S = 10.0
 READY_WITHIN_S = 180.0  # 2 s on an idle machine; a starved one is slow, not broken
 CHANNEL = {
     # A channel of its own: by default gRPC shares one for each address in the process, and with it a pause of up to
@@ -83,7 +84,7 @@ def refuse_damage(log: Path) -> None:
         )
 
 
-def connect(uri: str, token: str, timeout_s: float = 10.0) -> MilvusClient:
+def connect(uri: str, token: str, timeout_s: float = CONNECT_WITHIN_S) -> MilvusClient:
     """A client; the caller closes it.
 
     Raises:

@@ -193,7 +193,8 @@ class MilvusVectors:
     def _connected(self) -> MilvusClient:
         with self._connecting:
             if self._client is None:
-                client = milvus.connect(self._place.uri, self._place.token)
+                within_s = min(milvus.CONNECT_WITHIN_S, self._within_s)
+                client = milvus.connect(self._place.uri, self._place.token, within_s)
                 for kind, make in _SCHEMAS.items():
                     _open(client, kind, make, self._place)
                 self._client = client
