@@ -51,8 +51,10 @@ function card() {
 function image() {
   const made = element("img");
   made.loading = "lazy";
-  for (const end of ["load", "error"]) made.addEventListener(end, () => made.classList.remove("coming"));
-  for (const [end, lost] of [["load", false], ["error", true]]) made.addEventListener(end, () => made.classList.toggle("lost", lost));
+  for (const end of ["load", "error"]) made.addEventListener(end, () => {
+    made.classList.remove("coming");
+    made.classList.toggle("lost", end === "error");
+  });
   return made;
 }
 
