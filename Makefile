@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 help:
 	@echo "make demo    set up, start Kafka and Milvus, play the demo broadcast, print the matches and a score"
 	@echo "make setup   only the environment (.venv); make demo does it too"
-	@echo "make test    lint, types and every test that this machine can run (about 15 minutes on two cores)"
+	@echo "make test    lint, types and every test that this machine can run (about 12 minutes on two cores)"
 	@echo "make check   lint, types and the tests that need no service (about a minute)"
 	@echo "make bench   how fast the pipeline is, as ratios; what becomes of one, two and three times the load"
 	@echo "make soak    an hour at 80 % of what a worker can bear: does anything grow? MINUTES=60 REPORT=soak, a folder"

@@ -11,6 +11,10 @@ import ssl
 from infra.errors import BadSetting
 from infra.settings import SETTINGS, KafkaSecurity
 
+NO_TLS = (
+    "this port hardly speaks TLS: set VITRINE_KAFKA to one that does, or VITRINE_KAFKA_SECURITY_PROTOCOL to PLAINTEXT "
+    "or SASL_PLAINTEXT"
+)
 REMEDIES = {
     "certificate has expired": "renew the cluster's certificate, or set this machine's clock",
     "certificate is not valid for": "name the brokers as their certificates do, in VITRINE_KAFKA and in their own "
@@ -21,8 +25,8 @@ REMEDIES = {
     "VITRINE_KAFKA_SSL_KEYFILE",
     "CERTIFICATE_UNKNOWN": "set VITRINE_KAFKA_SSL_CERTFILE to a client certificate of an authority that the cluster "
     "trusts",
-    "UNEXPECTED_EOF_WHILE_READING": "this port hardly speaks TLS: set VITRINE_KAFKA to one that does, or "
-    "VITRINE_KAFKA_SECURITY_PROTOCOL to PLAINTEXT or SASL_PLAINTEXT",
+    "UNEXPECTED_EOF_WHILE_READING": NO_TLS,
+    "connection has been closed (EOF)": NO_TLS,
     "InvalidReceiveError": "this port hardly speaks Kafka without TLS: set VITRINE_KAFKA_SECURITY_PROTOCOL to SSL or "
     "SASL_SSL, or VITRINE_KAFKA to another port",
     "UnsupportedSaslMechanismError": "set VITRINE_KAFKA_SASL_MECHANISM to one that the cluster takes",

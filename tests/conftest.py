@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import warnings
 from collections.abc import Iterator
 
 import hypothesis
@@ -55,6 +56,15 @@ def milvus_uri(service_settings: Settings) -> Iterator[str]:
     yield uri
     child.stop()
     milvus.refuse_damage(child.command.log)
+
+
+@pytest.fixture
+def lost_sockets_collected() -> Iterator[None]:
+    """For `tests.lost_sockets.loses_sockets`."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def pytest_collection_finish() -> None:

@@ -17,6 +17,7 @@ from tests.chaos.play import playing
 from tests.chaos.rig import open_house
 from tests.chaos.run import OTHERS, Theatre
 from tests.chaos.world import SMALL, Poison, poison
+from tests.lost_sockets import loses_sockets
 
 pytestmark = pytest.mark.broker
 
@@ -47,8 +48,7 @@ def theatre(service_settings: Settings, tmp_path_factory: pytest.TempPathFactory
         yield Theatre(house)
 
 
-# kafka-python leaves the sockets of a killed broker to the garbage collector
-@pytest.mark.filterwarnings("ignore:.*ignored.*<socket.socket:pytest.PytestUnraisableExceptionWarning")
+@loses_sockets
 @pytest.mark.parametrize("seed", [*SEEDS, *(pytest.param(seed, marks=LONG) for seed in MORE_SEEDS)])
 def test_every_promise_is_kept_whatever_happens(theatre: Theatre, seed: int) -> None:
     outcome = theatre.run(seed)

@@ -19,6 +19,7 @@ from tests.chaos.rig import House, Service
 from tests.chaos.run import Theatre
 from tests.chaos.world import PARTITIONS, SMALL, World
 from tests.infra.cluster import Cluster, Node, three_brokers
+from tests.lost_sockets import loses_sockets
 
 pytestmark = pytest.mark.broker
 
@@ -111,8 +112,7 @@ def replicas_moved(cluster: Cluster, play: Play) -> None:
             play.pause(2)
 
 
-# kafka-python leaves the sockets of a killed broker to the garbage collector
-@pytest.mark.filterwarnings("ignore:.*ignored.*<socket.socket:pytest.PytestUnraisableExceptionWarning")
+@loses_sockets
 @pytest.mark.parametrize(
     ("breaks", "world"),
     [

@@ -11,6 +11,7 @@ from infra import kafka
 from infra.settings import KafkaSecurity, Settings
 from infra.topics import TopicSpec, delete_topics, ensure_topics, partition_counts
 from tests.infra.cluster import Cluster, three_brokers
+from tests.lost_sockets import loses_sockets
 
 pytestmark = pytest.mark.broker
 
@@ -32,8 +33,7 @@ def test_topics_are_kept_on_all_three(cluster: Cluster) -> None:
     assert {len(part["replica_nodes"]) for topic in described for part in topic["partitions"]} == {3}
 
 
-# kafka-python leaves the socket of a connection that was refused to the garbage collector
-@pytest.mark.filterwarnings("ignore:.*ignored.*<socket.socket:pytest.PytestUnraisableExceptionWarning")
+@loses_sockets
 def test_a_broker_that_was_killed_a_moment_ago_keeps_nobody_from_asking_the_others(cluster: Cluster) -> None:
     ensure_topics(SPECS, cluster.bootstrap)
     killed = cluster.leader(SPECS[0].name, 0)

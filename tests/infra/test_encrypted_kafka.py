@@ -13,6 +13,7 @@ from infra import kafka
 from infra.errors import BadSetting, NotRunning
 from infra.settings import KafkaSecurity, Settings
 from tests.infra.encrypted import Encrypted, encrypted
+from tests.lost_sockets import loses_sockets
 
 pytestmark = pytest.mark.broker
 
@@ -29,9 +30,7 @@ def test_a_user_who_comes_over_tls_is_answered(cluster: Encrypted, mechanism: st
     assert kafka.ask(cluster.addresses["SCRAM"], cluster.scram(mechanism=mechanism), within_s=60) == 1
 
 
-# kafka-python leaves the socket of a connection that was refused to the garbage collector
-@pytest.mark.filterwarnings("ignore:.*ignored.*ocket:pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.filterwarnings("ignore:unclosed .*ocket:ResourceWarning")
+@loses_sockets
 @pytest.mark.parametrize(
     ("listener", "security", "do"),
     [

@@ -34,6 +34,7 @@ from streams.board_server import BoardServer
 from streams.envelope import Envelope, encode
 from streams.topics import make_topics
 from streams.topology import DEADLETTERS, MATCHES, PRODUCTS, topic_name
+from tests.lost_sockets import loses_sockets
 from tests.streams.heeding import HEEDING_CTRL_C
 from tests.streams.test_board import MATCH, numbered, words
 
@@ -289,6 +290,7 @@ def test_what_lies_in_its_place_in_a_topic_that_was_made_anew_is_not_taken_for_i
 
 
 @pytest.mark.timeout(120)
+@loses_sockets
 def test_neither_a_page_nor_who_ends_the_board_waits_long_for_a_broker_that_says_nothing(cluster: Cluster) -> None:
     cluster.publish(PRODUCTS.name, Product(product_id=ProductId("p-9"), title="Mug"))
     feed = Feed(cluster.settings)
@@ -343,6 +345,7 @@ def test_a_page_that_is_opened_while_the_catalogue_is_read_is_told_so_and_when_i
     lookup.close()
 
 
+@loses_sockets
 @pytest.mark.timeout(120)
 def test_an_outage_is_told_on_the_page_and_what_comes_after_it_too(cluster: Cluster, page: Page) -> None:
     with page.news() as news:

@@ -37,6 +37,7 @@ from streams.watching import StageWatch
 from streams.worker import Plan, build
 from tests.encoders.samples import Recipe, make_media
 from tests.fakes.log import FakeSnapshots
+from tests.lost_sockets import loses_sockets
 from tests.streams.heeding import HEEDING_CTRL_C
 from tests.streams.pushed import events, settings, shell
 from tests.streams.test_catalogue import JPEG
@@ -286,6 +287,7 @@ def test_a_topic_that_is_not_there_is_named_and_not_waited_for(settings: Setting
     assert said == []
 
 
+@loses_sockets
 def test_a_push_that_is_told_to_stop_while_kafka_is_away_ends_and_goes_on_later(
     service_settings: Settings, tmp_path: Path
 ) -> None:
@@ -320,7 +322,7 @@ def test_a_push_that_is_told_to_stop_while_kafka_is_away_ends_and_goes_on_later(
         child.stop()
 
 
-@pytest.mark.filterwarnings("ignore:.*unclosed.*socket:ResourceWarning")  # kafka-python's, of attempts that failed
+@loses_sockets
 def test_a_push_waits_for_a_broker_that_is_away_and_loses_nothing(service_settings: Settings, tmp_path: Path) -> None:
     mine = replace(service_settings, data=tmp_path, partitions=1)
     address, child = kafka.start(mine, attached=True, say=print)
