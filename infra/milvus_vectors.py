@@ -218,19 +218,31 @@ def _open(client: MilvusClient, kind: str, make: Callable[[int], object], place:
     what one that was killed has left.
     """
     name, within_s = place.collection(kind), place.call_within_s
-    if not client.has_collection(name, timeout=within_s):
-        try:
-            client.create_collection(name, schema=make(place.dimension), consistency_level="Strong", timeout=within_s)
-        except MilvusException:
-            if not client.has_collection(name, timeout=within_s):
-                raise
+    _make_once(
+        lambda: client.has_collection(name, timeout=within_s),
+        lambda: client.create_collection(
+            name, schema=make(place.dimension), consistency_level="Strong", timeout=within_s
+        ),
+    )
     if kind != "meta":
         _refuse_another_width(client, kind, place)
-    if not client.list_indexes(name, timeout=within_s):
-        index = client.prepare_index_params()
-        index.add_index("unused" if kind == "meta" else "vector", index_type="FLAT", metric_type="IP")
-        client.create_index(name, index, timeout=within_s)
+    index = client.prepare_index_params()
+    index.add_index("unused" if kind == "meta" else "vector", index_type="FLAT", metric_type="IP")
+    _make_once(
+        lambda: client.list_indexes(name, timeout=within_s),
+        lambda: client.create_index(name, index, timeout=within_s),
+    )
     client.load_collection(name, timeout=within_s)
+
+
+def _make_once(is_there: Callable[[], object], make: Callable[[], None]) -> None:
+    """Make what is missing. That another process was a moment earlier is as good."""
+    if not is_there():
+        try:
+            make()
+        except MilvusException:
+            if not is_there():
+                raise
 
 
 def _refuse_another_width(client: MilvusClient, kind: str, place: Place) -> None:

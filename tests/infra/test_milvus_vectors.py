@@ -9,8 +9,11 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -25,7 +28,7 @@ from infra.milvus_vectors import (
 )
 from infra.settings import Settings
 from infra.settled import SETTLED_S, Settled
-from infra.vectors import VectorStore
+from infra.vectors import NO_REVISION, VectorStore
 from tests.infra.vectors_contract import DIM, Contract, page, segment, unit
 
 pytestmark = pytest.mark.milvus
@@ -121,14 +124,16 @@ def own_settings(service_settings: Settings, tmp_path: Path) -> Settings:
     return replace(service_settings, data=tmp_path)
 
 
-def write_in_parallel(uri: str, streams: tuple[str, ...], folder: Path) -> list[subprocess.Popen[bytes]]:
+@contextmanager
+def writing_in_parallel(uri: str, streams: tuple[str, ...], folder: Path) -> Iterator[None]:
     """One writing process for each stream; each says in a file of its own how many rows it was told are safe."""
-    writers = []
-    for stream in streams:
-        with (folder / stream).open("wb") as said:
+    with ExitStack() as undo:
+        for stream in streams:
+            said = undo.enter_context((folder / stream).open("wb"))
             words = [sys.executable, "-c", WRITER, uri, stream]
-            writers.append(subprocess.Popen(words, stdout=said, cwd=Path(__file__).parents[2]))
-    return writers
+            writer = undo.enter_context(subprocess.Popen(words, stdout=said, cwd=Path(__file__).parents[2]))
+            undo.callback(writer.kill)
+        yield
 
 
 def acknowledged(folder: Path, stream: str) -> int:
@@ -145,22 +150,34 @@ def wait_for_progress(folder: Path, streams: tuple[str, ...]) -> None:
         time.sleep(0.05)
 
 
+def test_a_new_space_may_be_opened_by_several_at_the_same_moment(milvus_uri: str) -> None:
+    for number in range(6):
+        stores = [MilvusVectors(Place(milvus_uri, f"at once {number}", DIM)) for _ in range(4)]
+        begin = Barrier(len(stores))
+
+        def revision(store: MilvusVectors, begin: Barrier = begin) -> int:
+            begin.wait()
+            return store.revision()
+
+        with ThreadPoolExecutor(len(stores)) as pool:
+            assert list(pool.map(revision, stores)) == [NO_REVISION] * len(stores)
+        for store in stores:
+            store.close()
+
+
 def test_two_writers_and_a_killed_server_lose_nothing_that_was_acknowledged(
     own_settings: Settings, tmp_path: Path
 ) -> None:
     uri, child = milvus.start(own_settings, attached=True, say=print)
     streams = ("left", "right")
-    writers = write_in_parallel(uri, streams, tmp_path)
-    for _ in range(3):
+    with writing_in_parallel(uri, streams, tmp_path):
+        for _ in range(3):
+            wait_for_progress(tmp_path, streams)
+            os.killpg(child.pid, signal.SIGKILL)
+            child.stop()
+            again, child = milvus.start(own_settings, attached=True, say=print)
+            assert again == uri
         wait_for_progress(tmp_path, streams)
-        os.killpg(child.pid, signal.SIGKILL)
-        child.stop()
-        again, child = milvus.start(own_settings, attached=True, say=print)
-        assert again == uri
-    wait_for_progress(tmp_path, streams)
-    for writer in writers:
-        writer.kill()
-        writer.wait()
     store = MilvusVectors(Place(uri, "two-writers", DIM))
     for stream in streams:
         kept = {row.sequence: row for row in store.live(stream)}
