@@ -23,6 +23,7 @@ from infra.children import Child
 from infra.settings import Settings
 from tests.chaos.journal import Journal
 from tests.chaos.world import PARTITIONS
+from tests.infra.struck import Struck
 
 PATIENCE_S = 240.0
 """For any one thing that is waited for, on a busy machine."""
@@ -31,7 +32,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(slots=True)
-class Service:
+class Service(Struck):
     """One of the two services, which may be killed and started again on its data."""
 
     begin: Callable[[], tuple[str, Child]]
@@ -41,25 +42,6 @@ class Service:
     def start(self) -> None:
         """Start it, or start it again, on the same port with the same data."""
         self.address, self.child = self.begin()
-
-    def kill(self) -> None:
-        """SIGKILL to all its processes."""
-        self._signal(signal.SIGKILL)
-        self.stop()
-
-    def stop(self) -> None:
-        """End it properly, if it still runs."""
-        if self.child:
-            self.child.stop()
-        self.child = None
-
-    def freeze(self) -> None:
-        """SIGSTOP: its port is open, and nobody answers."""
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """SIGCONT."""
-        self._signal(signal.SIGCONT)
 
     def fill_its_disk(self) -> None:
         """From now on no file of it may grow: what the process sees is a full disk."""
@@ -77,10 +59,6 @@ class Service:
         else:
             self.stop()
             self.start()
-
-    def _signal(self, number: signal.Signals) -> None:
-        assert self.child
-        os.killpg(self.child.pid, number)
 
 
 @dataclass(slots=True)

@@ -5,9 +5,7 @@ Every topic has three replicas, and a write needs two of them, as on a cluster t
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,6 +15,7 @@ from pathlib import Path
 
 from infra import children, kafka, ports
 from infra.settings import KafkaSecurity, Settings
+from tests.infra.struck import Struck
 
 BROKERS = 3
 HEAP = "-Xmx256m"
@@ -32,7 +31,7 @@ OURS = {
 
 
 @dataclass(slots=True)
-class Node:
+class Node(Struck):
     """One broker."""
 
     number: int
@@ -58,33 +57,10 @@ class Node:
         """All that it keeps."""
         return self.command.folder / kafka.STORAGE
 
-    def kill(self) -> None:
-        """SIGKILL."""
-        self._signal(signal.SIGKILL)
-        self.stop()
-
-    def stop(self) -> None:
-        """End it properly, which hands over what it leads."""
-        if self.child:
-            self.child.stop()
-        self.child = None
-
-    def freeze(self) -> None:
-        """SIGSTOP: its port is open, and nobody answers."""
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """SIGCONT."""
-        self._signal(signal.SIGCONT)
-
     def wipe(self) -> None:
         """Take away its storage while it does not run: it begins with nothing."""
         assert self.child is None
         shutil.rmtree(self.storage)
-
-    def _signal(self, number: signal.Signals) -> None:
-        assert self.child
-        os.killpg(self.child.pid, number)
 
 
 @dataclass(frozen=True, slots=True)
