@@ -18,8 +18,6 @@ _NAME_ENDS = re.compile("[,，;；、]")
 
 def hotwords(titles: Mapping[int, str], budget: int) -> str:
     """The names' words as one line, of titles by link number; empty where nothing is to be told or no token left."""
-    if budget <= 0:  # as it is by default, and a shelf of thousands would be gone through for each segment
-        return ""
     told: list[str] = []
     known: set[str] = set()
     for _, title in sorted(titles.items()):
