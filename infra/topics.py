@@ -31,7 +31,7 @@ A = TypeVar("A")
 VISIBLE_WITHIN_S = 30.0
 HIDDEN = TopicAuthorizationFailedError.errno
 SEES_SETTINGS = ACLOperation.DESCRIBE_CONFIGS.name
-RIGHTS = "give this user Create, Describe and DescribeConfigs on it; all rights: README, 'On a cluster of your own'"
+RIGHTS = "give this user Create, Describe and DescribeConfigs on it; all rights: infra/README.md, 'Services'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _asked(bootstrap: str, security: KafkaSecurity | None, do: Callable[[KafkaAd
             raise NotRunning(f"Kafka at {bootstrap} does not answer: {failure}", remedy="vitrine doctor") from failure
         raise ServiceRefused(
             f"Kafka at {bootstrap} refused: {failure}",
-            remedy="look at the address, the security settings and the rights (README, 'On a cluster of your own')",
+            remedy="look at the address, the security settings and the rights (infra/README.md, 'Services')",
         ) from failure
 
 

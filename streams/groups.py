@@ -100,8 +100,8 @@ def _told(error: KafkaError, groups: Collection[str]) -> InfraError:
     if isinstance(error, GroupAuthorizationFailedError):
         return ServiceRefused(
             f"Kafka refuses this user a consumer group of {', '.join(groups)}: {error}",
-            remedy="give it Read on the groups (Describe where it only looks, Delete where it removes them): README, "
-            "'On a cluster of your own'",
+            remedy="give it Read on the groups (Describe where it only looks, Delete where it removes them): "
+            "infra/README.md, 'Services'",
         )
     if isinstance(error, NonEmptyGroupError):
         return InUse(

@@ -1,4 +1,4 @@
-"""The committed comparison: it was made of the committed files, and it is what the README says."""
+"""The committed comparison: it was made of the committed files, and it is what the README of `encoders` says."""
 
 import json
 import re
@@ -81,14 +81,27 @@ def test_its_claim_follows_from_its_numbers(result: dict[str, Any]) -> None:
 
 
 def test_the_readme_has_its_numbers(result: dict[str, Any]) -> None:
-    readme = (ROOT / "README.md").read_text()
+    readme = (ROOT / "encoders" / "README.md").read_text()
     for name, words in ROWS.items():
         values = [short(result["rows"][name][way]["r1"]) for way in WAYS]
         assert f"| {words} | {' | '.join(values)} |" in readme, name
 
 
+def test_the_first_page_has_its_answer_for_live_clips(result: dict[str, Any]) -> None:
+    page = " ".join((ROOT / "README.md").read_text().split())
+    said = {
+        "visual": "picture alone",
+        "text": "text alone",
+        "visual_raw_asr": "picture and raw speech",
+        "late_fusion": "late fusion",
+        "ampere": "AMPere",
+    }
+    told = ", ".join(f"{words} {short(result['rows'][name]['live_to_page']['r1'])}" for name, words in said.items())
+    assert f"Live clip to page, R@1: {told}." in page
+
+
 def test_the_readme_has_how_far_down_the_shelf_it_is_found_and_what_repaired_names_add(result: dict[str, Any]) -> None:
-    readme = " ".join((ROOT / "README.md").read_text().split())
+    readme = " ".join((ROOT / "encoders" / "README.md").read_text().split())
     for name, words in (("ampere", "as heard"), ("ampere_shelf_hint", "as the shelf repairs it")):
         values = [short(result["rows"][name]["shelf"][metric]) for metric in ("r1", "r3", "r5", "r10")]
         assert f"| {words} | {' | '.join(values)} |" in readme, name
@@ -97,7 +110,7 @@ def test_the_readme_has_how_far_down_the_shelf_it_is_found_and_what_repaired_nam
 
 
 def test_the_readme_has_what_is_found_where_nothing_was_said(result: dict[str, Any]) -> None:
-    readme = " ".join((ROOT / "README.md").read_text().split())
+    readme = " ".join((ROOT / "encoders" / "README.md").read_text().split())
     for name in ("late_fusion", "late_fusion_tuned", "ampere", "bound"):
         parts = [result["by_speech"][name][way] for way in ("live_to_page", "page_to_live", "video_to_live")]
         values = [f"{short(part['told']['r1'])}, {short(part['silent']['r1'])}" for part in parts]
@@ -109,7 +122,7 @@ def test_the_readme_has_what_is_found_where_nothing_was_said(result: dict[str, A
 
 
 def test_the_readme_has_what_is_found_in_one_gallery(result: dict[str, Any]) -> None:
-    readme = (ROOT / "README.md").read_text()
+    readme = (ROOT / "encoders" / "README.md").read_text()
     for name in ("late_fusion", "late_fusion_tuned", "ampere", "ampere_one_branch", "bound"):
         found = result["union"][name]
         assert f"| {ROWS[name]} | {short(found['r1'])} | {own_domain_share(found)} |" in readme, name
