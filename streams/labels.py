@@ -11,6 +11,7 @@ thing; it may be left out.
 """
 
 from collections import Counter
+from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
 from pathlib import Path
@@ -46,6 +47,15 @@ class Stretch(_Timed):
 
     product_id: ProductId | None = None
     family: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A product came on show."""
+
+    stay: Stretch
+    sibling: bool
+    """Right after another product of its family."""
 
 
 class Spoken(_Timed):
@@ -90,6 +100,16 @@ class Labels(_Part):
             else:
                 found.append(stretch)
         return tuple(found)
+
+    @property
+    def arrivals(self) -> tuple[Arrival, ...]:
+        """Each of the stays that shows a product."""
+        left = {stay.end_ms: stay.family for stay in self.stays if stay.family is not None}
+        return tuple(
+            Arrival(stay, stay.family is not None and left.get(stay.start_ms) == stay.family)
+            for stay in self.stays
+            if stay.product_id is not None
+        )
 
     def truth(self, start_ms: int, end_ms: int) -> Truth:
         """What was shown for more than half of ``start_ms`` ≤ t < ``end_ms``."""

@@ -23,7 +23,7 @@ from math import ceil, inf
 from agents.summary_form import content_words
 from schemas.ids import ProductId
 from schemas.match import Decision, Match
-from streams.labels import Labels, NoProduct, Stretch, Truth
+from streams.labels import Arrival, Labels, NoProduct, Truth
 from streams.scoring import (
     Records,
     changes_of_answer,
@@ -127,7 +127,7 @@ class Quality:
 def measure(broadcasts: Sequence[Broadcast]) -> Quality:
     """The numbers of these broadcasts together."""
     judged = tuple(chain.from_iterable(map(judge, broadcasts)))
-    first = tuple(chain.from_iterable(map(appearances, broadcasts)))
+    first = tuple(appearance(came, each) for each in broadcasts for came in each.labels.arrivals)
     written = [each for each in broadcasts if each.labels.spoken]
     errors = [word_errors(each.labels.reference, each.records.heard) for each in written]
     told = [one.match for one in judged if one.match and not one.match.said.empty]
@@ -181,18 +181,6 @@ def off_shelf(judged: Iterable[Judged]) -> Rates:
     )
 
 
-def appearances(broadcast: Broadcast) -> tuple[Appearance, ...]:
-    """Every stretch that begins with a product which was not on show just before."""
-    found: list[Appearance] = []
-    before: Stretch | None = None
-    for stretch in broadcast.labels.stays:
-        last = before if before and before.end_ms == stretch.start_ms else None
-        if stretch.product_id is not None:
-            found.append(_appearance(stretch, last, broadcast))
-        before = stretch
-    return tuple(found)
-
-
 def delays(values: Iterable[int | None]) -> Delays:
     """Median and 95th percentile by nearest rank; None is later than any."""
     order = sorted(inf if value is None else value for value in values)
@@ -216,11 +204,11 @@ def repair_is_right(one: Judged) -> bool | None:
     return put <= set(content_words(one.title))
 
 
-def _appearance(stretch: Stretch, last: Stretch | None, broadcast: Broadcast) -> Appearance:
-    right = first_right(stretch, broadcast.records)
-    sibling = last is not None and last.family is not None and last.family == stretch.family
+def appearance(came: Arrival, broadcast: Broadcast) -> Appearance:
+    """When a product that came on show was first named."""
+    right = first_right(came.stay, broadcast.records)
     if right is None:
-        return Appearance(sibling, None, None)
-    after_ms = right.end_ms - stretch.start_ms
+        return Appearance(came.sibling, None, None)
+    after_ms = right.end_ms - came.stay.start_ms
     latency_ms = broadcast.records.answers[right.segment_id].latency_ms
-    return Appearance(sibling, after_ms, after_ms + latency_ms if broadcast.live else None)
+    return Appearance(came.sibling, after_ms, after_ms + latency_ms if broadcast.live else None)

@@ -2,8 +2,11 @@
 
 Siblings of one look are told apart by speech alone, and a host takes some sentences to say what tells them apart. Until
 then whoever names one of n is right once in n: an accuracy of ``vitrine evaluate stream`` above that is luck. It is an
-upper bound: each word counts as soon as it is said, also of a sentence that the segment cuts, and of what is on the
-shelf only the shelf is thought of. Words have no times of their own; they share their sentence's by their letters.
+upper bound: each word counts as soon as it is said, even in a sentence that the segment cuts, and a product on the
+shelf is told only from the others there. Words have no times; a sentence's time is spread over its letters.
+
+It also says how long after a product's appearance the segment ends by which only that product is left: who answers
+earlier has guessed. Products that follow a sibling are left out, as in ``vitrine evaluate stream``.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ from encoders.world.shop import Listing
 from infra.settings import read_settings
 from streams import generated
 from streams.demo_show import SEGMENT_S, Show, read_show
-from streams.labels import NoProduct, Spoken
+from streams.labels import Arrival, NoProduct, Spoken
+from streams.quality import Delays, delays
 
 SYNONYMS = lexicon.MATERIALS | lexicon.FEATURES
 
@@ -31,6 +35,9 @@ class Knowable:
     """Of each labelled segment: how many products it may be, for all that was shown and said."""
 
     left: tuple[int, ...]
+    known_after_ms: tuple[int | None, ...]
+    """Of each product that comes on show, siblings of the one before apart: until the end of the segment by which only
+    it is left. None: it never is."""
 
     @property
     def guessed(self) -> int:
@@ -41,6 +48,19 @@ class Knowable:
     def bound(self) -> float:
         """The accuracy to be expected of one who sees and hears everything, and guesses among what is left."""
         return mean(1 / count for count in self.left)
+
+    @property
+    def known_after(self) -> Delays:
+        """Median and 95th percentile over the appearances."""
+        return delays(self.known_after_ms)
+
+    def __add__(self, other: Knowable) -> Knowable:
+        return Knowable(self.left + other.left, self.known_after_ms + other.known_after_ms)
+
+    def __str__(self) -> str:
+        after, segments = self.known_after, f"{len(self.left)} segments, {self.guessed} guessed"
+        p50, p95 = (f"{ms / 1000:.1f} s" if ms is not None else "never" for ms in (after.p50_ms, after.p95_ms))
+        return f"{self.bound:.1%} of {segments}; known after {p50} (p50) and {p95} (p95) of {after.count} products"
 
 
 def left_of(shown: Listing, others: Iterable[Listing], said: str, link: int | None = None) -> int:
@@ -63,20 +83,43 @@ def _tells(said: str, words: str) -> bool:
     return any(f" {each} " in f" {said} " for each in SYNONYMS.get(words, (words,)))
 
 
+@dataclass(frozen=True, slots=True)
+class Spectator:
+    """Somebody who sees and hears all of a broadcast without error, and knows the shop by heart."""
+
+    show: Show
+    shop: Sequence[Listing]
+
+    def left(self, product_id: str, from_ms: int, to_ms: int) -> int:
+        """How many products the shown one may be, for all that was said of it in a span."""
+        links = {str(name): link for link, name in self.show.room.shelf.items()}
+        shown = next(item for item in self.shop if item.id == product_id)
+        among = [item for item in self.shop if item.id in links] if product_id in links else self.shop
+        said = said_between(self.show.labels.spoken, from_ms, to_ms)
+        return left_of(shown, among, said, links.get(shown.id))
+
+    def known_after_ms(self, came: Arrival, ends_ms: Iterable[int]) -> int | None:
+        """From a product's appearance to the first of these ends by which only it is left; None: to none."""
+        stay = came.stay
+        known = (end - stay.start_ms for end in ends_ms
+                 if stay.start_ms < end and self.left(str(stay.product_id), stay.start_ms, end) == 1)  # fmt: skip
+        return min(known, default=None)
+
+
 def knowable(show: Show, shop: Sequence[Listing]) -> Knowable:
-    """Every segment that shows one product, cut as the demo cuts it."""
-    listings, links = {item.id: item for item in shop}, {name: link for link, name in show.room.shelf.items()}
+    """Every segment that shows one product, and every product that comes on show, cut as the demo cuts it."""
+    spectator, labels = Spectator(show, shop), show.labels
+    spans = [(piece.start_ms, piece.start_ms + piece.duration_ms)
+             for piece in remux.segments(str(show.film), SEGMENT_S, _tell)]  # fmt: skip
     left: list[int] = []
-    for piece in remux.segments(str(show.film), SEGMENT_S, _tell):
-        end_ms = piece.start_ms + piece.duration_ms
-        truth = show.labels.truth(piece.start_ms, end_ms)
-        if isinstance(truth, NoProduct):
-            continue
-        began_ms = max(one.start_ms for one in show.labels.shown if one.product_id == truth and one.start_ms < end_ms)
-        among = [listings[name] for name in links] if truth in links else shop
-        said = said_between(show.labels.spoken, began_ms, end_ms)
-        left.append(left_of(listings[truth], among, said, int(links[truth]) if truth in links else None))
-    return Knowable(tuple(left))
+    for start_ms, end_ms in spans:
+        truth = labels.truth(start_ms, end_ms)
+        if not isinstance(truth, NoProduct):
+            began_ms = max(one.start_ms for one in labels.shown if one.product_id == truth and one.start_ms < end_ms)
+            left.append(spectator.left(truth, began_ms, end_ms))
+    known = [spectator.known_after_ms(came, [end for start, end in spans if start < came.stay.end_ms])
+             for came in labels.arrivals if not came.sibling]  # fmt: skip
+    return Knowable(tuple(left), tuple(known))
 
 
 def _tell(line: str) -> None:
@@ -100,14 +143,13 @@ def main() -> None:
     """Print the bound of each broadcast, made where it is not there yet, and of all together."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, action="append", required=True, help="of the broadcast; may be given often")
-    total: list[int] = []
+    whole = Knowable((), ())
     for seed in parser.parse_args().seed:
         show = read_show(generated.broadcast_of(seed, read_settings().cache))
         found = knowable(show, make_programme(seed, plans.drawn(seed)).shop)
-        total += found.left
-        print(f"seed {seed}: {found.bound:.1%} of {len(found.left)} segments, {found.guessed} guessed")
-    whole = Knowable(tuple(total))
-    print(f"together: {whole.bound:.1%} of {len(whole.left)} segments, {whole.guessed} guessed")
+        whole += found
+        print(f"seed {seed}: {found}")
+    print(f"together: {whole}")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,16 @@
 """What can be known of a broadcast: nothing but look, link number and what was said tells products apart."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from encoders.world.shop import Listing, axis_of, make_shop
-from streams.labels import Spoken
-from tests.bench.knowable import Knowable, left_of, said_between
+from schemas.ids import ProductId, StreamMs
+from schemas.room import Room
+from streams.demo_show import Show
+from streams.labels import Labels, Spoken, Stretch
+from tests.bench.knowable import Knowable, Spectator, left_of, said_between
 
 pytestmark = pytest.mark.hermetic
 
@@ -47,7 +51,7 @@ def test_sight_and_the_link_number_tell_at_once() -> None:
 
 
 def test_one_of_n_is_guessed_rightly_once_in_n() -> None:
-    found = Knowable((1, 1, 2, 4))
+    found = Knowable((1, 1, 2, 4), ())
     assert found.guessed == 2
     assert found.bound == pytest.approx((1 + 1 + 0.5 + 0.25) / 4)
 
@@ -62,3 +66,19 @@ def test_a_cut_sentence_tells_the_words_that_were_said_whole() -> None:
     assert said_between([one, cut], 0, 1050) == "good evening "
     assert said_between([one, cut], 950, 1600) == "it is"
     assert said_between([one, cut], 1001, 5000) == ""
+
+
+def test_a_product_is_known_at_the_end_of_the_first_segment_by_which_all_others_are_ruled_out() -> None:
+    family = family_of("size")
+    shown = family[0]
+    stay = Stretch(start_ms=StreamMs(1000), end_ms=StreamMs(12000), product_id=ProductId(shown.id))
+    said = Spoken(start_ms=StreamMs(5000), end_ms=StreamMs(7000), text=f"the size is {shown.size}")
+    labels = Labels(shown=(stay,), spoken=(said,))
+    spectator = Spectator(Show(Path(), Path(), {}, Room(), labels), family)
+    assert spectator.known_after_ms(labels.arrivals[0], [4000, 8000, 12000]) == 7000
+    assert spectator.known_after_ms(labels.arrivals[0], [4000]) is None
+
+
+def test_what_is_known_of_two_broadcasts_is_added_up() -> None:
+    both = Knowable((1, 4), (3000,)) + Knowable((1, 1), (9000, None))
+    assert str(both) == "81.2% of 4 segments, 1 guessed; known after 9.0 s (p50) and never (p95) of 3 products"
