@@ -6,7 +6,7 @@ cannot be decoded is left out. Whatever goes wrong beyond that is an `Unreadable
 nothing is left out: it is an `Unbearable`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from typing import TypeAlias, TypeVar, cast
@@ -31,6 +31,8 @@ PicturePacket: TypeAlias = "av.Packet[av.VideoStream]"
 AnyStream: TypeAlias = av.AudioStream | av.VideoStream
 AnyPacket: TypeAlias = "SoundPacket | PicturePacket"
 _Track = TypeVar("_Track", bound=AnyStream)
+_Packet = TypeVar("_Packet")
+_Frame = TypeVar("_Frame")
 
 MAX_PACKETS = 60_000
 """Of one track; 600 s at 60 frames a second are 36,000."""
@@ -104,22 +106,11 @@ def picture_decoder(stream: av.VideoStream, pixels: int) -> av.VideoCodecContext
     return context
 
 
-def sounds(found: Iterable[SoundPacket], context: av.AudioCodecContext) -> Iterator[av.AudioFrame]:
-    """What the packets hold; damaged ones are left out."""
+def decoded(found: Iterable[_Packet], decode: Callable[[_Packet | None], Iterable[_Frame]]) -> Iterator[_Frame]:
+    """The frames that a decoder finds in its packets, in the order of showing; damaged packets are left out."""
     for packet in (*found, None):
         try:
-            yield from context.decode(packet)
-        except MemoryError:
-            raise
-        except LIBAV_ERRORS:
-            continue
-
-
-def pictures(found: Iterable[PicturePacket], context: av.VideoCodecContext) -> Iterator[av.VideoFrame]:
-    """What the packets hold, in the order of showing; damaged ones are left out."""
-    for packet in (*found, None):
-        try:
-            yield from context.decode(packet)
+            yield from decode(packet)
         except MemoryError:
             raise
         except LIBAV_ERRORS:

@@ -18,14 +18,13 @@ from encoders.containers import (
     PICTURE_FORMATS,
     PicturePacket,
     check_size,
+    decoded,
     opened,
     packets,
     picture_decoder,
     picture_tracks,
-    pictures,
     sound_decoder,
     sound_track,
-    sounds,
 )
 from encoders.engines import FRAMES_PER_CLIP, SAMPLE_RATE_HZ, Clip, Frames, Unreadable
 from encoders.webp import still
@@ -88,7 +87,7 @@ class PyAvDecoder:
             tracks = [stream, *picture_tracks(container)[:1]]
             begins_s = [_seconds(track.start_time, track.time_base) for track in tracks]
             place = _Place(stream.time_base, min((each for each in begins_s if each is not None), default=None))
-            return self._as_pcm(sounds(found, decoder), place)
+            return self._as_pcm(decoded(found, decoder.decode), place)
 
     def clip(self, media: bytes) -> Clip:
         """8 frames of the first picture track, each the one that is on show at the centre of its part."""
@@ -128,7 +127,7 @@ class PyAvDecoder:
         targets = [begin + offset for offset in central(length)]
         shots: list[_Shot] = []
         for group in _groups(found, targets):
-            shots += self._shown_at(pictures(found[group.first : group.end], decoder), group.targets)
+            shots += self._shown_at(decoded(found[group.first : group.end], decoder.decode), group.targets)
             decoder.flush_buffers()
         if not shots:
             raise Unreadable(Reason.UNDECODABLE, "no picture could be decoded")
