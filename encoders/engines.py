@@ -105,11 +105,15 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class FusionInput:
-    """One product view: visual tokens, text, or both; at least one."""
+    """One product view: visual tokens, text, or both. Raises ValueError where it has neither."""
 
     domain: Domain
     visual: Floats | None  # (tokens, dim)
     text: str | None
+
+    def __post_init__(self) -> None:
+        if self.visual is None and not self.text:
+            raise ValueError("a view needs a picture, a text or both")
 
 
 class MediaDecoder(Protocol):

@@ -46,9 +46,7 @@ class TorchFusion:
         return [self._embedded(view) for view in views]
 
     def _embedded(self, view: FusionInput) -> Floats:
-        """Raises ValueError where the view has neither picture nor text, or tokens of another tower's size."""
-        if view.visual is None and not view.text:
-            raise ValueError("a view needs a picture, a text or both")
+        """Raises ValueError where the view has tokens of another tower's size."""
         has = torch.tensor([[view.visual is not None, bool(view.text)]], device=self._device)
         words, seen = self._read(view.text) if view.text else self._silence
         return self._network.fuse(view.domain, self._visual(view), words, has, seen)[0].cpu().numpy()

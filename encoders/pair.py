@@ -119,9 +119,7 @@ class LateFusion:
         return [self._embedded(view) for view in views]
 
     def _embedded(self, view: FusionInput) -> Floats:
-        """Raises ValueError where the view has neither picture nor text, or tokens of another tower's size."""
-        if view.visual is None and not view.text:
-            raise ValueError("a view needs a picture, a text or both")
+        """Raises ValueError where the view has tokens of another tower's size."""
         parts = [self._seen(view.visual), self._space.text_weight**0.5 * self._said(view.text)]
         both = np.concatenate(parts)
         return np.asarray(both / np.linalg.norm(both), np.float32)

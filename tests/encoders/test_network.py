@@ -173,8 +173,9 @@ def test_padding_does_not_change_a_text(network: Network) -> None:
 
 
 def test_a_view_with_nothing_or_with_foreign_tokens_is_refused(fusion: TorchFusion) -> None:
-    with pytest.raises(ValueError, match="picture, a text or both"):
-        fusion.embed([FusionInput(Domain.LIVE, None, "")])
+    for text in ("", None):
+        with pytest.raises(ValueError, match="picture, a text or both"):
+            FusionInput(Domain.LIVE, None, text)
     with pytest.raises(ValueError, match="shape"):
         fusion.embed([FusionInput(Domain.LIVE, np.zeros((9, 7), np.float32), None)])
 
