@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
-from hashlib import file_digest
 from pathlib import Path
 
-from encoders.checksums import OURS
+from encoders.checksums import OURS, sum_of
 from encoders.faults import OBJECT, UNFIT, naming, read_as
 from encoders.gguf_parts import parts_of
 from encoders.loaded import Identities
@@ -21,7 +20,7 @@ from encoders.network_config import CONFIG, VISION
 from encoders.profiles import path_of
 from encoders.settings import NetworkSettings, Profile
 
-PLACED = ("precision", "channels_last")
+PLACED = {"precision", "channels_last"}
 """The settings of a network that change its tower's last bits."""
 
 
@@ -40,16 +39,12 @@ def _tower_identity(folder: Path, settings: NetworkSettings) -> str:
     with naming(folder / CONFIG, *UNFIT):
         sees = told.get("shape", {}).get("vision")
     tower = {"tower": told.get("tower"), "pixels": told.get("pixels"), "vision": sees}
-    chosen = {name: settings.model_dump()[name] for name in PLACED if settings.model_dump()[name] is not None}
+    chosen = settings.model_dump(include=PLACED, exclude_none=True)
     return _identity(files, tower | chosen | {"media": asdict(MediaLimits())})
 
 
 def _identity(files: Iterable[Path], settings: dict[str, object]) -> str:
-    sums = {}
-    for file in files:
-        with naming(file, OSError), file.open("rb") as opened:
-            sums[file.name] = file_digest(opened, "sha256").hexdigest()
-    return json.dumps({"files": sums, "settings": settings}, sort_keys=True)
+    return json.dumps({"files": {file.name: sum_of(file) for file in files}, "settings": settings}, sort_keys=True)
 
 
 def _files(path: Path) -> list[Path]:

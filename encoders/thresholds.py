@@ -8,12 +8,12 @@ space. What was kept for a space in a folder apart (``VITRINE_THRESHOLDS``) coun
 import json
 import os
 from dataclasses import asdict, dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
+from encoders.checksums import sum_of
 from encoders.faults import BadThresholds, BrokenModel, MissingModel, read_as
 from encoders.network_config import CARD, CONFIG, STORED, UNMEASURED, Thresholds, read_config, write_config, write_whole
 from encoders.profiles import THRESHOLDS, checkpoint_called, path_of
@@ -120,6 +120,6 @@ def _configure(thresholds: Thresholds, folder: Path) -> Path:
     card = folder / CARD
     told = json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {}
     if CONFIG in told.get("sha256", {}):
-        told["sha256"][CONFIG] = sha256((folder / CONFIG).read_bytes()).hexdigest()
+        told["sha256"][CONFIG] = sum_of(folder / CONFIG)
         write_whole(card, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
     return folder / CONFIG

@@ -11,13 +11,13 @@ import argparse
 import json
 import shutil
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from encoders.checksums import sum_of
 from encoders.evaluation.networks import Reading
 from encoders.evaluation.texts import reader
 from encoders.network import Network
@@ -105,7 +105,7 @@ def card_of(wanted: Export, network: Network) -> dict[str, object]:
         "tower": TOWER,
         "parameters": {half: _count(getattr(network, half)) for half in halves},
         "bytes": {name: (wanted.out / name).stat().st_size for name in files if name != CONFIG},
-        "sha256": {name: sha256((wanted.out / name).read_bytes()).hexdigest() for name in files},
+        "sha256": {name: sum_of(wanted.out / name) for name in files},
     }
 
 
