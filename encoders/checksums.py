@@ -6,7 +6,7 @@ files as it got them, so that a later change is seen; it is never called officia
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from hashlib import file_digest
 from pathlib import Path
@@ -14,10 +14,11 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from encoders.faults import OBJECT, UNFIT, BrokenModel, MissingModel, naming, read_as
+from encoders.network_config import CARD, write_whole
 from encoders.profiles import SHIPPED, THRESHOLDS, path_of
 from encoders.settings import Checkpoint, Profile
 
-CARDS = ("card.json", "CARD.md")
+CARDS = (CARD, "CARD.md")
 """Beside each shipped model: what it is; the first also holds the checksums of its files."""
 LOCK = "vitrine.lock.json"
 """In the models folder: of each checkpoint that was pulled, its revision and the checksums of its files."""
@@ -98,11 +99,9 @@ def read_lock(models: Path | None) -> dict[str, Locked]:
 
 
 def write_lock(models: Path, lock: dict[str, Locked]) -> None:
-    """Write the lock whole, so that a pull that is cut off here leaves the old one."""
-    told = {source: {"revision": each.revision, "sha256": each.sha256} for source, each in sorted(lock.items())}
-    fresh = models / f"{LOCK}.new"
-    fresh.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    fresh.replace(models / LOCK)
+    """Write the lock; a pull that is cut off here leaves the old one. Raises OSError."""
+    told = {source: asdict(each) for source, each in sorted(lock.items())}
+    write_whole(models / LOCK, json.dumps(told, indent=1) + "\n")
 
 
 def _verified(profile: Profile, part: str) -> Iterator[Checked]:
@@ -131,7 +130,7 @@ def _pulled_sums(checkpoint: Checkpoint, models: Path | None) -> dict[str, str]:
 
 def _shipped_sums(root: Path) -> dict[str, str]:
     """File → checksum by the card in a shipped model's folder; a card of one file may name it as `file`."""
-    card = root / CARDS[0]
+    card = root / CARD
     told = read_as(OBJECT, card) if card.is_file() else {}
     with naming(card, *UNFIT):
         sums = told.get("sha256", {})

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.manifest import ManifestError, View, read_manifest, write_manifest
+from encoders.network_config import write_whole
 
 MANIFEST, TOKENS, HEADER = "manifest.jsonl", "tokens.npy", "prepared.json"
 
@@ -92,5 +93,4 @@ def write_prepared(prepared: Prepared, folder: Path) -> None:
     part.replace(folder / TOKENS)
     write_manifest(prepared.views, folder / MANIFEST)
     header = {"tower": prepared.tower, "views": len(prepared.views), "shape": list(prepared.tokens.shape[1:])}
-    part.write_text(json.dumps(header) + "\n", encoding="utf-8")
-    part.replace(folder / HEADER)
+    write_whole(folder / HEADER, json.dumps(header) + "\n")

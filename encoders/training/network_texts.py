@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from encoders.network_config import SENTENCE
+from encoders.network_config import SENTENCE, write_whole
 from encoders.training.network_brands import BrandEar
 from encoders.world import lexicon
 from encoders.world.clips import LIVE_S, VIDEO_S, Subject, Talk, first_words, live_talk, video_talk
@@ -168,9 +168,7 @@ def draw_variant(listings: Sequence[Listing], ear: BrandEar, seed: int) -> Texts
 
 def keep_texts(texts: Texts, path: Path) -> None:
     """Write texts to a JSON file."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(asdict(texts)))
-    part.replace(path)
+    write_whole(path, json.dumps(asdict(texts)))
 
 
 def kept_texts(path: Path) -> Texts:
