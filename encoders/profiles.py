@@ -112,14 +112,14 @@ def load_network(profile: Profile, device: str = "cpu") -> tuple[VisionTower, Fu
     """
     from encoders.trial import look, read
 
-    vision, fusion = _network(profile, device)
     folder = path_of(profile, "network")
+    vision, fusion = _network(profile, folder, device)
     read(fusion, look(vision, folder), folder)
     return vision, fusion
 
 
-def _network(profile: Profile, device: str) -> tuple[VisionTower, FusionNetwork]:
-    folder, settings = path_of(profile, "network"), profile.network.settings
+def _network(profile: Profile, folder: Path, device: str) -> tuple[VisionTower, FusionNetwork]:
+    settings = profile.network.settings
     if settings.fusion == "late":
         from encoders.pair import load_pair
 
