@@ -112,12 +112,9 @@ def pastime(rng: np.random.Generator) -> Iterator[Utterance]:
         yield plain(pick(rng, lexicon.PASTIMES if rng.random() < 0.5 else lexicon.CHATTER))
 
 
-def host_lines(
-    listing: Listing | None, shelf: Sequence[Listing], seconds: float, rng: np.random.Generator
-) -> list[Utterance]:
-    """About ``seconds`` of talk on ``listing``, or about nothing where it is None."""
-    talk = pastime(rng) if listing is None else host(listing, shelf, rng)
-    return take_words(talk, int(seconds * WORDS_PER_S))
+def host_lines(listing: Listing, shelf: Sequence[Listing], seconds: float, rng: np.random.Generator) -> list[Utterance]:
+    """About ``seconds`` of talk on ``listing``."""
+    return take_words(host(listing, shelf, rng), int(seconds * WORDS_PER_S))
 
 
 def take_words(talk: Iterator[Utterance], words: int) -> list[Utterance]:
