@@ -24,7 +24,7 @@ from encoders.world.clips import MUSIC_DB, VIDEO_S, Stage, Subject, short_video
 from encoders.world.music import LYRICS_SHARE, below, music
 from encoders.world.pictures import Cutout
 from encoders.world.plans import OFF_SHELF, SHIPPED, SIBLING, Act, Talk, drawn
-from encoders.world.rooms import Room, Showing, showing
+from encoders.world.rooms import Room, showing
 from encoders.world.script import host, pastime
 from encoders.world.shop import SIBLINGS, Listing, axis_of, make_shop, pick
 from encoders.world.studio import Studio, page_shot, room_shot
@@ -195,11 +195,8 @@ def make_frames(programme: Programme, studio: Studio, seed: int) -> Iterator[fil
         first, end = (edge * film.FRAMES_PER_S // 1000 for edge in (stretch.start_ms, stretch.end_ms))
         for index in range(first, end):
             now_ms = index * 1000 / film.FRAMES_PER_S
-            yield room.frame(now_ms, held, _held(studio, stretch, held, now_ms))
-
-
-def _held(studio: Studio, stretch: Stretch, held: Showing, now_ms: float) -> Cutout | None:
-    return studio.shoot(held.shot(now_ms)) if stretch.listing else None
+            cutout = studio.shoot(held.shot(now_ms)) if stretch.listing else None
+            yield room.frame(now_ms, held, cutout)
 
 
 def _clutter(programme: Programme, studio: Studio, rng: np.random.Generator) -> list[tuple[Listing, Cutout]]:

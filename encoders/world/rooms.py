@@ -96,10 +96,10 @@ class Room:
         key_at = (float(rng.uniform(-4, 4)), -5.0, float(rng.uniform(3, 7)))
         return Shot(0, 0, key_at=key_at, key_strength=float(rng.uniform(0.65, 0.85)), fill_strength=0.42)
 
-    def frame(self, now_ms: float, held: Showing | None, cutout: Cutout | None) -> NDArray[np.uint8]:
+    def frame(self, now_ms: float, held: Showing, cutout: Cutout | None) -> NDArray[np.uint8]:
         """The picture at this time, (side, side, 3); without a cut-out the room is empty."""
         picture = self._background(now_ms)
-        if cutout is not None and held is not None:
+        if cutout is not None:
             pictures.paste(picture, cutout, (held.across.at(now_ms), held.down.at(now_ms)), held.size.at(now_ms))
         picture = self._covered(picture, now_ms)
         rng = np.random.default_rng([self._seed, int(now_ms // BLINK_MS)])
