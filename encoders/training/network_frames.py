@@ -21,6 +21,7 @@ from torch import Tensor
 from encoders.training.network_looks import PAGE_SHOTS, ROOM_SHOTS, SIDE_PX
 from encoders.world import pictures
 from encoders.world.pictures import Cutout
+from encoders.world.shop import pick
 
 GROUND_PX = SIDE_PX * 5 // 4  # a ground is larger than a frame, so that it can move behind the product
 DRAWN_PX = 160
@@ -40,7 +41,6 @@ class Bank:
 
 def make_bank(rng: np.random.Generator, clutter: Sequence[Cutout], count: int) -> Bank:
     """``count`` grounds and overlays of each sort."""
-    skins = pictures.SKINS
     grounds = (
         [pictures.page_ground(rng, DRAWN_PX) for _ in range(40)],
         [pictures.video_ground(rng, DRAWN_PX) for _ in range(count)],
@@ -48,7 +48,7 @@ def make_bank(rng: np.random.Generator, clutter: Sequence[Cutout], count: int) -
     )
     pages, videos, rooms = (_stacked([pictures.finished(g) for g in sort], GROUND_PX) for sort in grounds)
     captions = _stacked([pictures.captions(rng, DRAWN_PX) for _ in range(count)], SIDE_PX)
-    hands = [pictures.hand(rng, DRAWN_PX, skins[int(rng.integers(len(skins)))]) for _ in range(count)]
+    hands = [pictures.hand(rng, DRAWN_PX, pick(rng, pictures.SKINS)) for _ in range(count)]
     return Bank(pages, videos, rooms, captions, _stacked(hands, SIDE_PX))
 
 

@@ -135,7 +135,7 @@ def make_speech(programme: Programme, seed: int, *, with_music: bool = False) ->
     """The host's voice over the whole broadcast, and each sentence with its times."""
     rng, cast = np.random.default_rng([seed, 2]), np.random.default_rng([seed, 9])
     accent = pick(cast, (*ACCENTS, HELD_OUT_ACCENT)) if with_music else "en-us"
-    voice = Voice(accent, HELD_OUT_VARIANTS[int(rng.integers(len(HELD_OUT_VARIANTS)))], 160, 45)
+    voice = Voice(accent, pick(rng, HELD_OUT_VARIANTS), 160, 45)
     track = np.zeros(programme.stretches[-1].end_ms * SAMPLE_RATE_HZ // 1000, np.float32)
     sentences: list[Sentence] = []
     for number, stretch in enumerate(programme.stretches):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from encoders.world.shop import pick
 from encoders.world.voices import SAMPLE_RATE_HZ, Sound, Voice, speak
 
 LYRICS: tuple[str, ...] = (
@@ -94,7 +95,7 @@ def _song(samples: int, bar_s: float, singer: Voice, rng: np.random.Generator) -
     beat = int(bar_s / _WORDS_PER_BAR * SAMPLE_RATE_HZ)
     now = int(rng.integers(2 * _WORDS_PER_BAR)) * beat
     while now < samples:
-        for text in LYRICS[int(rng.integers(len(LYRICS)))].split():
+        for text in pick(rng, LYRICS).split():
             if now >= samples:
                 return
             note = replace(singer, words_per_minute=_WORDS_PER_MINUTE, pitch=int(rng.choice(_SCALE)), pitch_range=0)

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
+from encoders.world.shop import pick
+
 Cutout = NDArray[np.uint8]  # (height, width, 4): colour and coverage, cut to the product's own box
 Picture = NDArray[np.float32]  # (side, side, 3), 0 to 255
 Overlay = NDArray[np.uint8]  # (side, side, 4)
@@ -82,7 +84,7 @@ def room_ground(rng: np.random.Generator, side_px: int, clutter: Sequence[Cutout
     room = np.array(soft, np.float32)
     for _ in range(rng.integers(1, 4)):
         x = rng.choice([rng.uniform(0, 0.23), rng.uniform(0.77, 1)])
-        paste(room, clutter[int(rng.integers(len(clutter)))], (x, rng.uniform(0.2, 0.83)), rng.uniform(0.22, 0.38))
+        paste(room, pick(rng, clutter), (x, rng.uniform(0.2, 0.83)), rng.uniform(0.22, 0.38))
     return room
 
 
@@ -97,7 +99,7 @@ def captions(rng: np.random.Generator, side_px: int) -> Overlay:
         if rng.random() < 0.6:
             right = x + rng.uniform(0.25, 0.6) * side_px
             draw.rectangle((x, y, right, y + high), fill=(*_ints(rng.integers(0, 256, 3)), 255))
-        text = "".join(LETTERS[int(rng.integers(len(LETTERS)))] for _ in range(12))
+        text = "".join(pick(rng, LETTERS) for _ in range(12))
         fill = (255, 255, 255, 255) if rng.random() < 0.6 else (250, 220, 30, 255)
         draw.text((x + 2, y), text, fill=fill, font_size=high * 0.9)
     return np.asarray(layer)

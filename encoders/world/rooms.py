@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.world import pictures
-from encoders.world.pictures import Cutout, Overlay, Picture
+from encoders.world.pictures import Cutout, Picture
+from encoders.world.shop import pick
 from encoders.world.studio import Shot
 
 HAND_SHARE = 0.55  # of the time a hand is before the product or beside it
@@ -82,7 +83,7 @@ class Room:
         spare = side_px // 8
         self._side_px, self._spare = side_px, spare
         self._ground = pictures.room_ground(rng, side_px + spare, clutter)
-        skin = pictures.SKINS[int(rng.integers(len(pictures.SKINS)))]
+        skin = pick(rng, pictures.SKINS)
         self._hands = [pictures.hand(rng, side_px, skin) for _ in range(12)]
         self._captions = [pictures.captions(rng, side_px) for _ in range(24)]
         self._lamp = np.array([rng.uniform(0.95, 1.05), 1.0, rng.uniform(0.93, 1.06)])
@@ -116,10 +117,6 @@ class Room:
         turn = int(now_ms // 3_000)
         rng = np.random.default_rng([self._seed, 2, turn])
         if rng.random() < HAND_SHARE:
-            picture = pictures.covered(picture, _pick(rng, self._hands))
+            picture = pictures.covered(picture, pick(rng, self._hands))
         rng = np.random.default_rng([self._seed, 3, int(now_ms // CAPTION_EVERY_MS)])
-        return pictures.covered(picture, _pick(rng, self._captions)) if rng.random() < 0.5 else picture
-
-
-def _pick(rng: np.random.Generator, overlays: Sequence[Overlay]) -> Overlay:
-    return overlays[int(rng.integers(len(overlays)))]
+        return pictures.covered(picture, pick(rng, self._captions)) if rng.random() < 0.5 else picture

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.world import lexicon
+from encoders.world.shop import pick
 
 SAMPLE_RATE_HZ = 16_000
 ACCENTS: tuple[str, ...] = ("en-us", "en", "en-gb-x-rp", "en-gb-scotland", "en-us-nyc")
@@ -60,8 +61,7 @@ class Voice:
 
 def voice_of(rng: np.random.Generator, accents: Sequence[str] = ACCENTS, variants: Sequence[str] = VARIANTS) -> Voice:
     """A random speaker of the given accents and variants."""
-    accent, variant = accents[int(rng.integers(len(accents)))], variants[int(rng.integers(len(variants)))]
-    return Voice(accent, variant, int(rng.integers(140, 196)), int(rng.integers(30, 71)))
+    return Voice(pick(rng, accents), pick(rng, variants), int(rng.integers(140, 196)), int(rng.integers(30, 71)))
 
 
 def speak(text: str, voice: Voice) -> Sound:
