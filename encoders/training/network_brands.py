@@ -23,7 +23,7 @@ from encoders.training.speech_corpus import spoken
 from encoders.world import lexicon
 from encoders.world.clips import backing_of
 from encoders.world.script import plain
-from encoders.world.shop import Split, pick
+from encoders.world.shop import pick
 from encoders.world.talk import Line, track_of
 from encoders.world.voices import ACCENTS, SAMPLE_RATE_HZ, VARIANTS, Sound, voice_of
 from encoders.world.windows import Hearing, Noise, Speller
@@ -43,15 +43,10 @@ CARRIERS: tuple[tuple[str, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class BrandEar:
-    """Brands without end, and how the recogniser writes them: sound by sound, as it wrote those that it was asked."""
+    """How the recogniser writes any brand: sound by sound, as it wrote those that it was asked."""
 
-    split: Split
     written: Mapping[str, Sequence[str]]
     """Sound → what was written for it, as often as it was; a sound that is not there is written as it is."""
-
-    def draw(self, rng: np.random.Generator) -> str:
-        """A new brand: a tower that reads the same thousand names again learns the names, not how they are spelled."""
-        return lexicon.brand(rng, self.split)
 
     def voice(self) -> Speller:
         """How the brands of one talk are written: a voice says a name alike each time, so it is often written alike."""
@@ -100,7 +95,7 @@ def outcomes(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 def read_ear(path: Path) -> BrandEar:
     """The ear of the brands that ``main`` wrote."""
     told = json.loads(path.read_text())
-    return BrandEar("train", outcomes((brand, way) for brand, ways in told.items() for way in ways))
+    return BrandEar(outcomes((brand, way) for brand, ways in told.items() for way in ways))
 
 
 def between(words: Sequence[str], before: str, after: str) -> str | None:

@@ -60,7 +60,7 @@ def text_of(summary: Summary | None) -> str:
     return f"{summary.name}; {', '.join(summary.features)}" if summary else ""
 
 
-def reworded(family: Sequence[Listing], ear: BrandEar, rng: np.random.Generator) -> list[Listing]:
+def reworded(family: Sequence[Listing], rng: np.random.Generator) -> list[Listing]:
     """The siblings under other brands and nouns, of other materials and sizes and with other features.
 
     What they shared they share, what differed differs. A title shows as much of the look as it did.
@@ -70,7 +70,7 @@ def reworded(family: Sequence[Listing], ear: BrandEar, rng: np.random.Generator)
     materials = _renamed((item.material for item in family), tuple(lexicon.MATERIALS), rng)
     sizes = _renamed((item.size for item in family), lexicon.SIZES[kind], rng)
     features = _renamed((name for item in family for name in item.features), tuple(lexicon.FEATURES), rng)
-    brands = _rebranded(family, ear, rng)
+    brands = _rebranded(family, rng)
     told = []
     for item in family:
         words = replace(
@@ -92,11 +92,12 @@ def _renamed(names: Iterable[str], table: Sequence[str], rng: np.random.Generato
     return dict(zip(old, (str(name) for name in rng.choice(list(table), len(old), replace=False)), strict=True))
 
 
-def _rebranded(family: Sequence[Listing], ear: BrandEar, rng: np.random.Generator) -> dict[str, str]:
+def _rebranded(family: Sequence[Listing], rng: np.random.Generator) -> dict[str, str]:
+    """New brands: a tower that reads the same thousand names again learns the names, not how they are spelled."""
     fresh: dict[str, str] = {}
     for listing in family:
         while listing.brand not in fresh:
-            brand = ear.draw(rng)
+            brand = lexicon.brand(rng, "train")
             fresh |= {listing.brand: brand} if brand not in fresh.values() else {}
     return fresh
 
@@ -163,7 +164,7 @@ def draw_variant(listings: Sequence[Listing], ear: BrandEar, seed: int) -> Texts
     """The texts of a shop under new words."""
     rng = np.random.default_rng([seed, 3])
     families = [listings[start : start + SIBLINGS] for start in range(0, len(listings), SIBLINGS)]
-    return draw_texts([item for family in families for item in reworded(family, ear, rng)], ear, rng)
+    return draw_texts([item for family in families for item in reworded(family, rng)], ear, rng)
 
 
 def keep_texts(texts: Texts, path: Path) -> None:
