@@ -134,7 +134,7 @@ def vision_trainee(plan: Plan) -> tuple[VisionTrainee, Callable[[], torch.Tensor
     torch.manual_seed(0)
     trainee = VisionTrainee(Network(DEMO_SHAPE).vision, DEMO_SHAPE.vision_dim)
     if plan.start:
-        load_weights(trainee.vision, plan.start / VISION, "cpu")
+        load_weights(trainee.vision, plan.start / VISION)
     channels_last(trainee)
     sampler, labels = LookSampler(looks, families, 3), labels_of(looks)
     return trainee, lambda: vision_loss(trainee, mixer, sampler.batch(), labels)
@@ -167,7 +167,7 @@ def fusion_trainee(plan: Plan) -> tuple[FusionTrainee, FusionSampler]:
     torch.manual_seed(plan.seed)
     recipe = RECIPES[plan.recipe]
     network = Network(recipe.shape())
-    network.vision.load_state_dict(vision_weights(plan.out))
+    network.vision.load_state_dict(weights_in(plan.out / "vision.pt", "vision"))
     listings = make_market(SHOP_SEED, plan.shops, "train")
     _, rows = looks_of(listings)
     texts = texts_in(plan)
@@ -180,13 +180,8 @@ def fusion_trainee(plan: Plan) -> tuple[FusionTrainee, FusionSampler]:
     return FusionTrainee(network.fusion, recipe.senses), sampler
 
 
-def make_texts(plan: Plan) -> None:
-    """The texts of the training shop, into ``OUT/texts-NUMBER.json``; those that are there are kept."""
-    texts_in(plan)
-
-
 def texts_in(plan: Plan) -> list[Texts]:
-    """The variants of the training shop's texts, drawn once and kept."""
+    """The variants of the training shop's texts, drawn once and kept in ``OUT/texts-NUMBER.json``."""
     listings, ear = make_market(SHOP_SEED, plan.shops, "train"), read_ear(plan.out / "brands.json")
     found = []
     for number in range(plan.variants):
@@ -197,24 +192,17 @@ def texts_in(plan: Plan) -> list[Texts]:
     return found
 
 
-def vision_weights(out: Path) -> dict[str, torch.Tensor]:
-    """The tower's own weights from stage one's checkpoint."""
-    weights = torch.load(out / "vision.pt")["module"]
-    return {name.removeprefix("vision."): value for name, value in weights.items() if name.startswith("vision.")}
+def weights_in(checkpoint: Path, part: str) -> dict[str, torch.Tensor]:
+    """The weights of one part of a trainee (``vision``, ``identity``, ``fusion``) from a stage's checkpoint."""
+    weights = torch.load(checkpoint)["module"]
+    return {name.removeprefix(f"{part}."): weights[name] for name in weights if name.startswith(f"{part}.")}
 
 
 def identity_of(out: Path) -> torch.nn.Linear:
     """The head that told looks apart in stage one."""
     head = torch.nn.Linear(DEMO_SHAPE.vision_dim, IDENTITY_DIM)
-    weights = torch.load(out / "vision.pt")["module"]
-    head.load_state_dict({name: weights[f"identity.{name}"] for name in ("weight", "bias")})
+    head.load_state_dict(weights_in(out / "vision.pt", "identity"))
     return head.requires_grad_(False)
-
-
-def fusion_weights(folder: Path) -> dict[str, torch.Tensor]:
-    """The fusion's own weights from stage three's checkpoint."""
-    weights = torch.load(folder / "fusion.pt")["module"]
-    return {name.removeprefix("fusion."): value for name, value in weights.items() if name.startswith("fusion.")}
 
 
 def tokenizer_in(out: Path, texts: Sequence[Texts]) -> Tokenizer:
@@ -245,8 +233,8 @@ def features_in(plan: Plan, vision: VisionNetwork, split: str, looks: int) -> Fe
     return Features({domain: kept[domain.value] for domain in Domain}, kept["empty"])
 
 
-STAGES: dict[str, Callable[[Plan], None]] = {
-    "vision": train_vision, "heads": train_heads, "texts": make_texts, "text": train_text, "fusion": train_fusion,
+STAGES: dict[str, Callable[[Plan], object]] = {
+    "vision": train_vision, "heads": train_heads, "texts": texts_in, "text": train_text, "fusion": train_fusion,
 }  # fmt: skip
 
 

@@ -36,7 +36,7 @@ from encoders.network_config import (
 from encoders.network_store import write_weights
 from encoders.prepared import read_prepared
 from encoders.tokens import read_tokenizer
-from encoders.training.network import SHOP_SEED, Plan, fusion_weights, vision_weights
+from encoders.training.network import SHOP_SEED, Plan, weights_in
 from encoders.training.network_balance import balance
 from encoders.training.network_looks import SIDE_PX
 from encoders.training.network_recipes import RECIPES, Recipe
@@ -67,8 +67,8 @@ def export(wanted: Export) -> None:
     wanted.out.mkdir(parents=True, exist_ok=True)
     recipe = RECIPES[wanted.plan.recipe]
     network = Network(recipe.shape())
-    network.vision.load_state_dict(vision_weights(wanted.plan.out))
-    network.fusion.load_state_dict(fusion_weights(wanted.plan.folder))
+    network.vision.load_state_dict(weights_in(wanted.plan.out / "vision.pt", "vision"))
+    network.fusion.load_state_dict(weights_in(wanted.plan.folder / "fusion.pt", "fusion"))
     thresholds = read_config(wanted.out).thresholds if (wanted.out / CONFIG).exists() else UNSET
     config = NetworkConfig(wanted.space, TOWER, PIXELS, recipe.shape(), thresholds, run_of(wanted.plan))
     shutil.copy(wanted.plan.out / TOKENIZER, wanted.out / TOKENIZER)

@@ -54,7 +54,7 @@ def begin(plan: TrainPlan) -> Begun:
     torch.manual_seed(plan.seed)
     network = untrained(Network, folder, config.shape)
     if "vision" not in plan.untrained:
-        load_weights(network.vision, folder / VISION, "cpu")
+        load_weights(network.vision, folder / VISION)
     _fill_fusion(network, plan, folder)
     return Begun(network, config, folder)
 
@@ -66,7 +66,7 @@ def _fill_fusion(network: Network, plan: TrainPlan, folder: Path) -> None:
     if not any(kept.values()):
         return
     whole = type(network.fusion)(read_config(folder).shape)
-    load_weights(whole, folder / FUSION, "cpu")
+    load_weights(whole, folder / FUSION)
     trained = whole.state_dict()
     chosen = {name: kept["text" if name.startswith(TEXT) else "fusion"] for name in fresh}
     network.fusion.load_state_dict({name: trained[name] if chosen[name] else fresh[name] for name in fresh})
