@@ -169,12 +169,12 @@ class FusionTrainee(nn.Module):
         page, live = sides[Domain.PAGE], sides[Domain.LIVE]
         assert page.fused is not None and live.fused is not None
         counts = page.has[:, 0] & live.has[:, 0]
-        empty = self.fusion.fuse(Domain.LIVE, absent.visual, self.fusion.words(absent.ids), absent.has, absent.ids > 0)
+        empty = self.fusion(Domain.LIVE, absent.visual, absent.ids, absent.has)
         return info_nce_among(page.fused[counts], live.fused[counts], empty)
 
     def _side(self, domain: Domain, view: View) -> Side:
         words = self.fusion.words(view.ids)
-        fused = self.fusion.fuse(domain, view.visual, words, view.has, view.ids > 0)
+        fused = self.fusion.fuse(domain, view.visual, words, view.has, self.fusion.seen(view.ids))
         seen, said = self.visual_cross(view.visual[:, 0]), self.text_cross(words[:, 0])
         given = view.has.index_fill(1, torch.tensor([0]), True)  # a picture that the fusion goes without is still there
         return Side(
