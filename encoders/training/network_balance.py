@@ -19,7 +19,7 @@ from encoders.evaluation.networks import EvaluatedNetwork, Reading, unit_rows
 from encoders.network import DOMAINS, FusionModule
 from encoders.network_config import NetworkConfig
 from encoders.prepared import Prepared
-from encoders.training.network_fusion import PAIRS
+from encoders.training.terms import PAIRS
 
 FACTORS = (0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.4, 1.7)
 TOGETHER_FACTORS = (0.0, 0.3, 0.45, 0.6, 0.75, 0.9, 1.0)
@@ -53,10 +53,12 @@ def balance(
     factors = FACTORS if reading.sees and any(reading.texts) else (1.0,)
 
     def found(together: float) -> tuple[float, float, Sequence[float]]:
-        sides = [
-            {text: _weighed(parts[rows[domain]], weight * torch.tensor([together, 1, text])) for text in factors}
+        sides = {
+            domain: {
+                text: _weighed(parts[rows[domain]], weight * torch.tensor([together, 1, text])) for text in factors
+            }
             for domain, weight in zip(DOMAINS, trained, strict=True)
-        ]
+        }
         (share, _), best = max(_judged(sides))
         return share, together, best
 
@@ -75,7 +77,7 @@ def _weighed(parts: Floats, weight: torch.Tensor) -> Floats:
     return unit_rows(float(weight[0]) * together + weighed)
 
 
-def _judged(sides: Sequence[Mapping[float, Floats]]) -> Iterator[tuple[tuple[float, float], tuple[float, ...]]]:
+def _judged(sides: Mapping[Domain, Mapping[float, Floats]]) -> Iterator[tuple[tuple[float, float], tuple[float, ...]]]:
     """For each choice of a factor a domain: the mean reciprocal rank over the six retrievals, and how near it is to
     the training, by which of two that find as much one is chosen. Two domains are compared once for each two factors.
     """
@@ -86,8 +88,9 @@ def _judged(sides: Sequence[Mapping[float, Floats]]) -> Iterator[tuple[tuple[flo
         }
         for i, j in PAIRS
     }
-    for chosen in product(*sides):
-        share = float(np.mean([ranks[i, j][chosen[i], chosen[j]] for i, j in PAIRS]))
+    for chosen in product(*sides.values()):
+        factor = dict(zip(sides, chosen, strict=True))
+        share = float(np.mean([ranks[i, j][factor[i], factor[j]] for i, j in PAIRS]))
         yield (round(share, 4), -float(np.abs(np.log(chosen)).sum())), chosen
 
 

@@ -20,7 +20,7 @@ from encoders.engines import FRAMES_PER_CLIP, Domain
 from encoders.network import DOMAINS, FusionModule, VisionNetwork, with_clip_token
 from encoders.training.network_frames import FrameMixer
 from encoders.training.network_losses import AMPERE, Sharpness, info_nce, info_nce_among
-from encoders.training.terms import Alike, Side, Weighing, terms_of
+from encoders.training.terms import PAIRS, Alike, Side, Weighing, terms_of
 from encoders.world.shop import SIBLINGS, Listing
 
 FAMILIES_PER_BATCH = 14
@@ -31,7 +31,6 @@ ABSENT_WEIGHT = 0.5
 """Of an empty room as the rival of a page's clip. Nothing else says where such a room lies: near all pages or far from
 them, by chance, and a worker tells by it whether anything is shown."""
 BLIND, MUTE = 0.04, 0.05  # how often a view is given without its picture, or without its text
-PAIRS = ((0, 1), (0, 2), (1, 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +149,8 @@ class FusionTrainee(nn.Module):
 
     def text_loss(self, batch: Batch) -> Tensor:
         """The three terms of the text alone, a third of the work: enough until the text tower reads."""
-        views = batch.views.values()
-        text = [self.fusion.text_unit(self.fusion.words(view.ids)) for view in views]
-        said = [view.has[:, 1] for view in views]
+        text = {domain: self.fusion.text_unit(self.fusion.words(view.ids)) for domain, view in batch.views.items()}
+        said = {domain: view.has[:, 1] for domain, view in batch.views.items()}
         return torch.stack([info_nce(text[i], text[j], batch.same_text, said[i] & said[j]) for i, j in PAIRS]).sum()
 
     def loss(self, batch: Batch) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -67,8 +68,8 @@ class VisionTrainee(nn.Module):
         features = torch.split(self.vision.frames(pixels), [len(part) for part in parts])
         clips = [found.reshape(len(page), -1, found.shape[1]).mean(1) for found in features]
         units = [F.normalize(self.identity(clip), dim=-1) for clip in clips]
-        apart = sum(info_nce(units[i], units[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
-        named = sum(self._naming_loss(features[i], labels, len(page)) for i in range(3))
+        apart = sum(info_nce(one, other) for one, other in combinations(units, 2))
+        named = sum(self._naming_loss(found, labels, len(page)) for found in features)
         return torch.as_tensor(apart + NAMING_WEIGHT * named)
 
     def _naming_loss(self, features: Tensor, labels: Labels, looks: int) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from encoders.engines import Domain
 from encoders.training.network_losses import AMPERE, Same, Sharpness, info_nce, info_nce_in_union
 
-PAIRS = ((Domain.PAGE, Domain.VIDEO), (Domain.PAGE, Domain.LIVE), (Domain.VIDEO, Domain.LIVE))
+PAIRS = tuple(combinations(Domain, 2))
 
 
 @dataclass(frozen=True, slots=True)
