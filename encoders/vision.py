@@ -41,8 +41,6 @@ class TorchVision:
         self._name = name
         self._pixels = pixels
         self._placement = placement
-        self._mean = torch.tensor(pixels.mean, device=placement.device).view(3, 1, 1)
-        self._deviation = torch.tensor(pixels.deviation, device=placement.device).view(3, 1, 1)
 
     @property
     def name(self) -> str:
@@ -64,8 +62,14 @@ class TorchVision:
         """A clip of any length and size → (few, 3, side, side)."""
         spread = np.arange(few) * len(clip) // few
         frames = torch.from_numpy(np.ascontiguousarray(clip[spread])).to(self._placement.device)
-        pixels = (shrunk(frames, self._pixels) / 255 - self._mean) / self._deviation
+        pixels = as_pixels(frames, self._pixels)
         return pixels.to(self._placement.dtype, memory_format=self._placement.memory_format)
+
+
+def as_pixels(frames: Tensor, pixels: Pixels) -> Tensor:
+    """Frames (n, height, width, 3) as the tower takes them, (n, 3, side, side) with its mean and deviation."""
+    form = torch.tensor([pixels.mean, pixels.deviation], device=frames.device)[..., None, None]  # (2, 3, 1, 1)
+    return (shrunk(frames, pixels) / 255 - form[0]) / form[1]
 
 
 def shrunk(frames: Tensor, pixels: Pixels) -> Tensor:

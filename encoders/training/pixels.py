@@ -20,7 +20,7 @@ from encoders.network import VisionNetwork
 from encoders.network_config import Pixels
 from encoders.prepared import Halves
 from encoders.training.samples import ABSENT, Drawn, Inputs, Rows, Words
-from encoders.vision import shrunk
+from encoders.vision import as_pixels
 
 
 class PixelSource:
@@ -34,8 +34,6 @@ class PixelSource:
         self._views = views
         self._folder = folder
         self._wanted = pixels
-        self._mean = torch.tensor(pixels.mean).view(3, 1, 1)
-        self._deviation = torch.tensor(pixels.deviation).view(3, 1, 1)
         self._pool = ThreadPoolExecutor(loaders)
         self._decoder = PyAvDecoder()
 
@@ -60,8 +58,7 @@ class PixelSource:
         except Unreadable as wrong:
             raise Unreadable(wrong.reason, f"view {self._views[row].view_id!r}: {wrong.detail}") from wrong
         spread = np.arange(FRAMES_PER_CLIP) * len(clip) // FRAMES_PER_CLIP
-        frames = shrunk(torch.from_numpy(np.ascontiguousarray(clip)), self._wanted)
-        return ((frames / 255 - self._mean) / self._deviation)[spread]
+        return as_pixels(torch.from_numpy(np.ascontiguousarray(clip)), self._wanted)[spread]
 
     def _frames(self, view: View) -> Frames:
         if view.media is None:
