@@ -53,11 +53,12 @@ def main(asked: Asked, console: Console) -> None:
         evaluation = _watched(asked)
     say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     _tell(evaluation, console, say)
-    shown = album_of(evaluation.rows, evaluation.bench).examples(asked.seed)
+    album = album_of(evaluation.rows, evaluation.bench)
+    shown = album.examples(asked.seed)
     with written("the result cannot be written", "give another --out"):
         asked.out.mkdir(parents=True, exist_ok=True)
         write_result(evaluation.result, asked.out / RESULT)
-        (asked.out / PAGE).write_text(page(evaluation.result, shown), encoding="utf-8")
+        (asked.out / PAGE).write_text(page(evaluation.result, shown, album.task.name), encoding="utf-8")
     say(f"written: {asked.out / RESULT}, {asked.out / PAGE}")
 
 

@@ -45,8 +45,8 @@ figure{margin:0}figcaption{font-weight:600;font-size:13px;margin:.4rem 0}svg tex
 """
 
 
-def page(result: Result, shown: Sequence[Example]) -> str:
-    """The whole page; the same result and examples give the same text."""
+def page(result: Result, shown: Sequence[Example], way: str) -> str:
+    """The whole page; the same result and examples, which are of one direction, give the same text."""
     on = result["measured_on"]
     about = (
         f"{on['products']} products of the test split in {on['families']} families; intervals are 95 %, "
@@ -66,7 +66,7 @@ def page(result: Result, shown: Sequence[Example]) -> str:
         _section("All three domains in one gallery", _union(result)),
         _section("Other seeds, R@1", _seeds(result)),
         _section("All figures", _figures(result)),
-        _section(f"Retrievals, drawn by the seed: {_exemplary(result)}", "".join(_example(each) for each in shown)),
+        _section(f"Retrievals, drawn by the seed: {way.replace('_', ' ')}", "".join(map(_example, shown))),
         _section("Left out", _items(f"{name}: {why}" for name, why in result["left_out"].items())),
         _section("To know", _items(result["notes"])),
         _section("Made of, measured on", _made_of(result)),
@@ -247,12 +247,6 @@ def _made_of(result: Result) -> str:
 def _of(rows: Mapping[str, Any], way: str) -> dict[str, Any]:
     """What each row has of a way, of the rows that have it."""
     return {row: ways[way] for row, ways in rows.items() if ways.get(way)}
-
-
-def _exemplary(result: Result) -> str:
-    """The direction that the retrievals are of, as `album_of` chooses it."""
-    ways = ways_in(result["rows"])
-    return "live to page" if "live_to_page" in ways else ways[0].replace("_", " ")
 
 
 def _ours(row: str) -> str:

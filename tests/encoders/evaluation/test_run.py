@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from encoders.evaluation.build import Row
+from encoders.evaluation.build import Means, Row
 from encoders.evaluation.examples import Answer, Example, Shot, album_of
 from encoders.evaluation.intervals import Bootstrap
 from encoders.evaluation.report import page
@@ -59,6 +59,11 @@ def evaluation(folders: tuple[Path, Path], told: list[str]) -> Evaluation:
 def result(evaluation: Evaluation) -> dict[str, Any]:
     read: dict[str, Any] = json.loads(json.dumps(evaluation.result))
     return read
+
+
+def page_of(evaluation: Evaluation) -> str:
+    album = album_of(evaluation.rows, evaluation.bench)
+    return page(evaluation.result, album.examples(0), album.task.name)
 
 
 def test_each_row_has_the_six_directions_and_the_shelf(result: dict[str, Any]) -> None:
@@ -185,7 +190,7 @@ def test_the_same_input_gives_the_same_bytes(
     for each, file in zip((evaluation, again), files, strict=True):
         write_result(each.result, file)
     assert files[0].read_bytes() == files[1].read_bytes()
-    pages = [page(each.result, album_of(each.rows, each.bench).examples(0)) for each in (evaluation, again)]
+    pages = [page_of(each) for each in (evaluation, again)]
     assert pages[0] == pages[1]
 
 
@@ -214,7 +219,7 @@ def test_a_folder_without_any_network_is_refused(folders: tuple[Path, Path], tmp
 def test_the_page_needs_nothing_from_elsewhere(evaluation: Evaluation) -> None:
     shot = Shot("view-1", 'a <b>"mug"</b>', b"\xff\xd8 jpeg")
     shown = [Example(shot, (Answer(shot, 0.5, True), Answer(Shot("view-2", "", None), 0.25, False)))]
-    html = page(evaluation.result, shown)
+    html = page(evaluation.result, shown, "live_to_page")
     sources = re.findall(r"""(?:src|href|url|srcset|action|data)\s*[=(]\s*["']?([^"')\s>]+)""", html)
     assert sources == ["data:image/jpeg;base64,/9gganBlZw=="] * 2
     assert "http" not in html
@@ -241,7 +246,16 @@ def test_an_example_without_a_picture_says_so(evaluation: Evaluation) -> None:
     """The views name media that nobody made."""
     shown = album_of(evaluation.rows, evaluation.bench).examples(0)
     assert {example.query.jpeg for example in shown} == {None}
-    assert "no picture" in page(evaluation.result, shown)
+    assert "no picture" in page_of(evaluation)
+
+
+def test_the_retrievals_stand_under_the_direction_that_they_are_of(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    """The one row is asked on shelves alone, and shown as it answers a direction."""
+    write_network(tmp_path / "net")
+    (tmp_path / "rows.toml").write_text("[ampere_shelf_hint]\nnetwork = 'net'\nshelf_hint = true\n")
+    found = evaluate([folders[0]], tmp_path, BOOTSTRAP, lambda _: None, Means(repair=lambda text, _: text))
+    assert list(found.result["rows"]["ampere_shelf_hint"]) == ["shelf"]
+    assert "Retrievals, drawn by the seed: live to page" in page_of(found)
 
 
 def test_products_whose_clip_says_nothing_are_told_apart_from_the_others(tmp_path: Path) -> None:
