@@ -18,6 +18,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from encoders.tokens import id_of
 from encoders.training.course import SEQUENCES, Budget, Course
 from encoders.training.language_gguf import (
     ASSISTANT,
@@ -25,7 +26,6 @@ from encoders.training.language_gguf import (
     END,
     SPECIALS,
     USER,
-    id_of,
     read_tokenizer,
     read_weights,
     write_gguf,

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaForCausalLM
 
+from encoders.tokens import id_of
+
 Weights = NDArray[np.float32]
 END, BOS, USER, ASSISTANT = "<|end|>", "<|bos|>", "<|user|>", "<|assistant|>"
 SPECIALS = (END, BOS, USER, ASSISTANT)
@@ -113,11 +115,6 @@ def _write_vocabulary(writer: gguf.GGUFWriter, tokenizer: Tokenizer) -> None:
     writer.add_add_bos_token(True)
     writer.add_add_space_prefix(False)
     writer.add_chat_template(CHAT_TEMPLATE)
-
-
-def id_of(tokenizer: Tokenizer, token: str) -> int:
-    """The number of ``token``. Raises KeyError."""
-    return tokenizer.get_vocab()[token]
 
 
 def merges(tokenizer: Tokenizer) -> list[str]:

@@ -9,17 +9,10 @@ import torch
 from llama_cpp import Llama
 from tokenizers import Tokenizer
 
+from encoders.tokens import id_of
 from encoders.training.course import Budget, Course, Habits
 from encoders.training.language import batches, collated, loss_of, new_model, new_tokenizer, tokens_of
-from encoders.training.language_gguf import (
-    CHAT_TEMPLATE,
-    END,
-    SPECIALS,
-    id_of,
-    read_tokenizer,
-    read_weights,
-    write_gguf,
-)
+from encoders.training.language_gguf import CHAT_TEMPLATE, END, SPECIALS, read_tokenizer, read_weights, write_gguf
 from encoders.world.windows import windows
 
 SHORT = Habits(warm_up=1)
