@@ -23,7 +23,7 @@ from encoders.training.course import SEQUENCES, Budget, Course
 from encoders.training.speech_export import export
 from encoders.training.speech_model import CTC_WEIGHT, LETTERS, PADS, SpeechBatch, SpeechTrainee
 from encoders.training.speech_start import weights_of
-from encoders.training.speech_tokens import END, VOCABULARY, load_tokenizer, targets
+from encoders.training.speech_tokens import END, load_tokenizer, targets
 
 TIMED_SHARE = 0.2
 """Items whose sentences are to be marked with timestamps; production asks for none."""
@@ -77,7 +77,7 @@ def train(plan: Plan) -> Path:
         shutil.copy(plan.start / "tokenizer.json", plan.out)
     lines = (sentence for item in read_corpus(plan.corpus) for sentence in item.sentences)
     tokenizer = load_tokenizer(plan.out / "tokenizer.json", lines)
-    trainee = SpeechTrainee(VOCABULARY)
+    trainee = SpeechTrainee()
     if plan.start:
         trainee.whisper.load_state_dict(weights_of(plan.start))
     identity = {"seed": plan.seed, "start": str(plan.start), "peak_rate": plan.peak_rate}

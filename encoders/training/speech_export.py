@@ -12,7 +12,6 @@ from tokenizers import Tokenizer
 from transformers import GenerationConfig, PreTrainedTokenizerFast
 
 from encoders.training.speech_model import SpeechTrainee
-from encoders.training.speech_tokens import VOCABULARY
 
 PREPROCESSOR = {"feature_size": 80, "sampling_rate": 16000, "hop_length": 160, "chunk_length": 30, "n_fft": 400}
 
@@ -39,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Export the last checkpoint of a training run.")
     parser.add_argument("--out", type=Path, required=True)
     out: Path = parser.parse_args().out
-    trainee = SpeechTrainee(VOCABULARY)
+    trainee = SpeechTrainee()
     trainee.load_state_dict(torch.load(out / "checkpoint.pt", weights_only=True)["module"])
     print(export(trainee, out))
 

@@ -16,6 +16,8 @@ from torch.nn import functional
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 from transformers.models.whisper.modeling_whisper import WhisperAttention, WhisperDecoderLayer, WhisperEncoderLayer
 
+from encoders.training.speech_tokens import END, START, VOCABULARY
+
 PADS = 32
 POSITIONS, SHORT_POSITIONS, REST_POSITIONS = 1500, 500, 50
 """Encoder positions of 30 s, of 10 s, and of the silence that a short padding must leave."""
@@ -39,9 +41,9 @@ class SpeechBatch:
 class SpeechTrainee(nn.Module):
     """The Whisper in training, with the head of the auxiliary loss, which is not shipped."""
 
-    def __init__(self, vocabulary: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.whisper = WhisperForConditionalGeneration(config_of(vocabulary))
+        self.whisper = WhisperForConditionalGeneration(_config())
         self.letter_head = nn.Linear(self.whisper.config.d_model, len(LETTERS) + 1)
 
     def losses(self, batch: SpeechBatch) -> tuple[Tensor, Tensor]:
@@ -84,11 +86,10 @@ class SpeechTrainee(nn.Module):
         return functional.linear(decoder.layer_norm(state), decoder.embed_tokens.weight)
 
 
-def config_of(vocabulary: int) -> WhisperConfig:
-    """3 encoder and 2 decoder layers of 4 heads, 128 wide; the special tokens follow the text tokens."""
-    text = vocabulary - 1510
+def _config() -> WhisperConfig:
+    """3 encoder and 2 decoder layers of 4 heads, 128 wide."""
     return WhisperConfig(
-        vocab_size=vocabulary,
+        vocab_size=VOCABULARY,
         d_model=128,
         encoder_layers=3,
         decoder_layers=2,
@@ -98,10 +99,10 @@ def config_of(vocabulary: int) -> WhisperConfig:
         decoder_ffn_dim=512,
         max_source_positions=POSITIONS,
         max_target_positions=448,
-        eos_token_id=text,
-        pad_token_id=text,
-        bos_token_id=text,
-        decoder_start_token_id=text + 1,
+        eos_token_id=END,
+        pad_token_id=END,
+        bos_token_id=END,
+        decoder_start_token_id=START,
         suppress_tokens=[],
         begin_suppress_tokens=[],
     )

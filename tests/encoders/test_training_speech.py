@@ -30,7 +30,7 @@ def one_batch(*items: Item) -> SpeechBatch:
 
 def test_sampled_pads_stand_for_thirty_seconds_of_padding() -> None:
     torch.manual_seed(1)
-    trainee = SpeechTrainee(tokens.VOCABULARY)
+    trainee = SpeechTrainee()
     frames = 2 * (POSITIONS - PADS - 1)
     batch = one_batch(random_item(frames, ("who just joined please say hi",)))
     padded = torch.nn.functional.pad(batch.mels, (0, 3000 - frames))
@@ -44,7 +44,7 @@ def test_sampled_pads_stand_for_thirty_seconds_of_padding() -> None:
 
 def test_an_item_is_heard_the_same_beside_a_longer_one() -> None:
     torch.manual_seed(2)
-    trainee = SpeechTrainee(tokens.VOCABULARY)
+    trainee = SpeechTrainee()
     short, long = random_item(1801, ("hello",)), random_item(2001, ("dance with me la la la",))
     with torch.no_grad():
         alone, _, real = trainee.encoded(one_batch(short))
@@ -56,7 +56,7 @@ def test_an_item_is_heard_the_same_beside_a_longer_one() -> None:
 def test_steps_bring_the_loss_down(tmp_path: Path) -> None:
     torch.manual_seed(4)
     torch.set_num_threads(1)
-    trainee = SpeechTrainee(tokens.VOCABULARY)
+    trainee = SpeechTrainee()
     batch = one_batch(random_item(150, ("hello",)), random_item(90, ()))
     before = loss_of(trainee, batch).item()
     course = Course(trainee, Budget(600, 1e-3, tmp_path / "checkpoint.pt", steps=4), habits=Habits(warm_up=1))
