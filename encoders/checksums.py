@@ -67,7 +67,7 @@ def verify(profile: Profile) -> tuple[Checked, ...]:
     return tuple(checked for part in profile.parts() for checked in _verified(profile, part))
 
 
-def state_of(file: Path, pinned: str | None, pulled: str | None = None) -> State:
+def state_of(file: Path, pinned: str | None, pulled: str | None) -> State:
     """A file compared with what the profile pins, else with what was pulled. Reads every byte."""
     if not file.is_file():
         return State.MISSING

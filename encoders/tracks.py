@@ -55,7 +55,7 @@ class CopiedTrack:
 class EncodedPictures:
     """H.264 with a key frame at least every `segment_s`, upright, in the source's colours."""
 
-    def __init__(self, stream: av.VideoStream, segment_s: float, reencoded: str, quarters: int = 0) -> None:
+    def __init__(self, stream: av.VideoStream, segment_s: float, reencoded: str, quarters: int) -> None:
         """The pictures are to be turned by so many quarters to the left."""
         self.reencoded = reencoded
         self._source = stream.codec_context

@@ -139,10 +139,10 @@ class Senses:
 class FusionTrainee(nn.Module):
     """The fusion with the heads that only its training needs."""
 
-    def __init__(self, fusion: FusionModule, senses: Senses | None = None) -> None:
+    def __init__(self, fusion: FusionModule, senses: Senses) -> None:
         super().__init__()
         self.fusion = fusion
-        self.senses = senses or Senses()
+        self.senses = senses
         half = fusion.shape.out_dim // 2
         self.visual_cross = nn.Linear(fusion.shape.vision_dim, half)
         self.text_cross = nn.Linear(fusion.shape.text_dim, half)
@@ -201,13 +201,13 @@ class FusionSampler:
     """Draws batches of whole families, two of each kind, with fresh clips and texts."""
 
     def __init__(
-        self, catalogue: Catalogue, features: Features, ids: NDArray[np.int16], seed: int, senses: Senses | None = None
+        self, catalogue: Catalogue, features: Features, ids: NDArray[np.int16], seed: int, senses: Senses
     ) -> None:
         """``ids`` (variants, listings, 3, tokens): the texts in the order of the domains.
 
         Some views lose their picture or their text, so that the network learns to do without.
         """
-        self._senses = senses or Senses()
+        self._senses = senses
         self._catalogue = catalogue
         self._features = features
         self._ids = ids

@@ -31,14 +31,14 @@ def looks_of(listings: tuple[Listing, ...]) -> tuple[tuple[Look, ...], NDArray[n
     return tuple(number), np.array(rows)
 
 
-def squared(cutout: Cutout, side_px: int = SIDE_PX) -> Cutout:
+def squared(cutout: Cutout) -> Cutout:
     """The cut-out scaled to fit a square and centred in it, shape (side, side, 4)."""
     height, width = cutout.shape[:2]
-    scale = side_px / max(height, width)
+    scale = SIDE_PX / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = Image.fromarray(cutout).resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR)
-    square = Image.new("RGBA", (side_px, side_px))
-    square.paste(small, ((side_px - size[0]) // 2, (side_px - size[1]) // 2))
+    square = Image.new("RGBA", (SIDE_PX, SIDE_PX))
+    square.paste(small, ((SIDE_PX - size[0]) // 2, (SIDE_PX - size[1]) // 2))
     return np.asarray(square)
 
 

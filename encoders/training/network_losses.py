@@ -66,9 +66,9 @@ def info_nce_in_union(left: Tensor, right: Tensor, same: Same, counts: Tensor, s
     return (there + back) / 2
 
 
-def info_nce_among(left: Tensor, right: Tensor, others: Tensor, sharp: Sharpness = AMPERE) -> Tensor:
+def info_nce_among(left: Tensor, right: Tensor, others: Tensor) -> Tensor:
     """The loss of pairs, (batch, dim) each, against ``others`` (others, dim) alone, one way and without smoothing."""
-    likeness = torch.cat([(left * right).sum(1, keepdim=True), left @ others.T], 1) / sharp.temperature
+    likeness = torch.cat([(left * right).sum(1, keepdim=True), left @ others.T], 1) / AMPERE.temperature
     return -likeness.log_softmax(1)[:, 0].mean() if len(left) else likeness.sum()
 
 

@@ -22,7 +22,7 @@ from encoders.training.network_frames import FrameMixer, load_cutouts, make_bank
 from encoders.training.network_fusion import KEPT_FRAMES, Features, FusionSampler, FusionTrainee, Senses, catalogue_of
 from encoders.training.network_looks import PAGE_SHOTS, ROOM_SHOTS, SIDE_PX, looks_of, squared
 from encoders.training.network_losses import info_nce, info_nce_among
-from encoders.training.network_recipes import DEMO_SHAPE, RECIPES
+from encoders.training.network_recipes import ALL, DEMO_SHAPE, RECIPES
 from encoders.training.network_texts import draw_variant, keep_texts, kept_texts, reworded
 from encoders.training.network_vision import LookSampler, VisionTrainee, labels_of
 from encoders.world import lexicon
@@ -276,7 +276,7 @@ def two_variants(shop: tuple[Listing, ...]) -> NDArray[np.int_]:
     return np.array([draw_variant(shop, SPELT_RIGHT, seed).told for seed in (1, 2)])
 
 
-def some_sampler(shop: tuple[Listing, ...], senses: Senses | None = None) -> FusionSampler:
+def some_sampler(shop: tuple[Listing, ...], senses: Senses = ALL) -> FusionSampler:
     """Noise for pictures and texts: a picture's features are four numbers, a text has 19 words."""
     _, rows = looks_of(shop)
     rng, looks = np.random.default_rng(0), int(rows.max()) + 1
