@@ -160,18 +160,17 @@ class Remuxing:
         context: av.AudioCodecContext | av.VideoCodecContext | None = stream.codec_context
         if context is None:
             raise SourceUnreadable(f"the codec of the source's {stream.type} track is not known")
-        if before is not None:
-            return self._encoded(stream, "the codec's parameters change", quarters_of(packet))
-        context.thread_count = 1  # handing over costs more
+        if before is None:
+            context.thread_count = 1  # handing over costs more
         quarters = quarters_of(packet)
-        why = unfit(context, quarters)
+        why = "the codec's parameters change" if before is not None else unfit(context, quarters)
         return self._encoded(stream, why, quarters) if why else CopiedTrack(stream)
 
     def _encoded(self, stream: AnyStream, why: str, quarters: int = 0) -> Track:
-        what = "pictures" if isinstance(stream, av.VideoStream) else "sound"
-        self.say(f"the {what} are encoded anew: {why}" if what == "pictures" else f"the {what} is encoded anew: {why}")
         if isinstance(stream, av.VideoStream):
+            self.say(f"the pictures are encoded anew: {why}")
             return EncodedPictures(stream, self.segment_s, why, quarters)
+        self.say(f"the sound is encoded anew: {why}")
         return EncodedSound(stream, why)
 
 
