@@ -116,10 +116,10 @@ class EvaluatedNetwork:
     ) -> Iterator[_Piece]:
         for row, view in enumerate(prepared.views):
             if view.domain is domain and (seen[row] or reading.texts[row]):
-                texts = self._parts(reading.texts[row]) if reading.whole else [reading.texts[row]]
+                texts = self._cut(reading.texts[row]) if reading.whole else [reading.texts[row]]
                 yield from (_Piece(row, text) for text in texts)
 
-    def _parts(self, text: str) -> list[str]:
+    def _cut(self, text: str) -> list[str]:
         """A text in as many pieces as the tower needs to read all of it, at least one."""
         spans = self._tokenizer.encode(text, add_special_tokens=False).offsets
         step = self._config.shape.text_tokens - 1

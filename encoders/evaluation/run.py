@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import version
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from encoders.evaluation.asked import Tasks, notes_of, tasks_of
 from encoders.evaluation.bench import Bench, bench_of
-from encoders.evaluation.build import Builder, Means, Row
+from encoders.evaluation.build import Builder, Means, Row, Told
 from encoders.evaluation.claim import claim
 from encoders.evaluation.intervals import Bootstrap
 from encoders.evaluation.metrics import Judged
@@ -36,7 +36,6 @@ DECIMALS = 6
 PARTS = ("rows", "paired", "by_difference", "by_speech", "union", "seeds")
 VERSIONS = ("vitrine", "numpy", "torch", "torchmetrics", "tokenizers", "transformers")
 
-Told = Callable[[str], None]
 Json = dict[str, Any]
 Figures = dict[str, Any]
 """``r1``, ``r3``, ``r5``, ``r10``, ``map``, ``r1_ci`` and how many ``queries``."""
