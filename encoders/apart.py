@@ -1,9 +1,9 @@
 """Media → sound and frames, as `encoders/media.py` reads them, but in a child process (`encoders/decoding.py`).
 
 A native crash, a bomb or a hang then ends a child of 50 MB and not the worker, and what it was given is `Unbearable`.
-Whoever died because of other things than its input must not turn good media into a gap: so after a death, or when
-memory ran out, the same bytes are tried once more in a fresh child. Time is not given twice. The child stays for the
-next question; it ends when this process does, however that ends.
+A child may also die of something else than its input, and good media must not become a gap for that: after a death, or
+when memory ran out, the same bytes are tried once more in a fresh child; when time ran out they are not. The child
+stays for the next question; it ends when this process does, however that ends.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TRIES = 2
 STARTS_WITHIN_S = 60.0
 """0.3 s of processor time; a machine whose memory is being filled takes its time."""
 GRACE_S = 5.0
-"""So much later than its own limit the child is killed: for one that was stopped from outside."""
+"""How long after its own limit a child is killed that did not end itself: it was stopped from outside."""
 SEND_BUFFER_BYTES = 1024 * 1024
 """As much of it as the kernel grants: a clip of 2.5 MB then changes hands a few times and not thirty."""
 MAX_ANSWER_BYTES = 512 * 1024 * 1024

@@ -23,8 +23,8 @@ MEDIA_FORMATS = "mpegts,mov,mp4,matroska,webm,flv,aac,mp3,wav,ogg"
 PICTURE_FORMATS = "jpeg_pipe,png_pipe,webp_pipe,gif"
 
 LIBAV_ERRORS = (av.FFmpegError, ValueError, EOFError, OverflowError, IndexError)
-"""What PyAV raises on damaged input: libav's own errors, and those of its conversions. A lack of memory is caught
-before, though libav's own is of the same class: what would be left out for it would be there on another day."""
+"""What PyAV raises on damaged input: libav's own errors, and those of its conversions. libav's lack of memory is one of
+them and has to be caught before: what is left out for damage must be left out on every other day too."""
 
 SoundPacket: TypeAlias = "av.Packet[av.AudioStream]"
 PicturePacket: TypeAlias = "av.Packet[av.VideoStream]"

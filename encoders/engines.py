@@ -136,7 +136,7 @@ class SpeechModel(Protocol):
     """Hears words."""
 
     def hear(self, pcm: bytes, language: str | None, final: bool, hotwords: str = "") -> Heard:
-        """The words in `pcm` (int16, mono, `SAMPLE_RATE_HZ`), by who was told `hotwords` before.
+        """The words in `pcm` (int16, mono, `SAMPLE_RATE_HZ`); the model is told `hotwords` first.
 
         Unless `final`, speech that touches the end is left uncommitted (it goes on in the next segment), up to a
         cap; with `final` everything is committed. Silence gives no words.

@@ -36,9 +36,10 @@ class BadThresholds(BrokenModel):
 
 @contextmanager
 def naming(at: Path | str, *failures: type[Exception]) -> Iterator[None]:
-    """One of these failures becomes a `BrokenModel` that begins with the file or folder; what is named already stays.
+    """One of these failures becomes a `BrokenModel` that begins with the file or folder.
 
-    So does a lack of memory on the device, which is no fault of the file's.
+    Those that name their file already stay as they are, and so does a lack of memory on the device, which is no fault
+    of the file's.
     """
     try:
         yield

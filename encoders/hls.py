@@ -34,11 +34,11 @@ Fetch = Callable[[str], Fetched]
 """What is at an address. Raises `SourceAway`; `NotServed` where a server answers and does not give it."""
 
 BEHIND = 3
-"""A live playlist is joined so many segments before its end (RFC 8216, 6.3.3)."""
+"""How many segments before its end a live playlist is joined (RFC 8216, 6.3.3)."""
 REMEMBERED = 20
-"""Of so many of the newest segments the names are kept, to know an older copy of the playlist by."""
+"""Of how many of the newest segments the names are kept, to recognise an older copy of the playlist."""
 TRIES = 3
-"""So often a segment that is listed is asked for before it counts as missing."""
+"""How often a segment that is listed is asked for before it counts as missing."""
 LONGEST_S = 86_400.0
 """No segment is longer."""
 LONGEST_GAP_MS = 30 * 86_400_000
@@ -48,7 +48,7 @@ PART = "#EXT-X-PART:"
 the pieces shift what the parser says of dates, and those of the segment to come count as a segment without a name."""
 SOUND_CODECS = ("mp4a", "ac-3", "ec-3", "opus", "flac", "alac")
 BROKEN_OFF = 5
-"""So often a segment may break off half-way, while its playlist is served, before it counts as missing."""
+"""How often a segment may break off half-way, while its playlist is served, before it counts as missing."""
 
 
 class NotServed(SourceAway):

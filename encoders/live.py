@@ -1,8 +1,8 @@
 """a live address → stretches of segments: one each time that the source is opened or does not go on where it was.
 
 What one would get wrong: what a stretch's own clock says is worth nothing beyond it. A server that comes back begins
-at 0, or anywhere; so each stretch begins at 0 here, and says what is known of the time before it. Who puts them
-together (`streams/ingest.py`) asks the wall clock where nothing is.
+at 0, or anywhere; so each stretch begins at 0 here, and says what is known of the time before it. Where nothing is
+known, `streams/ingest.py`, which puts them together, asks the wall clock.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from encoders.hls import Chunk, Follower, TooMuchForUs
 from encoders.remux import Remuxing, SourceAway, SourceUnreadable, said
 
 ANALYSED_S = 3.0
-"""So much of a source libav looks at before it says what is in it; left alone it takes up to 90 s for some RTMP."""
+"""How much of a source libav looks at before it says what is in it; left alone it takes up to 90 s for some RTMP."""
 COMMON_OPTIONS = {"analyzeduration": str(round(ANALYSED_S * 1e6))}
 PROTOCOL_OPTIONS = {"rtsp": {"rtsp_flags": "prefer_tcp"}, "rtsps": {"rtsp_flags": "prefer_tcp"}}
 """RTP over UDP loses packets without a word."""
 SILENCE_S = 1.0
 HELD_BACK = 4
-"""So many packets libav may hold back until it knows that a source has ended: they came when the silence began."""
+"""How many packets libav may hold back until it knows that a source has ended: they came when the silence began."""
 _ADVICE = (
     (av.HTTPNotFoundError, "nothing is at this address: is the broadcast on air, and the path right?"),
     ((av.HTTPUnauthorizedError, av.HTTPForbiddenError), "the server wants a user and password (SCHEME://USER:PASSWORD"

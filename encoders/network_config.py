@@ -1,6 +1,6 @@
-"""A network's ``config.json`` ↔ what it says: space, tower, sizes, thresholds. No weights, nor what computes with them.
+"""A network's ``config.json`` ↔ what it says: space, tower, sizes, thresholds.
 
-So who needs no more than the name of a space, or its thresholds, does without torch.
+Nothing here imports torch: the name of a space and its thresholds are also read where no network is loaded.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A profile → its embedding space: what it is called and how wide it is, by the network's configuration alone.
 
-That is all that who compares vectors needs: a matcher that loaded the network, to ask it for these two, had half a
-gigabyte of its own for nothing. Weights are checked by who makes vectors.
+A matcher compares vectors and needs no more than these two; loading the network to ask it for them takes half a
+gigabyte. The weights are checked where vectors are made.
 """
 
 from pathlib import Path

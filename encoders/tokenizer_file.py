@@ -1,4 +1,4 @@
-"""``tokenizer.json`` → a tokenizer. In a file of its own: who only hears needs it, and not the towers with torch."""
+"""``tokenizer.json`` → a tokenizer. A module of its own, so that hearing imports neither torch nor the towers."""
 
 from __future__ import annotations
 

@@ -52,15 +52,15 @@ class TorchVision:
 
     def _encoded(self, clip: Frames) -> Floats:
         """A still is looked at once and stands for every frame; a clip of a few frames has as many tokens."""
-        few = len(clip) if len(clip) < FRAMES_PER_CLIP and not self._network.whole_clips else FRAMES_PER_CLIP
-        tokens = self._network(self._prepared(clip, few)).float()
+        count = FRAMES_PER_CLIP if self._network.whole_clips else min(len(clip), FRAMES_PER_CLIP)
+        tokens = self._network(self._prepared(clip, count)).float()
         if len(tokens) == 2:
             tokens = tokens[:1].expand(1 + FRAMES_PER_CLIP, -1)
         return tokens.cpu().numpy()
 
-    def _prepared(self, clip: Frames, few: int) -> Tensor:
-        """A clip of any length and size → (few, 3, side, side)."""
-        spread = np.arange(few) * len(clip) // few
+    def _prepared(self, clip: Frames, count: int) -> Tensor:
+        """A clip of any length and size → (count, 3, side, side)."""
+        spread = np.arange(count) * len(clip) // count
         frames = torch.from_numpy(np.ascontiguousarray(clip[spread])).to(self._placement.device)
         pixels = as_pixels(frames, self._pixels)
         return pixels.to(self._placement.dtype, memory_format=self._placement.memory_format)

@@ -1,6 +1,6 @@
 """Prepared folders → the views of an evaluation, as if they had been prepared together.
 
-The splits of a manifest may lie in folders of their own. Their media are found from the working directory afterwards.
+The splits of a manifest may lie in folders of their own. Media paths are then relative to the working directory.
 """
 
 from __future__ import annotations

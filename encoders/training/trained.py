@@ -103,8 +103,6 @@ def trains_tower(plan: TrainPlan) -> bool:
 
 
 def identity(plan: TrainPlan) -> dict[str, object]:
-    """What two parts of one run have to agree in: all but how often is saved and by how many threads is loaded.
-
-    Of its ``stages``, those that have begun (see `checkpoint.read`).
-    """
+    """What has to be the same where a run is taken up again: all but how often it saves, validates, and by how many
+    threads it loads. Of its ``stages`` those that have begun count (see `checkpoint.read`)."""
     return plan.model_dump(mode="json", exclude={"save_every", "validate_every", "loaders"})
