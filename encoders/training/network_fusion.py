@@ -20,6 +20,7 @@ from encoders.engines import FRAMES_PER_CLIP, Domain
 from encoders.network import DOMAINS, FusionModule, VisionNetwork, with_clip_token
 from encoders.training.network_frames import FrameMixer
 from encoders.training.network_losses import AMPERE, Sharpness, info_nce, info_nce_among
+from encoders.training.samples import Inputs
 from encoders.training.terms import PAIRS, Alike, Side, Weighing, terms_of
 from encoders.world.shop import SIBLINGS, Listing
 
@@ -97,22 +98,12 @@ def catalogue_of(listings: Sequence[Listing], looks: NDArray[np.int64], words: N
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """One domain's side of a batch."""
-
-    visual: Tensor  # (batch, 9, dim)
-    ids: Tensor  # (batch, tokens)
-    has: Tensor  # (batch, 2) picture, text
-
-
-@dataclass(frozen=True, slots=True)
 class Batch:
     """One view of each listing in each domain, and which listings cannot be told apart."""
 
-    views: dict[Domain, View]
-    same_look: Tensor  # (batch, batch)
-    same_text: Tensor  # (batch, batch)
-    absent: View
+    views: dict[Domain, Inputs]
+    alike: Alike
+    absent: Inputs
     """Of one sibling of each family: a room where nothing is shown, while the last text may still be of the product."""
 
 
@@ -151,7 +142,7 @@ class FusionTrainee(nn.Module):
         """The three terms of the text alone, a third of the work: enough until the text tower reads."""
         text = {domain: self.fusion.text_unit(self.fusion.words(view.ids)) for domain, view in batch.views.items()}
         said = {domain: view.has[:, 1] for domain, view in batch.views.items()}
-        return torch.stack([info_nce(text[i], text[j], batch.same_text, said[i] & said[j]) for i, j in PAIRS]).sum()
+        return torch.stack([info_nce(text[i], text[j], batch.alike.text, said[i] & said[j]) for i, j in PAIRS]).sum()
 
     def loss(self, batch: Batch) -> Tensor:
         """The weighed terms, and that a page is nearer to its clip than to a room where nothing is shown."""
@@ -159,18 +150,18 @@ class FusionTrainee(nn.Module):
         sees, reads = self.senses.sees, self.senses.reads
         wanted = {"fused": True, "visual": sees, "text": reads, "cross": sees and reads}
         weighing = Weighing(self.senses.terms, fused_sharp=self.senses.fused)
-        terms = terms_of(sides, Alike(batch.same_look, batch.same_text), weighing)
+        terms = terms_of(sides, batch.alike, weighing)
         told = torch.stack([term for name, term in terms.items() if wanted[name.partition("/")[0]]]).sum()
         return told + ABSENT_WEIGHT * self._absence(sides, batch.absent) if sees else told
 
-    def _absence(self, sides: Mapping[Domain, Side], absent: View) -> Tensor:
+    def _absence(self, sides: Mapping[Domain, Side], absent: Inputs) -> Tensor:
         page, live = sides[Domain.PAGE], sides[Domain.LIVE]
         assert page.fused is not None and live.fused is not None
         counts = page.has[:, 0] & live.has[:, 0]
         empty = self.fusion(Domain.LIVE, absent.visual, absent.ids, absent.has)
         return info_nce_among(page.fused[counts], live.fused[counts], empty)
 
-    def _side(self, domain: Domain, view: View) -> Side:
+    def _side(self, domain: Domain, view: Inputs) -> Side:
         words = self.fusion.words(view.ids)
         fused = self.fusion.fuse(domain, view.visual, words, view.has, self.fusion.seen(view.ids))
         seen, said = self.visual_cross(view.visual[:, 0]), self.text_cross(words[:, 0])
@@ -186,7 +177,7 @@ class FusionTrainee(nn.Module):
         )
 
 
-def _alike(numbers: NDArray[np.int64]) -> Tensor:
+def _equal(numbers: NDArray[np.int64]) -> Tensor:
     """Which pairs of different listings have equal numbers, (batch, batch)."""
     column = torch.from_numpy(numbers)
     return (column[:, None] == column[None]) & ~torch.eye(len(numbers), dtype=torch.bool)
@@ -221,18 +212,18 @@ class FusionSampler:
         views = {}
         for place, domain in enumerate(DOMAINS):
             ids = cropped(torch.from_numpy(self._ids[variant, listings, place].astype(np.int64)))
-            views[domain] = View(self._clips(domain, looks), ids, self._has(ids))
-        words = self._catalogue.words[variant, listings]
-        return Batch(views, _alike(looks), _alike(words), self._absent(views[Domain.LIVE].ids))
+            views[domain] = Inputs(self._clips(domain, looks), ids, self._has(ids))
+        alike = Alike(_equal(looks), _equal(self._catalogue.words[variant, listings]))
+        return Batch(views, alike, self._absent(views[Domain.LIVE].ids))
 
-    def _absent(self, ids: Tensor) -> View:
+    def _absent(self, ids: Tensor) -> Inputs:
         """The texts of one sibling of each family, half of them kept, and frames of one room each."""
         ids = ids[int(self._rng.integers(SIBLINGS)) :: SIBLINGS]
         said = (ids[:, 1:] > 0).any(1) & torch.from_numpy(self._rng.random(len(ids)) < 0.5) & self._senses.reads
         room = EMPTY_FRAMES * self._rng.integers(len(self._features.empty) // EMPTY_FRAMES, size=(len(ids), 1))
         frames = room + self._rng.integers(EMPTY_FRAMES, size=(len(ids), FRAMES_PER_CLIP))
         clips = with_clip_token(self._features.empty[frames].float())
-        return View(clips, ids, torch.stack([torch.ones_like(said), said], 1))
+        return Inputs(clips, ids, torch.stack([torch.ones_like(said), said], 1))
 
     def _families(self) -> NDArray[np.int64]:
         kinds = self._rng.permutation(int(self._catalogue.kind.max()) + 1)[: FAMILIES_PER_BATCH // 2]

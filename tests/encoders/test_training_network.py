@@ -240,7 +240,7 @@ def test_each_recipe_trains_all_that_it_uses(name: str, shop: tuple[Listing, ...
 def test_rooms_without_a_product_are_told_from_clips_by_all_that_see(shop: tuple[Listing, ...]) -> None:
     drawn = some_sampler(shop).batch()
     absent = drawn.absent
-    assert absent.visual.shape == (len(drawn.same_look) // SIBLINGS, 9, 4)
+    assert absent.visual.shape == (len(drawn.alike.look) // SIBLINGS, 9, 4)
     assert not absent.visual.any(), "the room's own frames"
     assert bool(absent.has[:, 0].all()) and 0 < int(absent.has[:, 1].sum()) < len(absent.has)
     elsewhere = replace(drawn, absent=replace(absent, visual=torch.tensor([1.0, 0, 0, 0]).expand_as(absent.visual)))
@@ -289,7 +289,7 @@ def some_sampler(shop: tuple[Listing, ...], senses: Senses = ALL) -> FusionSampl
 def test_a_batch_of_views_marks_siblings_by_what_they_share(shop: tuple[Listing, ...]) -> None:
     sampler = some_sampler(shop)
     drawn = sampler.batch()
-    views, same_look, same_text = drawn.views, drawn.same_look, drawn.same_text
+    views, same_look, same_text = drawn.views, drawn.alike.look, drawn.alike.text
     batch = len(same_look)
     assert views[Domain.LIVE].visual.shape == (batch, 9, 4)
     assert views[Domain.PAGE].ids.shape == (batch, 20), "columns of padding alone are cut"
