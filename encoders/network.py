@@ -43,8 +43,11 @@ class VisionNetwork(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """One clip (frames, 3, side, side) → (1 + frames, dim)."""
-        frames = self.frames(pixels)
-        return torch.cat([self.family.clip(self.tower, frames)[None], frames])
+        return self.with_clip(self.frames(pixels))
+
+    def with_clip(self, frames: Tensor) -> Tensor:
+        """(…, frames, dim) of one clip each → (…, 1 + frames, dim)."""
+        return torch.cat([self.family.clip(self.tower, frames).unsqueeze(-2), frames], -2)
 
 
 def with_clip_token(frames: Tensor) -> Tensor:

@@ -72,8 +72,7 @@ def clip_tokens(vision: VisionNetwork, pixels: Tensor) -> Tensor:
     """Clips (clips, frames, 3, side, side) → (clips, 1 + frames, dim)."""
     if vision.whole_clips:
         return torch.stack([vision(clip) for clip in pixels])
-    frames = vision.frames(pixels.flatten(0, 1)).reshape(*pixels.shape[:2], -1)
-    return torch.cat([vision.family.clip(vision.tower, frames).unsqueeze(-2), frames], -2)
+    return vision.with_clip(vision.frames(pixels.flatten(0, 1)).reshape(*pixels.shape[:2], -1))
 
 
 @torch.no_grad()
