@@ -20,6 +20,7 @@ from encoders.engines import FRAMES_PER_CLIP, Domain
 from encoders.network import DOMAINS, FusionModule, VisionNetwork, with_clip_token
 from encoders.training.network_frames import FrameMixer
 from encoders.training.network_losses import AMPERE, Sharpness, info_nce, info_nce_among
+from encoders.training.network_vision import tower_pixels
 from encoders.training.samples import Inputs
 from encoders.training.terms import PAIRS, Alike, Side, Weighing, terms_of
 from encoders.world.shop import SIBLINGS, Listing
@@ -61,8 +62,7 @@ def features_of(vision: VisionNetwork, mixer: FrameMixer, looks: int) -> Feature
 
 
 def _seen(vision: VisionNetwork, frames: Tensor) -> Tensor:
-    pixels = frames.flatten(0, 1).div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
-    return vision.frames(pixels).reshape(*frames.shape[:2], -1)
+    return vision.frames(tower_pixels(frames)).reshape(*frames.shape[:2], -1)
 
 
 @torch.no_grad()

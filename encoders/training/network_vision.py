@@ -63,9 +63,8 @@ class VisionTrainee(nn.Module):
 
     def loss(self, page: Tensor, video: Tensor, live: Tensor, labels: Labels) -> Tensor:
         """Frames of the same looks in three domains, (looks, frames, 3, side, side) each, → one number."""
-        parts = [part.flatten(0, 1) for part in (page, video, live)]
-        pixels = torch.cat(parts).div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
-        features = torch.split(self.vision.frames(pixels), [len(part) for part in parts])
+        parts = [tower_pixels(part) for part in (page, video, live)]
+        features = torch.split(self.vision.frames(torch.cat(parts)), [len(part) for part in parts])
         clips = [found.reshape(len(page), -1, found.shape[1]).mean(1) for found in features]
         units = [F.normalize(self.identity(clip), dim=-1) for clip in clips]
         apart = sum(info_nce(one, other) for one, other in combinations(units, 2))
@@ -78,6 +77,11 @@ class VisionTrainee(nn.Module):
         losses = [F.cross_entropy(head(features), named[:, i]) for i, head in enumerate(self.names)]
         shape = F.mse_loss(self.shape(features), labels.shape.repeat_interleave(frames, 0))
         return torch.stack([*losses, 6 * shape]).sum()
+
+
+def tower_pixels(frames: Tensor) -> Tensor:
+    """Drawn frames (looks, frames, 3, side, side), from 0 to 255 → (looks × frames, 3, side, side), from −1 to 1."""
+    return frames.flatten(0, 1).div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
 
 
 def channels_last(module: nn.Module) -> None:
