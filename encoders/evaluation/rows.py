@@ -41,6 +41,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
 from encoders.evaluation.texts import TextKind
+from encoders.faults import one_line
 
 ROWS = "rows.toml"
 OURS = "ampere"
@@ -141,11 +142,8 @@ def read_rows(folder: Path) -> dict[str, MethodSpec]:
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
         rows = _ROWS.validate_python(told)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RowsError(f"{path}: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise RowsError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
+        raise RowsError(f"{path}: {one_line(error)}") from error
     for name, row in rows.items():
         if name not in NAMES:
             raise RowsError(f"{path}: there is no row {name!r}; the rows are {', '.join(NAMES)}")
