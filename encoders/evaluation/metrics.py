@@ -38,8 +38,11 @@ class Judged:
     @classmethod
     def joined(cls, parts: Sequence[Judged]) -> Judged:
         """The outcomes of parts of a task, at least one, in their order."""
-        values, best = ([getattr(part, name) for part in parts] for name in ("values", "best"))
-        return cls(np.concatenate([part.products for part in parts]), np.concatenate(values), np.concatenate(best))
+        return cls(
+            np.concatenate([part.products for part in parts]),
+            np.concatenate([part.values for part in parts]),
+            np.concatenate([part.best for part in parts]),
+        )
 
     def only(self, chosen: Bools) -> Judged:
         """The outcomes of some of the queries."""
