@@ -8,7 +8,7 @@ without it is unfinished. A view without a picture has a row of zeros; `View.see
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,10 @@ class Prepared:
         for view in self.views:
             if view.text is None:
                 raise PreparedError(f"view {view.view_id!r} has no text; `vitrine prepare` makes it")
+
+    def only(self, rows: Sequence[int]) -> Prepared:
+        """Some of the views, in the order of ``rows``; their tokens are loaded."""
+        return Prepared(tuple(self.views[row] for row in rows), np.asarray(self.tokens[rows]), self.tower)
 
 
 def folder_of(manifest: Path) -> Path:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from encoders.evaluation.bench import Bench
 from encoders.evaluation.methods import Vectors
 from encoders.evaluation.networks import EvaluatedNetwork, Reading
@@ -37,12 +35,10 @@ class ShelfHint:
         found = self._mended(task, bench)
         if not found:
             return self.unmended
-        rows = np.array(list(found))
-        views = Prepared(
-            tuple(self.prepared.views[row] for row in rows), self.prepared.tokens[rows], self.prepared.tower
-        )
+        rows = list(found)
         vectors = self.unmended.vectors.copy()
-        vectors[rows] = self.network.vectors(views, replace(self.reading, texts=list(found.values())))
+        reading = replace(self.reading, texts=list(found.values()))
+        vectors[rows] = self.network.vectors(self.prepared.only(rows), reading)
         return Vectors(vectors)
 
     def _mended(self, task: Task, bench: Bench) -> dict[int, str]:

@@ -33,9 +33,8 @@ def gathered(folders: Sequence[Path]) -> Prepared:
 
 def held_out(prepared: Prepared) -> Prepared:
     """The views that an evaluation embeds: those outside training, and every page, since pages may distract."""
-    wanted = [view.split != "train" or view.domain is Domain.PAGE for view in prepared.views]
-    rows = np.flatnonzero(np.array(wanted, bool))
-    return Prepared(tuple(prepared.views[row] for row in rows), np.asarray(prepared.tokens[rows]), prepared.tower)
+    wanted = (row for row, view in enumerate(prepared.views) if view.split != "train" or view.domain is Domain.PAGE)
+    return prepared.only(list(wanted))
 
 
 def _placed(view: View, folder: Path) -> View:

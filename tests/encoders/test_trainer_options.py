@@ -71,7 +71,7 @@ def test_two_accumulated_batches_are_one_of_both_where_the_batch_decides_nothing
     """The classifier compares a product with all others, whatever is in its batch; InfoNCE with its batch alone."""
     whole_shop = shop()
     rows = [row for row, view in enumerate(whole_shop.views) if view.view_id.endswith("0")]
-    one_view_each = Prepared(tuple(whole_shop.views[row] for row in rows), whole_shop.tokens[rows], whole_shop.tower)
+    one_view_each = whole_shop.only(rows)
     common = {"terms": 0, "classifier": {}, "blind": 0.0, "mute": 0.0, "together": "products", "clip": 1e9}
     halves, whole = (
         trainer(plan(batch=batch, accumulation=parts, **common), tmp_path / str(batch), one_view_each)
@@ -144,7 +144,7 @@ def test_views_without_short_videos_train_too(tmp_path: Path) -> None:
 
     whole = shop()
     rows = [row for row, view in enumerate(whole.views) if kept(view)]
-    prepared = Prepared(tuple(whole.views[row] for row in rows), whole.tokens[rows], whole.tower)
+    prepared = whole.only(rows)
     told = list(trainer(plan({"steps": 12}), tmp_path, prepared).steps())
     assert np.mean(losses(told)[-3:]) < 0.9 * np.mean(losses(told)[:3])
     assert load_fusion(tmp_path).space == "shop-2"

@@ -12,7 +12,6 @@ from encoders.engines import Domain
 from encoders.evaluation.networks import Reading
 from encoders.network import DOMAINS, FusionModule
 from encoders.network_config import read_config
-from encoders.prepared import Prepared
 from encoders.tokens import read_tokenizer
 from encoders.training.network_balance import FACTORS, TOGETHER_FACTORS, balance, reciprocal_rank, rows_of
 from encoders.training.network_fusion import Features, fit_visual_head
@@ -52,7 +51,7 @@ def test_a_network_that_reads_nothing_keeps_the_weights_of_texts(folder: Path) -
 def test_a_product_without_one_of_the_domains_is_refused() -> None:
     whole = tiny_prepared(8)
     kept = [row for row, view in enumerate(whole.views) if (view.product_id, view.domain) != ("p-3", Domain.VIDEO)]
-    part = Prepared(tuple(whole.views[row] for row in kept), whole.tokens[kept], whole.tower)
+    part = whole.only(kept)
     with pytest.raises(ValueError, match="a page, a video and a live view"):
         rows_of(part)
     rows = rows_of(whole)
