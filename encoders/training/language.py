@@ -143,13 +143,10 @@ def batches(source: Iterator[Window], tokenizer: Tokenizer) -> Iterator[Batch]:
     """Batches of like lengths; the order of lengths within a pool is shuffled by torch's seed."""
     padding = id_of(tokenizer, END)
     while True:
-        rows = sorted((tokens_of(window, tokenizer) for window in itertools.islice(source, BATCH * POOL)), key=_length)
+        drawn = (tokens_of(window, tokenizer) for window in itertools.islice(source, BATCH * POOL))
+        rows = sorted(drawn, key=lambda row: len(row[0]))
         for index in torch.randperm(POOL).tolist():
             yield collated(rows[index * BATCH : (index + 1) * BATCH], padding)
-
-
-def _length(row: tuple[list[int], int]) -> int:
-    return len(row[0])
 
 
 def tokens_of(window: Window, tokenizer: Tokenizer) -> tuple[list[int], int]:

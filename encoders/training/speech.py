@@ -103,7 +103,7 @@ def batches(plan: Plan, tokenizer: Tokenizer, course: Course) -> Iterator[Speech
         corpus = [item for item in read_corpus(plan.corpus) if len(item.mels) <= longest]
         for _ in range(LOOK_POOLS):
             rows = [corpus[index] for index in rng.choice(len(corpus), min(POOL, len(corpus)), replace=False)]
-            groups = grouped(sorted(rows, key=_frames))
+            groups = grouped(sorted(rows, key=lambda row: len(row.mels)))
             for index in rng.permutation(len(groups)):
                 yield collated(groups[index], tokenizer, rng)
 
@@ -116,10 +116,6 @@ def grouped(rows: list[Item]) -> list[list[Item]]:
             groups.append([])
         groups[-1].append(row)
     return groups
-
-
-def _frames(item: Item) -> int:
-    return len(item.mels)
 
 
 def collated(rows: list[Item], tokenizer: Tokenizer, rng: np.random.Generator) -> SpeechBatch:

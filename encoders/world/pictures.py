@@ -98,7 +98,7 @@ def captions(rng: np.random.Generator, side_px: int) -> Overlay:
         y = rng.choice([rng.uniform(0, 0.14), rng.uniform(0.78, 0.92)]) * side_px
         if rng.random() < 0.6:
             right = x + rng.uniform(0.25, 0.6) * side_px
-            draw.rectangle((x, y, right, y + high), fill=(*_ints(rng.integers(0, 256, 3)), 255))
+            draw.rectangle((x, y, right, y + high), fill=(*rng.integers(0, 256, 3).tolist(), 255))
         text = "".join(pick(rng, LETTERS) for _ in range(12))
         fill = (255, 255, 255, 255) if rng.random() < 0.6 else (250, 220, 30, 255)
         draw.text((x + 2, y), text, fill=fill, font_size=high * 0.9)
@@ -135,7 +135,3 @@ def smeared(picture: Picture, across: float, down: float) -> Picture:
     for share in np.linspace(-0.5, 0.5, steps):
         total += np.roll(picture, (round(down * side * share), round(across * side * share)), (0, 1))
     return np.asarray(total / steps, np.float32)
-
-
-def _ints(values: NDArray[np.int64]) -> tuple[int, int, int]:
-    return int(values[0]), int(values[1]), int(values[2])
