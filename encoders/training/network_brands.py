@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from encoders.profiles import load_profile, path_of
-from encoders.speech import load_speech
 from encoders.training.speech_corpus import spoken
+from encoders.training.speech_quality import product_hearing
 from encoders.world import lexicon
 from encoders.world.clips import backing_of
 from encoders.world.script import plain
@@ -108,14 +108,12 @@ def between(words: Sequence[str], before: str, after: str) -> str | None:
 
 def ears(brands: Sequence[str], ways: int, seed: int) -> dict[str, list[str]]:
     """Each brand as it was written, so many times, each time by another voice in another sentence."""
-    profile, rng = load_profile("demo"), np.random.default_rng([seed, 15])
-    engine = load_speech(path_of(profile, "speech"), settings=profile.speech.settings)
+    rng, hear = np.random.default_rng([seed, 15]), product_hearing(path_of(load_profile("demo"), "speech"))
     found: dict[str, list[str]] = {}
     for done, brand in enumerate(brands, 1):
         for before, after in (pick(rng, CARRIERS) for _ in range(ways)):
             item = spoken([f"{before} {brand} {after}".strip()], voice_of(rng), rng)
-            pcm = (_as_in_a_clip(item.sound, rng) * 32767).astype("<i2").tobytes()
-            heard = between([word.text for word in engine.hear(pcm, "en", final=True).words], before, after)
+            heard = between(hear(_as_in_a_clip(item.sound, rng)).split(), before, after)
             found.setdefault(brand, []).extend([heard] if heard else [])
         if done % 100 == 0:
             sys.stderr.write(f"{done}/{len(brands)} brands\n")
