@@ -6,13 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-OURS_COLOUR, BOUND_COLOUR, OTHER_COLOUR, GRID_COLOUR, TEXT_COLOUR = (
-    "#1f5fbf",
-    "#2e8b57",
-    "#5f6672",
-    "#e3e6ea",
-    "#30353d",
-)
+OURS_COLOUR, BOUND_COLOUR, OTHER_COLOUR = "#1f5fbf", "#2e8b57", "#5f6672"
+GRID_COLOUR, TEXT_COLOUR = "#e3e6ea", "#30353d"
 LINE_COLOURS = ("#1f5fbf", "#c2571a", "#2e8b57", "#8a4fb0", "#a8324a", "#5f6672", "#0f8a99", "#9a7b12")
 TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 ROW_PX, LABEL_PX, PLOT_PX, MARGIN_PX = 18, 140, 205, 14
