@@ -26,9 +26,10 @@ PLACED = {"precision", "channels_last"}
 
 def identities_of(profile: Profile) -> Identities:
     """Reads every byte of the models. Raises `MissingModel`, `BrokenModel`."""
+    speech, language = path_of(profile, "speech"), path_of(profile, "language")
     return Identities(
-        speech=_identity(_files(path_of(profile, "speech")), profile.speech.settings.model_dump(mode="json")),
-        language=_identity(parts_of(path_of(profile, "language")), profile.language.settings.model_dump(mode="json")),
+        speech=_identity(speech, _files(speech), profile.speech.settings.model_dump(mode="json")),
+        language=_identity(language.parent, parts_of(language), profile.language.settings.model_dump(mode="json")),
         vision=_tower_identity(path_of(profile, "network"), profile.network.settings),
     )
 
@@ -40,11 +41,12 @@ def _tower_identity(folder: Path, settings: NetworkSettings) -> str:
         sees = told.get("shape", {}).get("vision")
     tower = {"tower": told.get("tower"), "pixels": told.get("pixels"), "vision": sees}
     chosen = settings.model_dump(include=PLACED, exclude_none=True)
-    return _identity(files, tower | chosen | {"media": asdict(MediaLimits())})
+    return _identity(folder, files, tower | chosen | {"media": asdict(MediaLimits())})
 
 
-def _identity(files: Iterable[Path], settings: dict[str, object]) -> str:
-    return json.dumps({"files": {file.name: sum_of(file) for file in files}, "settings": settings}, sort_keys=True)
+def _identity(root: Path, files: Iterable[Path], settings: dict[str, object]) -> str:
+    sums = {str(file.relative_to(root)): sum_of(file) for file in files}
+    return json.dumps({"files": sums, "settings": settings}, sort_keys=True)
 
 
 def _files(path: Path) -> list[Path]:

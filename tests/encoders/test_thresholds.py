@@ -154,6 +154,17 @@ def test_thresholds_are_no_part_of_the_public_files(make: Make) -> None:
     assert (verify(profile), identities_of(profile)) == before
 
 
+def test_a_file_in_a_folder_below_hides_none_of_its_name_from_the_identity(make: Make) -> None:
+    """Public checkpoints are also published as ``onnx/config.json``, beside the ``config.json`` that is read."""
+    profile = make("late")
+    file = path_of(profile, "network") / "config.json"
+    (file.parent / "onnx").mkdir()
+    shutil.copy(file, file.parent / "onnx" / file.name)
+    before = identities_of(profile)
+    file.write_bytes(file.read_bytes() + b" ")
+    assert identities_of(profile).vision != before.vision
+
+
 @pytest.mark.parametrize("fusion", ["trained", "late"])
 def test_a_copy_of_the_network_is_written_to_and_another_one_is_refused(
     make: Make, tmp_path: Path, fusion: str
