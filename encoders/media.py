@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby, pairwise
+from math import inf
 
 import av
 import numpy as np
@@ -59,8 +60,7 @@ class MediaLimits:
 class _Group:
     """A run of packets that starts at a key frame, and the wanted times in it."""
 
-    first: int
-    end: int
+    packets: Sequence[PicturePacket]
     targets: tuple[int, ...]
 
 
@@ -127,7 +127,7 @@ class PyAvDecoder:
         targets = [begin + offset for offset in central(length)]
         shots: list[_Shot] = []
         for group in _groups(found, targets):
-            shots += self._shown_at(decoded(found[group.first : group.end], decoder.decode), group.targets)
+            shots += self._shown_at(decoded(group.packets, decoder.decode), group.targets)
             decoder.flush_buffers()
         if not shots:
             raise Unreadable(Reason.UNDECODABLE, "no picture could be decoded")
@@ -286,12 +286,10 @@ def _groups(found: Sequence[PicturePacket], targets: Sequence[int]) -> list[_Gro
     Where times run backwards, as in streams that were joined, several groups hold it: the first one counts.
     """
     keys = [i for i, packet in enumerate(found) if packet.is_keyframe and packet.pts is not None] or [0]
-    starts = [found[i].pts or 0 for i in keys]
+    times = [-inf, *(found[i].pts or 0 for i in keys[1:]), inf]
     groups, left = [], list(targets)
-    for index, (first, end) in enumerate(pairwise([*keys, len(found)])):
-        after = starts[index + 1] if index + 1 < len(starts) else None
-        inside = tuple(t for t in left if (index == 0 or t >= starts[index]) and (after is None or t < after))
-        if inside:
-            groups.append(_Group(first, end, inside))
+    for (first, end), (begin, after) in zip(pairwise([*keys, len(found)]), pairwise(times), strict=True):
+        if inside := tuple(t for t in left if begin <= t < after):
+            groups.append(_Group(found[first:end], inside))
             left = [t for t in left if t not in inside]
     return groups
