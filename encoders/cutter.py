@@ -78,8 +78,7 @@ class Clock:
             raw = (
                 round(-shift_s / base) if last_s is None else round((last_s - shift_s) / base) + (packet.duration or 0)
             )
-        jumps = last_s is not None and not -1.0 <= raw * base + shift_s - last_s <= _JUMP_S
-        jumps = jumps and not self._others_went_on(track, raw * base + shift_s, last_s or 0.0)
+        jumps = last_s is not None and self._jumps(track, raw * base + shift_s, last_s)
         if last_s is not None and jumps:
             follows = last_s - raw * base + (packet.duration or 0) * base
             self._shift_s = self._shift_s if abs(self._shift_s - follows) < 1.0 else follows
@@ -89,10 +88,11 @@ class Clock:
         packet.dts = round(shift_s / base) + raw
         return jumps
 
-    def _others_went_on(self, track: int, time_s: float, last_s: float) -> bool:
-        """Whether a step forward only brings the track to where another is: it stood still, its clock did not jump."""
+    def _jumps(self, track: int, time_s: float, last_s: float) -> bool:
+        """Whether a track's clock jumps to this time. One that stood still may step to where another track is."""
         others = (other for each, other in self._last_s.items() if each != track)
-        return time_s > last_s and any(abs(time_s - other) <= _JUMP_S for other in others)
+        stood = time_s > last_s and any(abs(time_s - other) <= _JUMP_S for other in others)
+        return not stood and not -1.0 <= time_s - last_s <= _JUMP_S
 
 
 @dataclass(slots=True)
