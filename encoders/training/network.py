@@ -63,28 +63,11 @@ SEEN_SHARE = 0.05
 """Of the peak rate, for the head of the picture: it comes trained, and would only learn the kept frames by heart."""
 
 
-def bank_in(folder: Path, cutouts: torch.Tensor, seed: int) -> Bank:
-    """The grounds and overlays, drawn once and kept beside the cut-outs."""
-    path = folder / f"bank-{seed}.pt"
-    if not path.exists():
-        rng = np.random.default_rng(seed)
-        clutter = [cutouts[int(rng.integers(len(cutouts))), 3].numpy() for _ in range(200)]
-        bank = make_bank(rng, clutter, BANK_SIZE)
-        torch.save([bank.pages, bank.videos, bank.rooms, bank.captions, bank.hands], path)
-    return Bank(*torch.load(path))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Which network is trained, and where."""
 
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Where things lie, how long to train and how much of the training shop to use."""
-
-    looks: Path
     out: Path
-    seconds: float
-    shops: int
-    variants: int
-    start: Path | None = None
-    """A network folder whose vision tower is where stage one begins; None: from nothing."""
     recipe: str = "ampere"
     seed: int = 1
 
@@ -92,6 +75,18 @@ class Plan:
     def folder(self) -> Path:
         """Where the checkpoints of this recipe and seed lie; the vision tower and the texts are shared by all."""
         return self.out / f"{self.recipe}-{self.seed}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan(Run):
+    """How long to train, and on how much of the training shop."""
+
+    looks: Path
+    seconds: float
+    shops: int
+    variants: int
+    start: Path | None = None
+    """A network folder whose vision tower is where stage one begins; None: from nothing."""
 
     @property
     def of_texts(self) -> dict[str, object]:
@@ -218,6 +213,17 @@ def ids_of(tokenizer: Tokenizer, columns: Sequence[Sequence[str]]) -> NDArray[np
     """Texts by domain as ids, (listings, 3, tokens)."""
     rows = [[token_ids(tokenizer, line, DEMO_SHAPE.text_tokens) for line in column] for column in columns]
     return np.stack([np.stack(column) for column in rows], 1).astype(np.int16)
+
+
+def bank_in(folder: Path, cutouts: torch.Tensor, seed: int) -> Bank:
+    """The grounds and overlays, drawn once and kept beside the cut-outs."""
+    path = folder / f"bank-{seed}.pt"
+    if not path.exists():
+        rng = np.random.default_rng(seed)
+        clutter = [cutouts[int(rng.integers(len(cutouts))), 3].numpy() for _ in range(200)]
+        bank = make_bank(rng, clutter, BANK_SIZE)
+        torch.save([bank.pages, bank.videos, bank.rooms, bank.captions, bank.hands], path)
+    return Bank(*torch.load(path))
 
 
 def features_in(plan: Plan, vision: VisionNetwork, split: str, looks: int) -> Features:

@@ -36,7 +36,7 @@ from encoders.network_config import (
 from encoders.network_store import write_weights
 from encoders.prepared import read_prepared
 from encoders.tokens import read_tokenizer
-from encoders.training.network import SHOP_SEED, Plan, weights_in
+from encoders.training.network import SHOP_SEED, Run, weights_in
 from encoders.training.network_balance import balance
 from encoders.training.network_looks import SIDE_PX
 from encoders.training.network_recipes import RECIPES, Recipe
@@ -50,7 +50,7 @@ UNSET = Thresholds(min_score=0.5, silent_min_score=0.5, margin=0.01, off_shelf_a
 class Export:
     """Which checkpoints go where."""
 
-    plan: Plan
+    run: Run
     out: Path
     vision: bool
     valid: Path | None = None
@@ -59,19 +59,19 @@ class Export:
     @property
     def space(self) -> str:
         """A row's vectors are no other's: each recipe and seed has a space of its own."""
-        return SPACE if self.vision else f"{SPACE}-{self.plan.folder.name}"
+        return SPACE if self.vision else f"{SPACE}-{self.run.folder.name}"
 
 
 def export(wanted: Export) -> None:
     """Write the folder, replacing what was there but for its thresholds."""
     wanted.out.mkdir(parents=True, exist_ok=True)
-    recipe = RECIPES[wanted.plan.recipe]
+    recipe = RECIPES[wanted.run.recipe]
     network = Network(recipe.shape())
-    network.vision.load_state_dict(weights_in(wanted.plan.out / "vision.pt", "vision"))
-    network.fusion.load_state_dict(weights_in(wanted.plan.folder / "fusion.pt", "fusion"))
+    network.vision.load_state_dict(weights_in(wanted.run.out / "vision.pt", "vision"))
+    network.fusion.load_state_dict(weights_in(wanted.run.folder / "fusion.pt", "fusion"))
     thresholds = read_config(wanted.out).thresholds if (wanted.out / CONFIG).exists() else UNSET
-    config = NetworkConfig(wanted.space, TOWER, PIXELS, recipe.shape(), thresholds, run_of(wanted.plan))
-    shutil.copy(wanted.plan.out / TOKENIZER, wanted.out / TOKENIZER)
+    config = NetworkConfig(wanted.space, TOWER, PIXELS, recipe.shape(), thresholds, history_of(wanted.run))
+    shutil.copy(wanted.run.out / TOKENIZER, wanted.out / TOKENIZER)
     if wanted.valid:
         config.training["balance"] = balanced_on(wanted.valid, recipe, network, config, wanted.out)
     write_weights(network, wanted.out)
@@ -89,11 +89,11 @@ def balanced_on(valid: Path, recipe: Recipe, network: Network, config: NetworkCo
     return balance(network.fusion, read_tokenizer(folder), config, prepared, reading).to_json()
 
 
-def run_of(plan: Plan) -> dict[str, Any]:
+def history_of(run: Run) -> dict[str, Any]:
     """The training run: what was trained on, from which seeds, and each stage's beginning and length."""
-    checkpoints = {"vision": plan.out, "text": plan.folder, "fusion": plan.folder}
+    checkpoints = {"vision": run.out, "text": run.folder, "fusion": run.folder}
     stages = {stage: _done(folder / f"{stage}.pt") for stage, folder in checkpoints.items()}
-    return {"recipe": plan.recipe, "seeds": {"products": SHOP_SEED, "training": plan.seed}, "stages": stages}
+    return {"recipe": run.recipe, "seeds": {"products": SHOP_SEED, "training": run.seed}, "stages": stages}
 
 
 def card_of(wanted: Export, network: Network) -> dict[str, object]:
@@ -132,8 +132,8 @@ def main() -> None:
     parser.add_argument("--vision", action="store_true", help="with the vision tower: a network that can be shipped")
     parser.add_argument("--valid", type=Path, help="prepared validation views: balance the weights on them")
     options = parser.parse_args()
-    plan = Plan(Path(), options.runs, 0.0, 0, 0, recipe=options.recipe, seed=options.seed)
-    export(Export(plan, options.out, options.vision, options.valid))
+    run = Run(out=options.runs, recipe=options.recipe, seed=options.seed)
+    export(Export(run, options.out, options.vision, options.valid))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from encoders.engines import Domain, FusionInput
 from encoders.fusion import load_fusion
 from encoders.network import Network
 from encoders.network_config import CARD, FUSION, VISION, Thresholds, read_config, write_config
-from encoders.training.network import Plan
+from encoders.training.network import Run
 from encoders.training.network_export import Export, export
 from encoders.training.network_recipes import DEMO_SHAPE
 
@@ -34,12 +34,12 @@ def wanted(tmp_path: Path) -> Export:
     """A recipe whose three stages are done, in an untrained network."""
     torch.manual_seed(4)
     network, runs = Network(DEMO_SHAPE), tmp_path / "runs"
-    plan = Plan(Path(), runs, 0.0, 20, 5)
+    run = Run(out=runs)
     checkpoint(runs / "vision.pt", {"vision": network.vision}, 300, {"shops": 20, "start": "an-older-tower"})
-    checkpoint(plan.folder / "text.pt", {"fusion": network.fusion}, 200, {"shops": 20, "variants": 5})
-    checkpoint(plan.folder / "fusion.pt", {"fusion": network.fusion}, 100, {"shops": 20, "variants": 5})
+    checkpoint(run.folder / "text.pt", {"fusion": network.fusion}, 200, {"shops": 20, "variants": 5})
+    checkpoint(run.folder / "fusion.pt", {"fusion": network.fusion}, 100, {"shops": 20, "variants": 5})
     (runs / "tokenizer.json").write_bytes((SHIPPED / "tokenizer.json").read_bytes())
-    return Export(plan, tmp_path / "out", vision=True)
+    return Export(run, tmp_path / "out", vision=True)
 
 
 def test_a_folder_says_by_which_run_it_was_made(wanted: Export) -> None:
@@ -59,7 +59,7 @@ def test_the_card_holds_the_checksums_of_what_is_there(wanted: Export) -> None:
     card = json.loads((wanted.out / CARD).read_text())
     assert set(card["sha256"]) == {"config.json", VISION, FUSION, "tokenizer.json"}
     assert all(sha256((wanted.out / name).read_bytes()).hexdigest() == told for name, told in card["sha256"].items())
-    trained = torch.load(wanted.plan.folder / "fusion.pt")["module"]
+    trained = torch.load(wanted.run.folder / "fusion.pt")["module"]
     stored = load_file(wanted.out / FUSION)
     assert all(torch.allclose(stored[name].float(), trained[f"fusion.{name}"], atol=1e-2, rtol=1e-2) for name in stored)
 

@@ -97,7 +97,7 @@ def test_heads_are_learnt_for_a_tower_that_stays_as_it_is(tmp_path: Path) -> Non
     np.savez(tmp_path / "train-0-0.npz", numbers=np.arange(len(looks)), cutouts=cutouts.repeat(len(looks), 0))
     bank = make_bank(np.random.default_rng(0), [cutouts[0, 0]], 3)
     torch.save([bank.pages, bank.videos, bank.rooms, bank.captions, bank.hands], tmp_path / "bank-1.pt")
-    train_heads(Plan(tmp_path, tmp_path, seconds=1e-6, shops=1, variants=1, start=DEMO))
+    train_heads(Plan(looks=tmp_path, out=tmp_path, seconds=1e-6, shops=1, variants=1, start=DEMO))
     trained = torch.load(tmp_path / "vision.pt")["module"]
     tower = Network(DEMO_SHAPE).vision
     load_weights(tower, DEMO / VISION, "cpu")
