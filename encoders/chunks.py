@@ -16,7 +16,7 @@ from encoders.settings import ChunkPolicy
 
 SAMPLES_PER_MS = SAMPLE_RATE_HZ // 1000
 _VAD_WINDOW = 512
-"""Silero judges so many samples at a time. Cuts lie on this grid, so that speech which is given again is judged, and
+"""How many samples Silero judges at a time. Cuts lie on this grid, so that speech which is given again is judged, and
 then heard, as it would have been without the cut."""
 _FRAME = 20 * SAMPLES_PER_MS
 """Loudness is measured in frames of 20 ms."""

@@ -66,7 +66,7 @@ class Clock:
     def straighten(self, packet: AnyPacket) -> bool:
         """Shift the packet's timestamps; one without any follows the packet before it by its own length.
 
-        Whether the track's clock jumps here.
+        Returns whether the track's clock jumps here.
         """
         base, track = float(packet.time_base), packet.stream_index
         raw = packet.dts if packet.dts is not None else packet.pts

@@ -4,8 +4,8 @@
 starts it. It loads libav and numpy and no model, knows no secret, and writes no file.
 
 Each limit is the kernel's, so that it holds while native code runs: too much processor time or wall time ends the
-process by SIGXCPU or SIGALRM, too much memory (Linux) lets the allocation fail, and whatever ends it by itself does so
-here. What one would get wrong: when the worker is killed, nobody tells its children; so a thread waits for the
+process by SIGXCPU or SIGALRM, too much memory (Linux) lets the allocation fail, and a crash ends this process and not
+the worker. What one would get wrong: when the worker is killed, nobody tells its children; so a thread waits for the
 socket's other end to close, and then ends the process in the midst of whatever it does.
 """
 

@@ -6,7 +6,7 @@ Each fake in `tests/fakes/` passes the same contract tests as the real engine.
     EngineError
     ├── Unreadable      the bytes are at fault, with a `Reason`: a gap, never a retry
     │   └── Unbearable  to read them costs more than a decoder may use, or ends its process
-    └── Overloaded      the engine is (device out of memory, no child starts): the same bytes may be tried again
+    └── Overloaded      the engine is at fault (device out of memory, no child starts): the bytes may be tried again
 """
 
 from collections.abc import Sequence

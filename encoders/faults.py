@@ -2,7 +2,7 @@
 
 MissingModel            a file or folder of a model is not where it should be
 BrokenModel             it is there and cannot be used: not of its format, cut off, or not what another file says
-└── BadThresholds       so is a file of thresholds (see encoders/thresholds.py)
+└── BadThresholds       the same of a file of thresholds (see encoders/thresholds.py)
 
 Both are raised when a model is loaded, never when it is asked: so a worker finds them before it takes a message.
 """

@@ -79,7 +79,7 @@ class Listening:
 
     segment_s: float
     stall_s: float
-    """So long a source may give nothing."""
+    """How long a source may give nothing."""
     now: Callable[[], float]
     """Wall time, in seconds."""
     say: Callable[[str], None]

@@ -39,7 +39,7 @@ WIDEST_TILE = 4 * SHEET_HEIGHT
 HOLE_S, LONGEST_HOLE_S = 0.5, 60.0
 """Sound that does not come for so long is silence. Less is rounding, or how a track begins; more is another clock."""
 _ROWS = 256
-"""So many rows are mixed at a time: a whole picture of 50 megapixels would take a gigabyte on its way."""
+"""How many rows are mixed at a time: a whole picture of 50 megapixels would take a gigabyte on its way."""
 _JPEG_SCALES = (3, 6, 10, 16, 24, 31)
 """libav's quantiser scales for JPEG, finest first."""
 

@@ -33,7 +33,7 @@ from encoders.fragments import init_of, is_fragment
 from encoders.tracks import CopiedTrack, EncodedPictures, EncodedSound, Track, quarters_of, unfit
 
 _TOO_FAR = 2.0
-"""Key frames may be so many segments apart before the pictures are encoded anew."""
+"""How many segments apart key frames may be before the pictures are encoded anew."""
 _NO_PICTURES_MS = 5000
 """A live source that announces pictures and gives none for so long is joined at its sound."""
 _TIMEOUTS_S = (15.0, 60.0)

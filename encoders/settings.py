@@ -37,7 +37,7 @@ class ChunkPolicy(Settings):
     lead_ms: int = 300
     """Silence at the end that is given again before the next segment."""
     search_ms: int = 2_000
-    """The quietest moment is looked for in the last so many ms of what may be kept."""
+    """How much of the end of what may be kept is searched for the quietest moment."""
 
 
 class SpeechSettings(Settings):

@@ -56,7 +56,7 @@ class EncodedPictures:
     """H.264 with a key frame at least every `segment_s`, upright, in the source's colours."""
 
     def __init__(self, stream: av.VideoStream, segment_s: float, reencoded: str, quarters: int) -> None:
-        """The pictures are to be turned by so many quarters to the left."""
+        """``quarters``: by how many the pictures are to be turned to the left."""
         self.reencoded = reencoded
         self._source = stream.codec_context
         self._quarters = quarters

@@ -58,7 +58,7 @@ class Shelves:
         return products[np.isin(families, codes[counts > self.size])]
 
     def _drawn(self, count: int, among: Bools, rng: np.random.Generator) -> Codes:
-        """So many by lot, the others only where the held-out ones are too few."""
+        """``count`` products by lot, those that are not held out only where the others are too few."""
         first = rng.permutation(self.products[among & self.held_out])[:count]
         if len(first) == count:
             return first

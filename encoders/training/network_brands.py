@@ -107,7 +107,7 @@ def between(words: Sequence[str], before: str, after: str) -> str | None:
 
 
 def ears(brands: Sequence[str], ways: int, seed: int) -> dict[str, list[str]]:
-    """Each brand as it was written, so many times, each time by another voice in another sentence."""
+    """Each brand as it was written ``ways`` times, said by another voice in another sentence each time."""
     rng, hear = np.random.default_rng([seed, 15]), product_hearing(path_of(load_profile("demo"), "speech"))
     found: dict[str, list[str]] = {}
     for done, brand in enumerate(brands, 1):

@@ -108,7 +108,7 @@ class TrainPlan(Settings):
     batch: Annotated[int, Field(ge=2)] = 64
     """Products in one batch of a process: each is told apart from the others of its batch, in all processes."""
     accumulation: Positive = 1
-    """So many batches make one step of the optimiser."""
+    """How many batches make one step of the optimiser."""
     together: Literal["families", "products"] = "families"
     """families: siblings come in one batch, since they are what is hard to tell apart."""
     blind: Share = 0.04

@@ -2,8 +2,8 @@
 
 A batch follows from the seed and its number alone, so a run that is taken up again needs to know nothing but where it
 was. Several processes draw the same batch, and each takes its share of it: no product stands twice in what is compared.
-None comes twice an epoch either; the last of an epoch's order, too few for a batch, are left out of it, other ones each
-time. Products that cannot be told across domains, since all their views are in one, take no part.
+No product comes twice in an epoch either: the last of its order, too few for a batch, are left out, others each time.
+Products that cannot be told across domains, since all their views are in one, take no part.
 """
 
 from __future__ import annotations

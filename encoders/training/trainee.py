@@ -19,7 +19,7 @@ class Trainee(nn.Module):
     """What is trained. Its forward pass gives plain tensors by name, as data parallelism needs them."""
 
     def __init__(self, network: Network, classes: int) -> None:
-        """With ``classes`` a classifier of so many products is trained too; 0: none."""
+        """``classes``: of how many products a classifier is trained too; 0: none."""
         super().__init__()
         shape = network.fusion.shape
         self.vision, self.fusion = network.vision, network.fusion
