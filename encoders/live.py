@@ -156,9 +156,10 @@ class _Opening:
     def wait(self) -> InputContainer:
         """The opened container. Raises `SourceAway`."""
         threading.Thread(target=self._open, name="opening", daemon=True).start()
-        if not self._done.wait(self.stall_s + 2 * ANALYSED_S):
-            self._let_go.set()
-        if self._container is None:
+        in_time = self._done.wait(self.stall_s + 2 * ANALYSED_S)
+        if not in_time:
+            self._let_go.set()  # from here on the thread may close what it opens
+        if not in_time or self._container is None:
             raise _away(self._failure) if self._failure else SourceAway(f"it gives nothing for {self.stall_s:g} s")
         return self._container
 

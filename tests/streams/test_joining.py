@@ -2,14 +2,17 @@
 
 from io import BytesIO
 from pathlib import Path
+from threading import Event, current_thread
+from threading import enumerate as enumerate_threads
 
 import av
 import pytest
 
 from encoders.containers import MEDIA_FORMATS, opened, packets
 from encoders.hls import Fetched, Follower, NotServed
-from encoders.live import HlsSource, Listening
+from encoders.live import HlsSource, Listening, _Opening
 from encoders.media import PyAvDecoder
+from encoders.remux import SourceAway
 from streams.ingest import Ingest, Patience
 from streams.push import Placed
 from tests.encoders.samples import Recipe, make_media
@@ -45,6 +48,27 @@ def test_what_comes_before_the_first_key_frame_after_a_gap_is_missing_too(tmp_pa
     assert [numbers(each.piece.media)[0] for each in found] == [0, 200]
     assert [each.missing_ms for each in found] == [0, pytest.approx(4000, abs=50)]
     assert [each.start_ms for each in found] == [0, pytest.approx(8000, abs=50)]
+
+
+class TimeIsUp(Event):
+    """Over at the moment when the source opens: whoever sets it next waits for the thread that opens."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return False
+
+    def set(self) -> None:
+        super().set()
+        for thread in enumerate_threads():
+            if thread.name == "opening" and thread is not current_thread():
+                thread.join()
+
+
+def test_a_source_that_opens_when_its_time_is_up_is_away(tmp_path: Path) -> None:
+    """The thread that opened it closes it then, so it is not to be read."""
+    film = tmp_path / "film.mp4"
+    film.write_bytes(make_media(Recipe(seconds=1, container="mp4")))
+    with pytest.raises(SourceAway, match="gives nothing for 1 s"):
+        _Opening(str(film), {}, 1.0, TimeIsUp(), TimeIsUp()).wait()
 
 
 def test_sound_whose_pictures_are_announced_and_do_not_come_is_pushed() -> None:
