@@ -122,7 +122,8 @@ class EvaluatedNetwork:
     def _cut(self, text: str) -> list[str]:
         """A text in as many pieces as the tower needs to read all of it, at least one."""
         spans = self._tokenizer.encode(text, add_special_tokens=False).offsets
-        step = self._config.shape.text_tokens - 1
+        marks = self._config.shape.marks
+        step = self._config.shape.text_tokens - sum(map(bool, (marks.begin, marks.end)))
         ends = [(group[0][0], group[-1][1]) for group in (spans[i : i + step] for i in range(0, len(spans), step))]
         return [text[begin:end] for begin, end in ends] or [text]
 

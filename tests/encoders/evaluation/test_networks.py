@@ -1,5 +1,6 @@
 """Networks over prepared views: the same vectors as production, nothing for what cannot be read, all of a long text."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,11 @@ import pytest
 from encoders.engines import FusionInput
 from encoders.evaluation.networks import EvaluatedNetwork, Reading, WrongNetwork, checksum, load_network
 from encoders.fusion import load_fusion
-from encoders.network_config import TOKENIZER
+from encoders.network_config import TOKENIZER, Marks
 from encoders.prepared import Prepared
 from encoders.tokens import VOCABULARY
 from tests.encoders.evaluation.samples import make_views, tokens_of, write_network
+from tests.encoders.test_network import CONFIG, SHAPE
 from tests.encoders.tiny import tiny_network
 
 pytestmark = pytest.mark.hermetic
@@ -71,6 +73,15 @@ def test_the_end_of_a_long_text_counts_only_where_it_is_read_whole(network: Eval
     assert np.array_equal(cut[0], cut[1])
     assert not np.allclose(whole[0], whole[1], atol=1e-4)
     assert np.linalg.norm(whole[1]) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_text_in_pieces_is_read_to_its_end_where_a_mark_ends_each_piece(tmp_path: Path) -> None:
+    write_network(tmp_path / "a", config=replace(CONFIG, shape=replace(SHAPE, marks=Marks(end="[UNK]"))))
+    network, letters = load_network(tmp_path / "a"), "a " * (SHAPE.text_tokens - 2)
+    one, other = (
+        network.vectors(PREPARED, Reading([letters + last, *TEXTS[1:]], False, whole=True))[0] for last in ("r", "e")
+    )
+    assert not np.allclose(one, other, atol=1e-4)
 
 
 def test_a_short_text_is_read_alike_cut_or_whole(network: EvaluatedNetwork) -> None:
