@@ -108,19 +108,13 @@ def _write_vocabulary(writer: gguf.GGUFWriter, tokenizer: Tokenizer) -> None:
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(tokens)
     writer.add_token_types([special if token in SPECIALS else normal for token in tokens])
-    writer.add_token_merges(merges(tokenizer))
+    writer.add_token_merges([" ".join(pair) for pair in json.loads(tokenizer.to_str())["model"]["merges"]])
     writer.add_bos_token_id(id_of(tokenizer, BOS))
     writer.add_eos_token_id(id_of(tokenizer, END))
     writer.add_pad_token_id(id_of(tokenizer, END))
     writer.add_add_bos_token(True)
     writer.add_add_space_prefix(False)
     writer.add_chat_template(CHAT_TEMPLATE)
-
-
-def merges(tokenizer: Tokenizer) -> list[str]:
-    """The merges in order, each as two parts with a space between."""
-    rows = json.loads(tokenizer.to_str())["model"]["merges"]
-    return [row if isinstance(row, str) else " ".join(row) for row in rows]
 
 
 def _write_tensor(writer: gguf.GGUFWriter, name: str, weights: Weights, heads: int, quantized: bool) -> None:
