@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from agents.broadcast import Broadcast
 from agents.outcome import Outcome, dropped, letter, used
 from agents.shedding import Rung
-from agents.watermark import Verdict, Watermark
+from agents.watermark import Watermark
 from schemas.ids import StreamId, StreamMs
 from schemas.observation import Tokens, Visual
 from schemas.reasons import Reason
@@ -59,11 +59,11 @@ class FrameEncoder:
         if not isinstance(event, Segment):
             return self._control(event)
         match self.seen.judge(event.sequence, event.fingerprint):
-            case Verdict.DUPLICATE:
+            case Reason.DUPLICATE:
                 return dropped(Reason.DUPLICATE)
-            case Verdict.CONFLICT:
+            case Reason.CONFLICT:
                 return letter(Reason.CONFLICT, f"{event.id} came before with other bytes; the first ones count")
-            case Verdict.FORGOTTEN:
+            case Reason.FORGOTTEN:
                 return letter(Reason.FORGOTTEN, f"whether {event.id} came before is not known any more: {HOLES}")
             case _ if self.broadcast.ended:
                 self.seen.apply(event.sequence, event.fingerprint)

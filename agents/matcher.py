@@ -24,7 +24,7 @@ from typing import ClassVar
 
 from agents.broadcast import Broadcast
 from agents.outcome import Outcome, dropped, letter, used
-from agents.watermark import Verdict, Watermark
+from agents.watermark import Watermark
 from schemas.embedding import Embedding
 from schemas.ids import EventId, ProductId, StreamId, event_id, fingerprint, segment_id
 from schemas.match import Candidate, Decision, Doubt, Match
@@ -115,9 +115,9 @@ class Matcher:
         """Decide: what is to be searched, or what became of the event."""
         if not isinstance(event, Embedding):
             return self.broadcast.admit(event)
-        judged = self.seen.judge(event.sequence, fingerprint(event.value()))
-        if judged in (Verdict.DUPLICATE, Verdict.CONFLICT):
-            return dropped(Reason.DUPLICATE if judged is Verdict.DUPLICATE else Reason.CONFLICT)
+        refused = self.seen.judge(event.sequence, fingerprint(event.value()))
+        if refused in (Reason.DUPLICATE, Reason.CONFLICT):
+            return dropped(refused)
         if self.broadcast.ended:
             return dropped(Reason.ENDED)
         room = self.broadcast.room

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from agents.broadcast import Broadcast
 from agents.outcome import HELD, Outcome, dropped, letter, used
-from agents.watermark import Verdict, Watermark
+from agents.watermark import Watermark
 from schemas.embedding import Embedding
 from schemas.ids import StreamId, StreamMs, fingerprint
 from schemas.observation import Summary, Tokens, Visual
@@ -199,9 +199,9 @@ class ProductEncoder:
 
     def _half(self, event: Visual | Summary) -> Asked | Outcome:
         branch = _branch(event)
-        verdict = self.seen[branch].judge(event.sequence, fingerprint(event.value()))
-        if verdict in (Verdict.DUPLICATE, Verdict.CONFLICT):
-            return dropped(Reason.DUPLICATE if verdict is Verdict.DUPLICATE else Reason.CONFLICT)
+        refused = self.seen[branch].judge(event.sequence, fingerprint(event.value()))
+        if refused in (Reason.DUPLICATE, Reason.CONFLICT):
+            return dropped(refused)
         if all(broadcast.ended for broadcast in self.brought.values()):
             return self._overtaken(event)
         if event.sequence in self.parked:

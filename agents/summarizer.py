@@ -24,7 +24,7 @@ from agents.outcome import Outcome, dropped, used
 from agents.phonetics import repaired
 from agents.shedding import Rung
 from agents.summary_form import first_said, parse, supported, terms
-from agents.watermark import Verdict, Watermark
+from agents.watermark import Watermark
 from schemas.ids import StreamId, StreamMs, fingerprint
 from schemas.observation import Said, Summary
 from schemas.reasons import Reason
@@ -98,13 +98,11 @@ class Summarizer:
         if not isinstance(event, Transcript):
             return self._control(event)
         match self.seen.judge(event.sequence, fingerprint(event.value())):
-            case Verdict.DUPLICATE:
-                return dropped(Reason.DUPLICATE)
-            case Verdict.CONFLICT:
-                return dropped(Reason.CONFLICT)
+            case Reason.DUPLICATE | Reason.CONFLICT as refused:
+                return dropped(refused)
             case _ if self.broadcast.ended:
                 return dropped(Reason.ENDED)
-            case Verdict.LATE | Verdict.FORGOTTEN:
+            case Reason.LATE | Reason.FORGOTTEN:
                 return self._gap(event, event.gap or Reason.LATE)
         self.end_ms = event.end_ms
         if event.gap:

@@ -20,7 +20,7 @@ from agents.broadcast import Broadcast
 from agents.hotwords import hotwords
 from agents.outcome import Outcome, dropped, used
 from agents.shedding import Rung
-from agents.watermark import Verdict, Watermark
+from agents.watermark import Watermark
 from schemas.event import Event
 from schemas.ids import StreamId, StreamMs
 from schemas.reasons import Reason
@@ -38,10 +38,6 @@ than a segment help nobody."""
 
 BORDER_SLACK_MS = 500
 """A segment follows another if it begins within this of the other's end: stated durations round to frames."""
-
-REFUSED = {
-    Verdict.DUPLICATE: Reason.DUPLICATE, Verdict.CONFLICT: Reason.CONFLICT, Verdict.FORGOTTEN: Reason.FORGOTTEN,
-}  # fmt: skip
 
 
 class SpokenWord(Protocol):
@@ -161,11 +157,11 @@ class Transcriber:
         if not isinstance(event, Segment):
             return self.broadcast.admit(event)
         match self.seen.judge(event.sequence, event.fingerprint):
-            case Verdict.DUPLICATE | Verdict.CONFLICT | Verdict.FORGOTTEN as refused:
-                return dropped(REFUSED[refused])
+            case Reason.DUPLICATE | Reason.CONFLICT | Reason.FORGOTTEN as refused:
+                return dropped(refused)
             case _ if self.broadcast.ended:
                 return dropped(Reason.ENDED)
-            case Verdict.LATE:
+            case Reason.LATE:
                 return self.unreadable(event, Reason.LATE)
         if rung is Rung.SKIP:
             return replace(self.unreadable(event, Reason.SKIPPED), shed=Shed.SKIPPED)

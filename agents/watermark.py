@@ -1,4 +1,4 @@
-"""sequence + fingerprint → verdict: whether one stream's input is new, seen before, or out of order.
+"""sequence + fingerprint → reason: whether one stream's input is new, seen before, or out of order.
 
 Upstream a crash publishes the same event again at a new offset, so offsets cannot tell a duplicate: sequences do.
 What is easily got wrong: a sequence below the highest one is a duplicate only if it was applied; the sequences that
@@ -8,7 +8,8 @@ the oldest are given up, and what comes from there can be told neither from a ne
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from enum import StrEnum
+
+from schemas.reasons import Reason
 
 FINGERPRINTS_KEPT = 512
 """Of the inputs applied last: half an hour of 4 s segments. An older input that comes again counts as a duplicate
@@ -16,21 +17,6 @@ whatever its bytes are."""
 
 HOLES_KEPT = 512
 """Ranges of skipped sequences, the latest; a producer that numbers by tens makes one with each segment."""
-
-
-class Verdict(StrEnum):
-    """What an input is to its stream."""
-
-    FRESH = "fresh"
-    """Above everything applied so far."""
-    LATE = "late"
-    """Below the highest applied sequence, and never seen."""
-    DUPLICATE = "duplicate"
-    """Applied before."""
-    CONFLICT = "conflict"
-    """Applied before with another fingerprint."""
-    FORGOTTEN = "forgotten"
-    """It may have been applied before, or not."""
 
 
 @dataclass(slots=True)
@@ -47,20 +33,20 @@ class Watermark:
     forgotten: int = -1
     """The last of the sequences of which it is not known any more which ones came; -1: of all it is."""
 
-    def judge(self, sequence: int, fingerprint: str) -> Verdict:
-        """The verdict on an input; changes nothing."""
+    def judge(self, sequence: int, fingerprint: str) -> Reason | None:
+        """`Duplicate`, `Conflict`, `Late` or `Forgotten`; None: above everything applied so far. Changes nothing."""
         if sequence <= self.forgotten and sequence not in self.prints:
-            return Verdict.FORGOTTEN
+            return Reason.FORGOTTEN
         if not self.has(sequence):
-            return Verdict.FRESH if sequence > self.applied else Verdict.LATE
-        return Verdict.DUPLICATE if self.prints.get(sequence, fingerprint) == fingerprint else Verdict.CONFLICT
+            return None if sequence > self.applied else Reason.LATE
+        return Reason.DUPLICATE if self.prints.get(sequence, fingerprint) == fingerprint else Reason.CONFLICT
 
     def has(self, sequence: int) -> bool:
         """Whether this sequence was applied, or may have been."""
         return sequence <= self.applied and self._range_of(sequence) is None
 
     def apply(self, sequence: int, fingerprint: str) -> None:
-        """Remember an input that was judged `FRESH` or `LATE`, or `FORGOTTEN` by who takes it all the same."""
+        """Remember an input that is new or late, or a forgotten one that is taken all the same."""
         if sequence > self.applied:
             if sequence > self.applied + 1:
                 self.missing.append((self.applied + 1, sequence - 1))

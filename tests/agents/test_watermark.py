@@ -6,21 +6,22 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from agents import watermark as rules
-from agents.watermark import FINGERPRINTS_KEPT, Verdict, Watermark
+from agents.watermark import FINGERPRINTS_KEPT, Watermark
+from schemas.reasons import Reason
 
 pytestmark = pytest.mark.hermetic
 
 
-def expected(seen: dict[int, str], sequence: int, print_: str) -> Verdict:
+def expected(seen: dict[int, str], sequence: int, print_: str) -> Reason | None:
     if sequence in seen:
-        return Verdict.DUPLICATE if seen[sequence] == print_ else Verdict.CONFLICT
-    return Verdict.FRESH if sequence > max(seen, default=-1) else Verdict.LATE
+        return Reason.DUPLICATE if seen[sequence] == print_ else Reason.CONFLICT
+    return None if sequence > max(seen, default=-1) else Reason.LATE
 
 
-def admitted(watermark: Watermark, sequence: int, print_: str) -> Verdict:
+def admitted(watermark: Watermark, sequence: int, print_: str) -> Reason | None:
     """The verdict on an input, which is remembered if it is new, as the steps do."""
     verdict = watermark.judge(sequence, print_)
-    if verdict in (Verdict.FRESH, Verdict.LATE):
+    if verdict in (None, Reason.LATE):
         watermark.apply(sequence, print_)
     return verdict
 
@@ -57,8 +58,8 @@ def test_fingerprints_of_the_last_inputs_are_kept_and_older_inputs_stay_duplicat
     for sequence in range(FINGERPRINTS_KEPT + 10):
         admitted(watermark, sequence, "a")
     assert len(watermark.prints) == FINGERPRINTS_KEPT
-    assert admitted(watermark, 5, "b") is Verdict.DUPLICATE
-    assert admitted(watermark, 20, "b") is Verdict.CONFLICT
+    assert admitted(watermark, 5, "b") is Reason.DUPLICATE
+    assert admitted(watermark, 20, "b") is Reason.CONFLICT
 
 
 def test_an_input_cannot_be_applied_twice() -> None:
@@ -87,7 +88,7 @@ def test_beyond_the_holes_that_are_kept_nothing_is_taken_for_what_it_may_not_be(
         patch.setattr(rules, "HOLES_KEPT", kept)
         for sequence, print_ in inputs:
             verdict = admitted(watermark, sequence, print_)
-            if verdict is not Verdict.FORGOTTEN:
+            if verdict is not Reason.FORGOTTEN:
                 assert verdict is expected(seen, sequence, print_)
                 seen.setdefault(sequence, print_)
             assert len(watermark.missing) <= kept
@@ -95,7 +96,7 @@ def test_beyond_the_holes_that_are_kept_nothing_is_taken_for_what_it_may_not_be(
 
 def test_what_is_forgotten_can_be_applied_by_who_must_not_refuse_it() -> None:
     watermark = Watermark(applied=9, forgotten=5)
-    assert watermark.judge(3, "a") is Verdict.FORGOTTEN
+    assert watermark.judge(3, "a") is Reason.FORGOTTEN
     watermark.apply(3, "a")
-    assert [watermark.judge(3, print_) for print_ in "ab"] == [Verdict.DUPLICATE, Verdict.CONFLICT]
+    assert [watermark.judge(3, print_) for print_ in "ab"] == [Reason.DUPLICATE, Reason.CONFLICT]
     assert (watermark.applied, watermark.forgotten, watermark.missing) == (9, 5, [])

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agents.outcome import Outcome
-from agents.watermark import Verdict, Watermark
+from agents.watermark import Watermark
 from infra.vectors import LiveRow
 from schemas.match import Match
+from schemas.reasons import Reason
 from streams.ask import Ask
 from streams.envelope import Envelope, Record
 from streams.stages import Incoming, Stage
@@ -101,8 +102,8 @@ class ForgetfulVectors(PointedVectors):
 
 
 def _forget_ids(parts: Parts) -> None:
-    def judge(self: Watermark, sequence: int, fingerprint: str) -> Verdict:
-        return Verdict.FRESH
+    def judge(self: Watermark, sequence: int, fingerprint: str) -> Reason | None:
+        return None
 
     def apply(self: Watermark, sequence: int, fingerprint: str) -> None:
         self.applied = max(self.applied, sequence)
