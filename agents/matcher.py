@@ -26,7 +26,7 @@ from agents.broadcast import Broadcast
 from agents.outcome import Outcome, dropped, letter, used
 from agents.watermark import Watermark
 from schemas.embedding import Embedding
-from schemas.ids import EventId, ProductId, StreamId, event_id, fingerprint, segment_id
+from schemas.ids import EventId, ProductId, StreamId, event_id, segment_id
 from schemas.match import Candidate, Decision, Doubt, Match
 from schemas.reasons import Reason
 from schemas.room import Control, Room
@@ -115,7 +115,7 @@ class Matcher:
         """Decide: what is to be searched, or what became of the event."""
         if not isinstance(event, Embedding):
             return self.broadcast.admit(event)
-        refused = self.seen.judge(event.sequence, fingerprint(event.value()))
+        refused = self.seen.judge(event.sequence, event.fingerprint)
         if refused in (Reason.DUPLICATE, Reason.CONFLICT):
             return dropped(refused)
         if self.broadcast.ended:
@@ -128,7 +128,7 @@ class Matcher:
         links = links_of(self.broadcast.room)
         candidates = rank(due.embedding, (*found.shelf, *found.rows), links)
         decided = answer_of(due.embedding, candidates, self.broadcast.room, self.policy)
-        self.seen.apply(due.embedding.sequence, fingerprint(due.embedding.value()))
+        self.seen.apply(due.embedding.sequence, due.embedding.fingerprint)
         outcome = used(self._match(due.embedding, decided, found.revision))
         if unknown := _unknown(due, found):
             detail = f"the shelf names products that the catalogue does not have: {', '.join(unknown)}"
@@ -137,7 +137,7 @@ class Matcher:
 
     def unreadable(self, due: Search, reason: Reason, detail: str) -> Outcome:
         """The search itself is impossible: the segment ends as a dead letter."""
-        self.seen.apply(due.embedding.sequence, fingerprint(due.embedding.value()))
+        self.seen.apply(due.embedding.sequence, due.embedding.fingerprint)
         return letter(reason, detail, due.embedding.segment)
 
     def close(self) -> Outcome:

@@ -15,7 +15,7 @@ from agents.broadcast import Broadcast
 from agents.outcome import HELD, Outcome, dropped, letter, used
 from agents.watermark import Watermark
 from schemas.embedding import Embedding
-from schemas.ids import StreamId, StreamMs, fingerprint
+from schemas.ids import StreamId, StreamMs
 from schemas.observation import Summary, Tokens, Visual
 from schemas.reasons import Reason
 from schemas.reference import Reference
@@ -199,7 +199,7 @@ class ProductEncoder:
 
     def _half(self, event: Visual | Summary) -> Asked | Outcome:
         branch = _branch(event)
-        refused = self.seen[branch].judge(event.sequence, fingerprint(event.value()))
+        refused = self.seen[branch].judge(event.sequence, event.fingerprint)
         if refused in (Reason.DUPLICATE, Reason.CONFLICT):
             return dropped(refused)
         if all(broadcast.ended for broadcast in self.brought.values()):
@@ -249,7 +249,7 @@ class ProductEncoder:
 
     def _take(self, event: Visual | Summary) -> None:
         """Remember the event; its other half is not held any more."""
-        self.seen[_branch(event)].apply(event.sequence, fingerprint(event.value()))
+        self.seen[_branch(event)].apply(event.sequence, event.fingerprint)
         self.visuals.pop(event.sequence, None)
         self.summaries.pop(event.sequence, None)
 

@@ -25,7 +25,7 @@ from agents.phonetics import repaired
 from agents.shedding import Rung
 from agents.summary_form import first_said, parse, supported, terms
 from agents.watermark import Watermark
-from schemas.ids import StreamId, StreamMs, fingerprint
+from schemas.ids import StreamId, StreamMs
 from schemas.observation import Said, Summary
 from schemas.reasons import Reason
 from schemas.room import Control
@@ -97,7 +97,7 @@ class Summarizer:
             return used()
         if not isinstance(event, Transcript):
             return self._control(event)
-        match self.seen.judge(event.sequence, fingerprint(event.value())):
+        match self.seen.judge(event.sequence, event.fingerprint):
             case Reason.DUPLICATE | Reason.CONFLICT as refused:
                 return dropped(refused)
             case _ if self.broadcast.ended:
@@ -215,7 +215,7 @@ class Summarizer:
         )
 
     def _publish(self, summary: Summary, of: Transcript) -> Outcome:
-        self.seen.apply(of.sequence, fingerprint(of.value()))
+        self.seen.apply(of.sequence, of.fingerprint)
         return used(summary)
 
     def _renamed_at(self, said: Said, words: tuple[Word, ...]) -> int:

@@ -3,11 +3,13 @@
 Two equal events give equal bytes: fields are written in the order of their declaration, without spaces.
 """
 
-from typing import ClassVar
+from collections.abc import Mapping
+from functools import cached_property
+from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from schemas.ids import EventId, StreamId
+from schemas.ids import EventId, StreamId, fingerprint
 
 
 class Value(BaseModel):
@@ -61,3 +63,13 @@ class StreamEvent(Event):
     @property
     def subject(self) -> str:
         return self.stream_id
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Tells two different contents under one id apart."""
+        return fingerprint(self.value())
+
+    def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
+        copy = super().model_copy(update=update, deep=deep)
+        copy.__dict__.pop("fingerprint", None)  # pydantic copies what is cached, too
+        return copy
