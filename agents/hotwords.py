@@ -5,15 +5,13 @@ share most of their words, so a word is told once. The names come in the order o
 fit is left out whole, since half a name is another one.
 """
 
-import re
 from collections.abc import Mapping
 
-from agents.summary_form import words_of
+from agents.summary_form import name_in, words_of
 
 BYTES_PER_TOKEN = 2
 """Of names that a recogniser spells piece by piece; of words that it knows a token has more. A Chinese character has
 three bytes, and is one token or two."""
-_NAME_ENDS = re.compile("[,，;；、]")
 
 
 def hotwords(titles: Mapping[int, str], budget: int) -> str:
@@ -21,7 +19,7 @@ def hotwords(titles: Mapping[int, str], budget: int) -> str:
     told: list[str] = []
     known: set[str] = set()
     for _, title in sorted(titles.items()):
-        fresh = _fresh(_NAME_ENDS.split(title, maxsplit=1)[0], known)
+        fresh = _fresh(name_in(title), known)
         if (cost := sum(map(_tokens, fresh))) <= budget:
             told += fresh
             known.update(key for word in fresh for key in words_of(word))

@@ -42,6 +42,7 @@ _LETTERS = re.compile(f"[{_THAI}]")
 _PARTICLES = str.maketrans("", "", "的了呢啊吧呀哦嘛得地")
 """Stand between two words and belong to neither, so a name may leave them out."""
 _COMMAS = re.compile("[,，、]")
+_NAME_ENDS = re.compile("[,，;；、]")
 _MARKS = "".join(mark for mark in map(chr, range(0x300, 0xFE30)) if category(mark)[0] == "M" and not _RUN.match(mark))
 """Vowels and accents that stand on a letter: in Hindi or Arabic words are more than their letters."""
 _WORD = re.compile(rf"[{_CJK}{_THAI}]|(?:[^\W_{_CJK}{_THAI}]|[{_MARKS}])+")
@@ -66,6 +67,11 @@ def words_of(text: str) -> list[str]:
 def content_words(text: str) -> list[str]:
     """The words that need support."""
     return [word for word in words_of(text) if word not in _SMALL_WORDS]
+
+
+def name_in(title: str) -> str:
+    """A title up to its first comma: names stand there, qualities behind it."""
+    return _NAME_ENDS.split(title, maxsplit=1)[0]
 
 
 def supported(said: Said, speech: str) -> Said:
