@@ -112,10 +112,6 @@ class CatalogEncoder:
         parts = ", ".join(f"{name}: {reason}" for name, reason in due.without)
         return replace(used(), reason=due.without[0][1], detail=f"{due.product_id} goes without {parts}")
 
-    def close(self) -> Outcome:
-        """Nothing is held, so there is nothing to say."""
-        return used()
-
     def _next(self, due: View) -> View | Replace:
         number = due.number + 1 if due.kind is Kind.VIDEO else 0
         if number < len(due.product.videos):

@@ -92,10 +92,6 @@ class FrameEncoder:
         """The segment has no picture to see; `source` says where its bytes are kept, if it had any."""
         return self._saw(due.segment, self._gap(due.segment, reason, source))
 
-    def close(self) -> Outcome:
-        """Nothing is held, so there is nothing to say."""
-        return used()
-
     def _control(self, event: Control) -> Outcome:
         outcome = self.broadcast.admit(event)
         if outcome.reason in (Reason.CONFLICT, Reason.ENDED):

@@ -140,10 +140,6 @@ class Matcher:
         self.seen.apply(due.embedding.sequence, due.embedding.fingerprint)
         return letter(reason, detail, due.embedding.segment)
 
-    def close(self) -> Outcome:
-        """Nothing is held, so there is nothing to say."""
-        return used()
-
     def _match(self, embedding: Embedding, decided: Answer, revision: int) -> Match:
         shown = decided.ranked[:1] if decided.decision is not Decision.ABSTAINED else ()
         return Match(

@@ -11,6 +11,8 @@ goes back (a sender that began anew), the window begins anew too.
 A link number belongs to the product that it stood for when it was said: where the shelf gives it to another one, or to
 none, what was said before does not count any more. It is forgotten with the last word of the window.
 
+When the broadcast ends, words that no request has read are let go: they can change no match any more.
+
 Of a stream that is behind no request is made: the last answer stands, with its age, for as long as the window holds
 words that it has read and no turn to another product was said.
 """
@@ -131,10 +133,6 @@ class Summarizer:
         """The asking showed that the words are at fault: a gap, and the window begins anew."""
         self.words, self.unread, self.link = (), 0, due.link
         return self._gap(due.transcript, reason)
-
-    def close(self) -> Outcome:
-        """Words that no request has read change no match any more, so there is nothing to say."""
-        return used()
 
     def _control(self, control: Control) -> Outcome:
         """Take a control event over; link numbers that it takes from their products count no more for them."""
