@@ -9,7 +9,7 @@ all but a few are put into the object store whole, and fetched back when their o
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from agents.broadcast import Broadcast
 from agents.outcome import HELD, Outcome, dropped, letter, used
@@ -120,6 +120,7 @@ class Fused:
 
 
 Asked = Park | Fetch | Fuse | Store
+Half = TypeVar("Half", Visual, Summary)
 
 
 @dataclass(slots=True)
@@ -265,14 +266,13 @@ class ProductEncoder:
         self, event: Visual | Summary | StreamEnded, rest: tuple[int, ...], done: tuple[Embedding, ...]
     ) -> Fetch | Fuse | Store:
         """Ask for the next half that waits alone, one fetched at a time; after the last all can be stored."""
-        for at, sequence in enumerate(rest):
-            if isinstance(event, StreamEnded) and sequence in self.parked:
-                return Fetch(event, sequence, self.parked[sequence], rest[at + 1 :], done)
-            pair = _alone(self.visuals.get(sequence) or self.summaries[sequence])
-            if not pair.blank:
-                return Fuse(event, pair, rest[at + 1 :], done)
-            done = (*done, _embedding(pair, Fused()))
-        return Store(event, done)
+        if not rest:
+            return Store(event, done)
+        sequence, *later = rest
+        if sequence in self.parked:
+            return Fetch(event, sequence, self.parked[sequence], tuple(later), done)
+        half = self.visuals.get(sequence) or self.summaries[sequence]
+        return self._ask(event, _alone(half), tuple(later), done)
 
 
 def _branch(event: Visual | Summary) -> Branch:
@@ -280,19 +280,14 @@ def _branch(event: Visual | Summary) -> Branch:
 
 
 def _alone(half: Visual | Summary) -> Pair:
+    """The half, and a gap in place of the other one."""
     if isinstance(half, Visual):
-        return Pair(half, _no_summary(half))
-    return Pair(_no_visual(half), half)
+        return Pair(half, _unpaired(Summary, half))
+    return Pair(_unpaired(Visual, half), half)
 
 
-def _no_summary(of: Visual) -> Summary:
-    return Summary(
-        stream_id=of.stream_id, sequence=of.sequence, start_ms=of.start_ms, end_ms=of.end_ms, gap=Reason.UNPAIRED
-    )
-
-
-def _no_visual(of: Summary) -> Visual:
-    return Visual(
+def _unpaired(kind: type[Half], of: Visual | Summary) -> Half:
+    return kind(
         stream_id=of.stream_id, sequence=of.sequence, start_ms=of.start_ms, end_ms=of.end_ms, gap=Reason.UNPAIRED
     )
 
