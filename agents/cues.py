@@ -14,8 +14,8 @@ from schemas.transcript import Word
 
 
 @dataclass(frozen=True, slots=True)
-class Cues:
-    """How one language turns to another product. Patterns read lower-case words joined by `joiner`."""
+class Table:
+    """The cues of one language. Patterns read lower-case words joined by `joiner`."""
 
     joiner: str
     link: re.Pattern[str]
@@ -29,7 +29,7 @@ _OWNED = "".join(
 )
 _PRAISE = r"(?:one|1) (?:brand|choice|pick|favou?rite|best|bestseller|top|selling|seller|worldwide|in)\b"
 """A bare "number one" is a rank more often than a link: after an article or an owner, or before what is ranked."""
-_EN = Cues(
+_EN = Table(
     " ",
     re.compile(rf"\b(?:link(?: number)?|{_OWNED}number(?! {_PRAISE})|item) (?P<n>{numerals.ENGLISH})"),
     re.compile(
@@ -39,7 +39,7 @@ _EN = Cues(
     ),
 )
 _N, _LINK = numerals.CHINESE, "(?:链接|链结|连结)"
-_ZH = Cues(
+_ZH = Table(
     "",
     # behind a month it is a day
     re.compile(rf"(?P<n>{_N})号{_LINK}(?!{_N})|{_LINK}(?P<n2>{_N})号?|(?<!月)(?P<n3>{_N})号"),
@@ -49,7 +49,7 @@ _TABLES = {"en": _EN, "zh": _ZH, "yue": _ZH}
 _SIMPLIFIED = str.maketrans("號連鏈結個來們兩萬", "号连链结个来们两万")
 """What the table needs of them: Whisper writes Chinese in either script, and in Cantonese in the traditional one."""
 _STOPS = (".", "!", "?", "。", "！", "？")
-_SILENT = Cues(" ", re.compile(r"(?!)"), re.compile(r"(?!)"))
+_SILENT = Table(" ", re.compile(r"(?!)"), re.compile(r"(?!)"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Turn:
 
 def links_said(words: Sequence[Word], language: str | None, shelf: Shelf) -> tuple[int, ...]:
     """The link numbers in these words, each once, in the order in which they were said last."""
-    found = [link for _, _, link in _links(words, language, shelf)]
+    found = [cue.link for cue in _cues(words, language, shelf) if cue.link is not None]
     return tuple(dict.fromkeys(reversed(found)))[::-1]
 
 
@@ -86,34 +86,35 @@ def last_turn(words: Sequence[Word], fresh_from: int, link: int | None, language
 
     The first link number of a product is no turn, since hosts say it after the name: another one than `link` is.
     """
-    cues: list[tuple[int, int, int | None]] = [*_links(words, language, shelf), *_phrases(words, language)]
     at = None
-    for start, end, number in sorted(cues, key=lambda cue: cue[:2]):
-        turned = number is None or (link is not None and number != link)
-        if turned and end >= fresh_from:
-            at = start
-        link = number
+    for cue in _cues(words, language, shelf):
+        turned = cue.link is None or (link is not None and cue.link != link)
+        if turned and cue.last >= fresh_from:
+            at = cue.first
+        link = cue.link
     return Turn(at, link)
 
 
-def _phrases(words: Sequence[Word], language: str | None) -> list[tuple[int, int, None]]:
-    cues = _TABLES.get(language or "en", _SILENT)
-    text, at = _joined(words, cues.joiner)
-    return [(at[match.start()], at[match.end() - 1], None) for match in cues.turn.finditer(text)]
+@dataclass(frozen=True, slots=True)
+class _Cue:
+    """The first and last word of a cue, and its link number; None: it is a phrase."""
+
+    first: int
+    last: int
+    link: int | None
 
 
-def _links(words: Sequence[Word], language: str | None, shelf: Shelf) -> list[tuple[int, int, int]]:
-    """(first word, last word, number) of every link number that can be meant."""
-    cues = _TABLES.get(language or "en", _SILENT)
-    text, at = _joined(words, cues.joiner)
-    found = list[tuple[int, int, int]]()
-    for match in cues.link.finditer(text):
-        said = next(group for group in match.groups() if group)
-        number = numerals.value_of(said)
-        first = at[match.start()]
-        if number is not None and shelf.has(number, words[first].end_ms):
-            found.append((first, at[match.end() - 1], number))
-    return found
+def _cues(words: Sequence[Word], language: str | None, shelf: Shelf) -> list[_Cue]:
+    """The phrases, and the link numbers that can be meant, in the order of the words."""
+    table = _TABLES.get(language or "en", _SILENT)
+    text, at = _joined(words, table.joiner)
+    found = list[_Cue]()
+    for match in table.link.finditer(text):
+        number = numerals.value_of(next(filter(None, match.groups())))
+        if number is not None and shelf.has(number, words[at[match.start()]].end_ms):
+            found.append(_Cue(at[match.start()], at[match.end() - 1], number))
+    found += [_Cue(at[match.start()], at[match.end() - 1], None) for match in table.turn.finditer(text)]
+    return sorted(found, key=lambda cue: (cue.first, cue.last))
 
 
 def _joined(words: Sequence[Word], joiner: str) -> tuple[str, list[int]]:
