@@ -21,7 +21,11 @@ class Broadcast:
         """Why a control event changes nothing here; None: it is news. Changes nothing."""
         if isinstance(control, StreamEnded):
             return Reason.DUPLICATE if self.ended else None
-        return self._refuse_room(control.room)
+        if self.room is None or control.room.revision > self.room.revision:
+            return Reason.ENDED if self.ended else None
+        if control.room.revision < self.room.revision:
+            return Reason.LATE
+        return Reason.DUPLICATE if control.room == self.room else Reason.CONFLICT
 
     def apply(self, control: Control) -> None:
         """Take over a control event that was not refused."""
@@ -36,10 +40,3 @@ class Broadcast:
             return dropped(reason)
         self.apply(control)
         return used(control)
-
-    def _refuse_room(self, room: Room) -> Reason | None:
-        if self.room is not None and room.revision <= self.room.revision:
-            if room.revision < self.room.revision:
-                return Reason.LATE
-            return Reason.DUPLICATE if room == self.room else Reason.CONFLICT
-        return Reason.ENDED if self.ended else None
