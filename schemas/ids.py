@@ -32,19 +32,6 @@ def event_id(stream_id: StreamId, sequence: int, kind: str) -> EventId:
     return EventId(f"{segment_id(stream_id, sequence)}/{kind}")
 
 
-def room_id(stream_id: StreamId, revision: int) -> EventId:
-    """The id of one revision of a stream's room."""
-    return EventId(f"{stream_id}/room/{revision}")
-
-
-def ended_id(stream_id: StreamId) -> EventId:
-    """The id of a stream's end: a stream ends once."""
-    return EventId(f"{stream_id}/ended")
-
-
-def fingerprint(*parts: bytes) -> str:
-    """16 hex digits of sha256 over these parts: tells "the same id with other bytes" from a plain duplicate."""
-    digest = sha256()
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()[:16]
+def fingerprint(content: bytes) -> str:
+    """16 hex digits of its sha256: tells "the same id with other bytes" from a plain duplicate."""
+    return sha256(content).hexdigest()[:16]

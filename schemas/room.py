@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from schemas.event import StreamEvent, Value
-from schemas.ids import EventId, ProductId, ended_id, room_id
+from schemas.ids import EventId, ProductId
 
 MAX_ROOM_BYTES = 1024 * 1024
 """Of its JSON, some 8,000 products with their titles: each stage keeps it in its state, one twice, and writes that with
@@ -46,7 +46,7 @@ class RoomChanged(StreamEvent):
 
     @property
     def id(self) -> EventId:
-        return room_id(self.stream_id, self.room.revision)
+        return EventId(f"{self.stream_id}/room/{self.room.revision}")
 
 
 class StreamEnded(StreamEvent):
@@ -58,7 +58,7 @@ class StreamEnded(StreamEvent):
 
     @property
     def id(self) -> EventId:
-        return ended_id(self.stream_id)
+        return EventId(f"{self.stream_id}/ended")
 
 
 Control = RoomChanged | StreamEnded
