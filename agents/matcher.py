@@ -26,7 +26,7 @@ from agents.broadcast import Broadcast
 from agents.outcome import Outcome, dropped, letter, used
 from agents.watermark import Watermark
 from schemas.embedding import Embedding
-from schemas.ids import EventId, ProductId, StreamId, event_id, segment_id
+from schemas.ids import EventId, ProductId, StreamId, event_id
 from schemas.match import Candidate, Decision, Doubt, Match
 from schemas.reasons import Reason
 from schemas.room import Control, Room
@@ -304,7 +304,7 @@ def _unknown(due: Search, found: Found) -> list[ProductId]:
 def _lineage(embedding: Embedding) -> tuple[EventId, ...]:
     """Embedding, visual, summary, the transcript that was summarised, segment."""
     stream, sequence = embedding.stream_id, embedding.sequence
-    kinds = [event_id(stream, sequence, kind) for kind in ("embedding", "visual", "summary")]
+    ids = [event_id(stream, sequence, kind) for kind in ("embedding", "visual", "summary")]
     if embedding.said_at is not None:
-        kinds.append(event_id(stream, embedding.said_at, "transcript"))
-    return (*kinds, EventId(segment_id(stream, sequence)))
+        ids.append(event_id(stream, embedding.said_at, "transcript"))
+    return (*ids, EventId(embedding.segment_id))

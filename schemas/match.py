@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from schemas.event import Value
-from schemas.ids import EventId, ProductId, SegmentId, StreamMs, event_id, segment_id
+from schemas.ids import EventId, ProductId, StreamMs, event_id
 from schemas.observation import Said
 from schemas.reasons import Reason
 from schemas.reference import Reference
@@ -86,7 +86,3 @@ class Match(SegmentEvent):
     @property
     def id(self) -> EventId:
         return event_id(self.stream_id, self.sequence, "match")
-
-    @property
-    def segment_id(self) -> SegmentId:
-        return segment_id(self.stream_id, self.sequence)

@@ -24,13 +24,26 @@ Sequence = Annotated[int, Field(ge=0, le=MAX_SEQUENCE)]
 StartMs = Annotated[StreamMs, Field(ge=0, le=MAX_STREAM_MS)]
 
 
-class Segment(StreamEvent):
+class Sequenced(StreamEvent):
+    """A segment, or what was made of one: an event with a place in its stream."""
+
+    sequence: Sequence
+    start_ms: StartMs
+
+    @property
+    def segment_id(self) -> SegmentId:
+        return segment_id(self.stream_id, self.sequence)
+
+    @property
+    def order(self) -> int:
+        return self.sequence
+
+
+class Segment(Sequenced):
     """One self-contained media segment (MPEG-TS or fragmented MP4), inline or by reference."""
 
     ce_type: ClassVar[str] = "vitrine.segment.v1"
 
-    sequence: Sequence
-    start_ms: StartMs
     duration_ms: Annotated[int, Field(gt=0, le=MAX_DURATION_MS)]
     missing_ms: Annotated[int, Field(ge=0, le=MAX_STREAM_MS)] = 0
     """Media time just before it that the source did not give: it was away, or left something out."""
@@ -50,14 +63,6 @@ class Segment(StreamEvent):
         return EventId(self.segment_id)
 
     @property
-    def segment_id(self) -> SegmentId:
-        return segment_id(self.stream_id, self.sequence)
-
-    @property
-    def order(self) -> int:
-        return self.sequence
-
-    @property
     def end_ms(self) -> StreamMs:
         return StreamMs(self.start_ms + self.duration_ms)
 
@@ -72,11 +77,9 @@ class Segment(StreamEvent):
         return self.media
 
 
-class SegmentEvent(StreamEvent):
+class SegmentEvent(Sequenced):
     """What a stage made of one segment, whose bounds it keeps: a dead letter may have to name that."""
 
-    sequence: Sequence
-    start_ms: StartMs
     end_ms: StreamMs
 
     @model_validator(mode="after")
@@ -84,10 +87,6 @@ class SegmentEvent(StreamEvent):
         if not 0 < self.end_ms - self.start_ms <= MAX_DURATION_MS:
             raise ValueError(f"end_ms is 1 to {MAX_DURATION_MS} ms behind start_ms")
         return self
-
-    @property
-    def order(self) -> int:
-        return self.sequence
 
     @property
     def segment(self) -> Segment:

@@ -27,7 +27,7 @@ from infra.errors import DependencyDown
 from infra.objects import Refused
 from infra.vectors import NO_REVISION, CatalogueRow, LiveRow, VectorStore
 from schemas.embedding import Embedding
-from schemas.ids import ProductId, segment_id
+from schemas.ids import ProductId
 from schemas.observation import Said, Summary, Tokens, Visual
 from schemas.product import Picture, Product
 from schemas.reasons import Reason
@@ -161,8 +161,8 @@ class Ask:
     async def remember(self, embedding: Embedding) -> None:
         """Upsert a live row; an embedding without a vector has none."""
         if embedding.vector:
-            name = segment_id(embedding.stream_id, embedding.sequence)
-            row = LiveRow(name, embedding.stream_id, embedding.sequence, embedding.start_ms, embedding.vector)
+            name, stream = embedding.segment_id, embedding.stream_id
+            row = LiveRow(name, stream, embedding.sequence, embedding.start_ms, embedding.vector)
             await self._call("vectors", lambda: self.vectors.put_live((row,)))
 
     async def search(self, due: Search) -> Found:
