@@ -12,15 +12,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from infra import guardian, locks
+from infra import guardian, locks, ports
 from infra.errors import ServiceFailed
 
+READY_WITHIN_S = 180.0
+"""A server listens after 2 to 5 s on an idle machine; a starved one is slow, not broken."""
 TELLING = ("ERROR", "FATAL", "Exception", "Error", "error: ")
 FATAL = "due to fatal exception during startup."
 
@@ -142,6 +144,23 @@ def _would_not_start(command: Command, status: int) -> ServiceFailed:
     return ServiceFailed(
         f"{command.name} could not be started: {last_words(command.log)}", log=command.log, remedy="vitrine doctor"
     )
+
+
+def start_listening(launch: Callable[[], tuple[int, Child]], *, any_port: bool) -> tuple[int, Child]:
+    """Launch a server and wait until its port takes connections.
+
+    `launch` chooses the port and starts the server. Where any port will do, two more tries are made when somebody else
+    took the one that was free a moment before. Raises :class:`ServiceFailed` (with the log), or what `launch` raises.
+    """
+    for more_tries in (any_port, any_port, False):
+        port, child = launch()
+        with stopped_on_failure(child):
+            if ports.wait_for(port, until_s=READY_WITHIN_S, still_going=child.is_alive) and child.is_alive():
+                return port, child
+        failure = not_ready(child, READY_WITHIN_S)
+        if not more_tries or ports.is_free(port):
+            raise failure
+    raise AssertionError("unreachable: the last try returns or raises")
 
 
 @contextmanager

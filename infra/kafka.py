@@ -34,7 +34,6 @@ STORAGE = "storage"
 MESSAGE_MAX_BYTES = 9 * 1024 * 1024  # 8 MiB of media inline, and its headers
 ANOTHER_WITHIN_S = 15.0
 """A cluster lists a broker that died for 9 s; and one that never had a group makes the topic of their offsets first."""
-READY_WITHIN_S = 180.0  # 5 s on an idle machine; a starved one is slow, not broken
 HEAP = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 # Adapters recorded by another run are refused one by one with a warning each, so they are not used at all.
 AOT = ("-XX:+UnlockDiagnosticVMOptions", "-XX:-AOTAdapterCaching", "-Xlog:aot=off", "-Xlog:cds=off")
@@ -80,20 +79,18 @@ def start(settings: Settings, *, attached: bool, say: Callable[[str], None]) -> 
     """
     folder = settings.data / "kafka"
     java = runtime(settings, say)
-    for attempt in (1, 2, 3):
+
+    def launch() -> tuple[int, children.Child]:
         port, control = ports.choose(folder / "ports.json", settings.kafka_port, 2, "VITRINE_KAFKA_PORT")
         properties = write_properties(folder, port, control)
         format_once(folder, properties, java)
-        child = children.start(broker_command(folder, java, properties), attached=attached)
-        with children.stopped_on_failure(child):
-            if ports.wait_for(port, until_s=READY_WITHIN_S, still_going=child.is_alive) and child.is_alive():
-                address = f"{ports.LOOPBACK}:{port}"
-                ask(address, KafkaSecurity(), within_s=READY_WITHIN_S)
-                return address, child
-        failure = children.not_ready(child, READY_WITHIN_S)
-        if attempt == 3 or settings.kafka_port or ports.is_free(port):
-            raise failure
-    raise AssertionError("unreachable: the last attempt returns or raises")
+        return port, children.start(broker_command(folder, java, properties), attached=attached)
+
+    port, child = children.start_listening(launch, any_port=not settings.kafka_port)
+    address = f"{ports.LOOPBACK}:{port}"
+    with children.stopped_on_failure(child):
+        ask(address, KafkaSecurity(), within_s=children.READY_WITHIN_S)
+    return address, child
 
 
 def broker_command(folder: Path, java: Runtime, properties: Path) -> children.Command:

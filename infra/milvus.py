@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 CONNECT_WITHIN_S = 10.0
-READY_WITHIN_S = 180.0  # 2 s on an idle machine; a starved one is slow, not broken
 CHANNEL = {
     # A channel of its own: by default gRPC shares one for each address in the process, and with it a pause of up to
     # two minutes before it looks again for a server that was away.
@@ -48,19 +47,17 @@ def start(settings: Settings, *, attached: bool, say: Callable[[str], None]) -> 
     refuse_damage(folder / "milvus.log")  # said once: the next start finds only what was left
     for log in wal.cut_torn_ends(folder / "storage"):
         say(f"the last, unacknowledged write of a server that was killed has been cut from {log}")
-    for attempt in (1, 2, 3):
+
+    def launch() -> tuple[int, children.Child]:
         (port,) = ports.choose(folder / "ports.json", settings.milvus_port, 1, "VITRINE_MILVUS_PORT")
-        child = children.start(server_command(folder, port), attached=attached)
-        with children.stopped_on_failure(child):
-            if ports.wait_for(port, until_s=READY_WITHIN_S, still_going=child.is_alive) and child.is_alive():
-                uri = f"http://{ports.LOOPBACK}:{port}"
-                _load_all(uri)
-                refuse_damage(child.command.log)
-                return uri, child
-        failure = children.not_ready(child, READY_WITHIN_S)
-        if attempt == 3 or settings.milvus_port or ports.is_free(port):
-            raise failure
-    raise AssertionError("unreachable: the last attempt returns or raises")
+        return port, children.start(server_command(folder, port), attached=attached)
+
+    port, child = children.start_listening(launch, any_port=not settings.milvus_port)
+    uri = f"http://{ports.LOOPBACK}:{port}"
+    with children.stopped_on_failure(child):
+        _load_all(uri)
+        refuse_damage(child.command.log)
+    return uri, child
 
 
 def server_command(folder: Path, port: int) -> children.Command:
@@ -138,7 +135,7 @@ def too_old(version: str) -> bool:
 
 def _load_all(uri: str) -> None:
     """Open every collection: only then are the logs of the last run read, and only a loaded one can be searched."""
-    client = connect(uri, "", READY_WITHIN_S)
+    client = connect(uri, "", children.READY_WITHIN_S)
     try:
         for name in client.list_collections():
             client.load_collection(name)

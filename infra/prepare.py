@@ -41,7 +41,7 @@ def _record(java: kafka.Runtime) -> None:
         command = replace(kafka.broker_command(folder, noting, properties), grace_s=600.0)
         child = children.start(command, attached=True)
         try:
-            kafka.ask(f"{ports.LOOPBACK}:{port}", KafkaSecurity(), within_s=kafka.READY_WITHIN_S)
+            kafka.ask(f"{ports.LOOPBACK}:{port}", KafkaSecurity(), within_s=children.READY_WITHIN_S)
         finally:
             child.stop()
         if fresh.exists() and _works(java, fresh):

@@ -98,7 +98,7 @@ class Cluster:
                 node.stop()
                 node.start()
         for node in self.nodes:
-            kafka.ask(node.address, KafkaSecurity(), within_s=kafka.READY_WITHIN_S)
+            kafka.ask(node.address, KafkaSecurity(), within_s=children.READY_WITHIN_S)
 
 
 @contextmanager
@@ -131,7 +131,7 @@ def three_brokers(settings: Settings, more: str = "") -> Iterator[Cluster]:
         for node in nodes:
             node.start()
         for node in nodes:
-            kafka.ask(node.address, KafkaSecurity(), within_s=kafka.READY_WITHIN_S)
+            kafka.ask(node.address, KafkaSecurity(), within_s=children.READY_WITHIN_S)
         yield cluster
 
 

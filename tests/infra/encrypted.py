@@ -60,7 +60,7 @@ def encrypted(settings: Settings) -> Iterator[Encrypted]:
     child = children.start(kafka.broker_command(folder, java, properties), attached=True)
     try:
         address = f"{ports.LOOPBACK}:{plain}"
-        kafka.ask(address, KafkaSecurity(), within_s=kafka.READY_WITHIN_S)
+        kafka.ask(address, KafkaSecurity(), within_s=children.READY_WITHIN_S)
         with kafka.admin(address, KafkaSecurity()) as client:
             for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):  # one of a user in one request
                 told = client.alter_user_scram_credentials(

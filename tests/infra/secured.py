@@ -50,7 +50,7 @@ def secured(settings: Settings) -> Iterator[Secured]:
     kafka.format_once(folder, properties, java)
     child = children.start(kafka.broker_command(folder, java, properties), attached=True)
     try:
-        kafka.ask(f"{ports.LOOPBACK}:{plain}", KafkaSecurity(), within_s=kafka.READY_WITHIN_S)
+        kafka.ask(f"{ports.LOOPBACK}:{plain}", KafkaSecurity(), within_s=children.READY_WITHIN_S)
         yield Secured(f"{ports.LOOPBACK}:{plain}", f"{ports.LOOPBACK}:{sasl}")
     finally:
         child.stop()

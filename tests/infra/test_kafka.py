@@ -67,7 +67,7 @@ def test_a_cluster_whose_properties_named_an_absolute_folder_is_found_again(own_
     java = kafka.runtime(own_settings, print)
     child = children.start(kafka.broker_command(folder, java, told), attached=True)
     address = f"{ports.LOOPBACK}:{read_port(told)}"
-    kafka.ask(address, KafkaSecurity(), within_s=kafka.READY_WITHIN_S)
+    kafka.ask(address, KafkaSecurity(), within_s=children.READY_WITHIN_S)
     with kafka.admin(address, KafkaSecurity()) as client:
         client.create_topics([NewTopic("older", num_partitions=1, replication_factor=1)])
     child.stop()
