@@ -15,7 +15,7 @@ import time
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -155,11 +155,8 @@ def ask(bootstrap: str, security: KafkaSecurity, *, within_s: float) -> int:
 def _ask(bootstrap: str, security: KafkaSecurity, deadline: float, lost: _Lost) -> int:
     while True:
         try:
-            client = _admin_client(bootstrap, security, max(1.0, deadline - time.monotonic()))
-            try:
+            with closing(_admin_client(bootstrap, security, max(1.0, deadline - time.monotonic()))) as client:
                 return len(client.describe_cluster()["brokers"])
-            finally:
-                client.close()
         except KafkaError as failure:
             if time.monotonic() > deadline:
                 raise _not_there(bootstrap, lost.told() or str(failure)) from failure
@@ -176,10 +173,8 @@ def admin(bootstrap: str, security: KafkaSecurity) -> Iterator[KafkaAdminClient]
         client = _admin_client(bootstrap, security, within_s=30.0)
     except KafkaError as failure:
         raise _not_there(bootstrap, str(failure)) from failure
-    try:
+    with closing(client):
         yield client
-    finally:
-        client.close()
 
 
 def asked(bootstrap: str, security: KafkaSecurity, ask: Callable[[KafkaAdminClient], A]) -> A:

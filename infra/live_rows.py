@@ -7,7 +7,7 @@ the collections; and a removal shrinks nothing until the rows that stay are flus
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import grpc
@@ -72,14 +72,12 @@ def asked(uri: str, token: str) -> Iterator[MilvusClient]:
     Raises :class:`infra.errors.NotRunning` when the server is away, :class:`infra.errors.ServiceRefused` for a right
     that is missing.
     """
-    client = milvus.connect(uri, token)
-    try:
-        yield client
-    except (MilvusException, grpc.RpcError) as failure:
-        away = NotRunning(f"Milvus at {uri} does not answer: {failure}", remedy="vitrine doctor")
-        raise refusal(failure, uri) or away from failure
-    finally:
-        client.close()
+    with closing(milvus.connect(uri, token)) as client:
+        try:
+            yield client
+        except (MilvusException, grpc.RpcError) as failure:
+            away = NotRunning(f"Milvus at {uri} does not answer: {failure}", remedy="vitrine doctor")
+            raise refusal(failure, uri) or away from failure
 
 
 def _names(client: MilvusClient) -> list[str]:

@@ -13,6 +13,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,14 +118,12 @@ def ask(uri: str, token: str, *, within_s: float) -> str:
 
     from infra.milvus_failures import refusal
 
-    client = connect(uri, token, within_s)
-    try:
-        client.list_collections(timeout=within_s)
-        return str(client.get_server_version())
-    except (MilvusException, grpc.RpcError) as failure:
-        raise refusal(failure, uri) or _no_answer(uri, failure) from failure
-    finally:
-        client.close()
+    with closing(connect(uri, token, within_s)) as client:
+        try:
+            client.list_collections(timeout=within_s)
+            return str(client.get_server_version())
+        except (MilvusException, grpc.RpcError) as failure:
+            raise refusal(failure, uri) or _no_answer(uri, failure) from failure
 
 
 def too_old(version: str) -> bool:
@@ -135,9 +134,6 @@ def too_old(version: str) -> bool:
 
 def _load_all(uri: str) -> None:
     """Open every collection: only then are the logs of the last run read, and only a loaded one can be searched."""
-    client = connect(uri, "", children.READY_WITHIN_S)
-    try:
+    with closing(connect(uri, "", children.READY_WITHIN_S)) as client:
         for name in client.list_collections():
             client.load_collection(name)
-    finally:
-        client.close()
