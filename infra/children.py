@@ -76,8 +76,7 @@ class Child:
 
     def kill(self) -> None:
         """SIGKILL to the server's process group: for one that does not listen; its guardian tells of the end."""
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+        guardian.signal_group(self.pid, signal.SIGKILL)
 
     def stop(self) -> None:
         """Stop the server and wait until its whole process group is gone; stopping twice is harmless.

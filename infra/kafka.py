@@ -26,7 +26,7 @@ from kafka.errors import KafkaError, UnknownBrokerIdError
 
 from infra import children, jars, ports, tls
 from infra.errors import NotRunning, ServiceFailed
-from infra.settings import KafkaSecurity, Settings
+from infra.settings import KafkaSecurity, Settings, host_port
 
 A = TypeVar("A")
 
@@ -247,8 +247,7 @@ def _reachable(bootstrap: str, deadline: float) -> None:
 
 
 def _answers(server: str) -> bool:
-    host, _, port = server.rpartition(":")
-    return ports.answers(host.strip("[]"), int(port))
+    return ports.answers(*host_port(server))
 
 
 def _not_there(bootstrap: str, why: str) -> NotRunning:

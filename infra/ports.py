@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from infra.errors import PortTaken
+from infra.settings import host_port
 
 LOOPBACK = "127.0.0.1"
 
@@ -40,7 +41,7 @@ def answers(host: str, port: int, timeout_s: float = 1.0) -> bool:
 
 def unknown(servers: Iterable[str]) -> str:
     """Which hosts of these ``host:port`` have no address, in words; empty: all have one."""
-    hosts = dict.fromkeys(server.rpartition(":")[0].strip("[]") for server in servers)
+    hosts = dict.fromkeys(host_port(server)[0] for server in servers)
     return ", ".join(f"no address of {host} is known here" for host in hosts if not _is_known(host))
 
 
