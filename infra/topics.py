@@ -8,9 +8,9 @@ since a change of partitions moves keys between them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from kafka import KafkaAdminClient
 from kafka.admin import ACLOperation, ConfigResource, ConfigResourceType
@@ -115,17 +115,19 @@ def _make(client: KafkaAdminClient, specs: Sequence[TopicSpec]) -> None:
         spec.name: {"num_partitions": spec.partitions, "replication_factor": -1, "configs": dict(spec.config)}
         for spec in specs
     }
-    for topic in client.create_topics(wanted, raise_errors=False)["topics"]:
-        error = for_code(topic["error_code"])
-        if topic["error_code"] and error is not TopicAlreadyExistsError:
-            raise error(f"{topic['name']}: {topic.get('error_message') or error.__name__}")
+    _refuse_failed(client.create_topics(wanted, raise_errors=False)["topics"], but=TopicAlreadyExistsError)
 
 
 def _delete(client: KafkaAdminClient, names: Sequence[str]) -> None:
     """One that another process has deleted meanwhile is as good."""
-    for topic in client.delete_topics(names, raise_errors=False)["topics"]:
+    _refuse_failed(client.delete_topics(names, raise_errors=False)["topics"], but=UnknownTopicOrPartitionError)
+
+
+def _refuse_failed(answers: Iterable[Mapping[str, Any]], *, but: type[KafkaError]) -> None:
+    """Raise the first error that a broker answered for a topic, but for the one that is as good as success."""
+    for topic in answers:
         error = for_code(topic["error_code"])
-        if topic["error_code"] and error is not UnknownTopicOrPartitionError:
+        if topic["error_code"] and error is not but:
             raise error(f"{topic['name']}: {topic.get('error_message') or error.__name__}")
 
 
