@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -29,13 +30,11 @@ ID_BYTES = 4 * 1000
 TITLE_BYTES = 4 * 1000
 TRIES = 3
 PAUSE_S = 0.3
-LIVE_ROWS_UNTIL_FLUSH = 2_000
-CATALOGUE_ROWS_UNTIL_FLUSH = 500
-"""Milvus Lite, 4,950 rows of 128 numbers, a busy machine: with a flush every 500 rows a search took 20 ms and the load
-8 s; without one 550 ms and 31 s, since each upsert looks through the unflushed rows too."""
-REVISIONS_UNTIL_FLUSH = 500
-"""The same machine: of 3,500 revisions in a row each took 6 ms with a flush every 500; without one 7 ms at first and
-25 ms at last, since a deleted row is looked through until then."""
+WRITES_UNTIL_FLUSH = {"catalogue": 500, "live": 2_000, "meta": 500}
+"""Milvus Lite, 4,950 catalogue rows of 128 numbers, a busy machine: with a flush every 500 rows a search took 20 ms and
+the load 8 s; without one 550 ms and 31 s, since each upsert looks through the unflushed rows too. Of 3,500 revisions in
+a row each took 6 ms with a flush every 500; without one 7 ms at first and 25 ms at last, since a deleted row is looked
+through until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +63,7 @@ class MilvusVectors:
         self._within_s = place.call_within_s
         self._client: MilvusClient | None = None
         self._connecting = threading.Lock()
-        self._unflushed = 0
-        self._catalogue_unflushed = 0
-        self._revisions_unflushed = 0
+        self._unflushed = Counter[str]()
         self._settled = Settled()
         self._noted: int | None = None
 
@@ -80,20 +77,14 @@ class MilvusVectors:
             gone += f" and row_key not in {_listed(key(row.row) for row in rows)}"
         self._call(lambda client: client.delete(catalogue, filter=gone, timeout=self._within_s))
         self._settled.written(time.monotonic())
-        self._catalogue_unflushed += max(1, len(records))
-        if self._catalogue_unflushed >= CATALOGUE_ROWS_UNTIL_FLUSH:
-            self._catalogue_unflushed = 0
-            self._flush(catalogue)
+        self._written("catalogue", max(1, len(records)))
 
     def put_live(self, rows: Sequence[LiveRow]) -> None:
         records = [_live_record(row, int(self._clock())) for row in rows]
         live = self._place.collection("live")
         if records:
             self._call(lambda client: client.upsert(live, records, timeout=self._within_s))
-            self._unflushed += len(records)
-        if self._unflushed >= LIVE_ROWS_UNTIL_FLUSH:
-            self._unflushed = 0
-            self._flush(live)
+            self._written("live", len(records))
 
     def live(self, stream_id: str) -> list[LiveRow]:
         fields = ["segment_id", "stream_id", "sequence", "start_ms", "vector"]
@@ -150,10 +141,7 @@ class MilvusVectors:
         self._call(lambda client: client.upsert(meta, [record], timeout=self._within_s))
         self._call(lambda client: client.delete(meta, filter=older, timeout=self._within_s))
         self._noted = None if late else revision
-        self._revisions_unflushed += 1
-        if self._revisions_unflushed >= REVISIONS_UNTIL_FLUSH:
-            self._revisions_unflushed = 0
-            self._flush(meta)
+        self._written("meta", 1)
 
     def drop(self) -> None:
         """Delete the collections of this run and space, with all that is in them; the next call makes them anew."""
@@ -171,8 +159,13 @@ class MilvusVectors:
     def _drop(self, name: str) -> None:
         self._call(lambda client: client.drop_collection(name, timeout=self._within_s))
 
-    def _flush(self, name: str) -> None:
-        self._call(lambda client: client.flush(name, timeout=self._within_s))
+    def _written(self, kind: str, writes: int) -> None:
+        """Flush a collection after so many writes: until then each search and upsert looks through them one by one."""
+        self._unflushed[kind] += writes
+        if self._unflushed[kind] >= WRITES_UNTIL_FLUSH[kind]:
+            self._unflushed[kind] = 0
+            name = self._place.collection(kind)
+            self._call(lambda client: client.flush(name, timeout=self._within_s))
 
     def _call(self, ask: Callable[[MilvusClient], T]) -> T:
         """Ask the server; a few quick tries hide a restart, then :class:`DependencyDown` says that it is away."""

@@ -20,12 +20,7 @@ import pytest
 from infra import locks, milvus, services
 from infra.children import Child
 from infra.errors import DependencyDown, NotRunning, ServiceFailed, ServiceRefused
-from infra.milvus_vectors import (
-    CATALOGUE_ROWS_UNTIL_FLUSH,
-    REVISIONS_UNTIL_FLUSH,
-    MilvusVectors,
-    Place,
-)
+from infra.milvus_vectors import WRITES_UNTIL_FLUSH, MilvusVectors, Place
 from infra.settings import Settings
 from infra.settled import SETTLED_S, Settled
 from infra.vectors import NO_REVISION, VectorStore
@@ -208,7 +203,7 @@ def test_a_store_finds_its_rows_again_after_the_server_was_restarted(own_setting
 def test_a_catalogue_load_is_flushed_by_and_by(own_settings: Settings) -> None:
     uri, child = milvus.start(own_settings, attached=True, say=print)
     store = MilvusVectors(Place(uri, "load", DIM))
-    half = CATALOGUE_ROWS_UNTIL_FLUSH // 2
+    half = WRITES_UNTIL_FLUSH["catalogue"] // 2
     for product in ("p", "q"):
         assert flushed(own_settings) == []
         rows = [replace(page(product, seed), row=f"{product}/{seed}") for seed in range(half)]
@@ -222,11 +217,11 @@ def test_a_catalogue_load_is_flushed_by_and_by(own_settings: Settings) -> None:
 def test_revisions_are_flushed_by_and_by(own_settings: Settings) -> None:
     uri, child = milvus.start(own_settings, attached=True, say=print)
     store = MilvusVectors(Place(uri, "revisions", DIM))
-    for revision in range(REVISIONS_UNTIL_FLUSH):
+    for revision in range(WRITES_UNTIL_FLUSH["meta"]):
         assert flushed(own_settings) == []
         store.set_revision(revision)
     assert len(flushed(own_settings)) == 1
-    assert store.revision() == REVISIONS_UNTIL_FLUSH - 1
+    assert store.revision() == WRITES_UNTIL_FLUSH["meta"] - 1
     store.close()
     child.stop()
 
