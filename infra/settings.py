@@ -127,32 +127,32 @@ class Settings:
     cache: Path
     objects: str
     dataref_roots: tuple[str, ...]
-    kafka: str = ""
-    kafka_port: int = 0
-    kafka_security: KafkaSecurity = KafkaSecurity()
-    milvus: str = ""
-    milvus_port: int = 0
-    milvus_token: str = field(default="", repr=False)
-    models: Path | None = None
-    thresholds: Path | None = None
-    profile: str = "demo"
-    device: str = "cpu"
-    hotwords: int = 0
-    decoder: str = "child"
-    decode_s: int = 20
-    decode_mb: int = 1024
-    probes_host: str = "127.0.0.1"
-    probes_port: int = 0
-    retention_days: int = 7
-    silent_h: int = 24
-    partitions: int = 4
-    stalled_after_s: int = STALLED_AFTER_S
-    mode: Mode = Mode.REPLAY
-    bound_s: float = 12.0
-    shed_beyond_s: tuple[float, float, float] = (3.0, 6.0, 9.0)
-    calm_messages: int = 3
-    failures: int = 10
-    failures_within_min: int = 10
+    kafka: str
+    kafka_port: int
+    kafka_security: KafkaSecurity
+    milvus: str
+    milvus_port: int
+    milvus_token: str = field(repr=False)
+    models: Path | None
+    thresholds: Path
+    profile: str
+    device: str
+    hotwords: int
+    decoder: str
+    decode_s: int
+    decode_mb: int
+    probes_host: str
+    probes_port: int
+    retention_days: int
+    silent_h: int
+    partitions: int
+    stalled_after_s: int
+    mode: Mode
+    bound_s: float
+    shed_beyond_s: tuple[float, float, float]
+    calm_messages: int
+    failures: int
+    failures_within_min: int
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:

@@ -58,7 +58,7 @@ def told(settings: Settings) -> dict[str, str]:
         "VITRINE_DECODE_MB": str(settings.decode_mb),
         "VITRINE_PARTITIONS": str(settings.partitions),
         "VITRINE_RETENTION_DAYS": str(settings.retention_days),
-        **({"VITRINE_THRESHOLDS": str(settings.thresholds)} if settings.thresholds else {}),
+        "VITRINE_THRESHOLDS": str(settings.thresholds),
         "VITRINE_SILENT_H": str(settings.silent_h),
         "VITRINE_STALLED_AFTER_S": str(settings.stalled_after_s),
         "VITRINE_MODE": settings.mode.value,
