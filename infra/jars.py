@@ -22,7 +22,7 @@ from infra import locks
 from infra.errors import JarRejected
 
 if TYPE_CHECKING:
-    from jgo.maven import Artifact, MavenContext
+    from jgo.maven import MavenContext
 
 KAFKA_VERSION = "4.3.1"
 ENDPOINT = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.slf4j:slf4j-simple:1.7.36"
@@ -80,7 +80,7 @@ def _maven(cache: Path) -> MavenContext:
 
 def _fetch_one(maven: MavenContext, pin: Pin) -> Path:
     try:
-        file = maven.project(pin.group, pin.artifact).at_version(pin.version).artifact().resolve()
+        file = _resolve(maven, pin.group, pin.artifact, pin.version)
     except (OSError, RuntimeError, ValueError) as failure:
         raise JarRejected(
             f"{pin.group}:{pin.artifact}:{pin.version} cannot be fetched: {failure}",
@@ -92,6 +92,11 @@ def _fetch_one(maven: MavenContext, pin: Pin) -> Path:
             remedy="do not use this jar; look at what stands between you and the Maven repository",
         )
     return file
+
+
+def _resolve(maven: MavenContext, group: str, artifact: str, version: str) -> Path:
+    """The jar, downloaded into the context's cache."""
+    return maven.project(group, artifact).at_version(version).artifact().resolve()
 
 
 def _is_good(file: Path, pin: Pin) -> bool:
@@ -108,24 +113,15 @@ def pin_anew(path: Path = PINS) -> int:
     import jgo  # here: nothing else resolves
 
     with tempfile.TemporaryDirectory() as staging:
-        rows = sorted(
-            (_coordinates(artifact), _sha256(_into(Path(staging), artifact))) for artifact in jgo.resolve(ENDPOINT)
-        )
+        maven = _maven(Path(staging))
+        found = [(jar.groupId, jar.artifactId, jar.version) for jar in jgo.resolve(ENDPOINT)]
+        rows = sorted((":".join(jar), _sha256(_resolve(maven, *jar))) for jar in found)
     head = (
         f"# Apache Kafka {KAFKA_VERSION} and all it needs to run: sha256, then the Maven coordinates.\n"
         "# Written by `python -m infra.jars`; every jar is checked against this list before the broker is started.\n"
     )
     path.write_text(head + "".join(f"{sha256}  {coordinates}\n" for coordinates, sha256 in rows))
     return len(rows)
-
-
-def _coordinates(artifact: Artifact) -> str:
-    return f"{artifact.groupId}:{artifact.artifactId}:{artifact.version}"
-
-
-def _into(folder: Path, artifact: Artifact) -> Path:
-    project = _maven(folder).project(artifact.groupId, artifact.artifactId)
-    return project.at_version(artifact.version).artifact().resolve()
 
 
 if __name__ == "__main__":
