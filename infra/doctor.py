@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -99,7 +100,7 @@ def _packages() -> Iterator[Row]:
         yield Row("vitrine", "not installed in this environment", False, "make setup")
         return
     for line in wanted:
-        name = line[: next((at for at, char in enumerate(line) if char in "<>=!~ ;["), len(line))]
+        name = re.split(r"[<>=!~ ;\[]", line, maxsplit=1)[0]
         try:
             yield Row(name, version(name))
         except PackageNotFoundError:
@@ -184,7 +185,7 @@ def _milvus(settings: Settings) -> Row:
 
 
 def _service(name: str, settings: Settings, ask: Callable[[str], str]) -> Row:
-    external = settings.kafka if name == "kafka" else settings.milvus
+    external = services.named(settings, name)
     if not external and not locks.is_held(services.lock_of(settings.data, name)):
         return Row(name, "embedded, not running; vitrine up starts it")
     address = external or services.address_of(settings.data, name)

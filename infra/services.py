@@ -55,10 +55,7 @@ def up(settings: Settings, *, attached: bool, say: Say = lambda _: None, milvus_
         own: dict[str, children.Child] = {}
 
         def bring(name: str) -> str:
-            known = settings.kafka if name == "kafka" else settings.milvus
-            if not known and locks.is_held(lock_of(settings.data, name)):
-                known = address_of(settings.data, name)
-            if known:
+            if known := named(settings, name) or _running(settings.data, name):
                 return known
             say(f"starting {name}")
             begin = kafka.start if name == "kafka" else milvus.start
@@ -113,18 +110,27 @@ def _ask_those_not_started(settings: Settings, services: Services, started: Cont
 
 
 def _embedded(settings: Settings, name: str) -> str:
-    address = address_of(settings.data, name) if locks.is_held(lock_of(settings.data, name)) else ""
-    if not address:
-        remedy = "vitrine up"
-        if settings.kafka or settings.milvus:  # then the other one is hardly here
-            remedy = f"set VITRINE_{name.upper()} to where it is, or start one here: vitrine up"
-        raise NotRunning(f"no embedded {name.capitalize()} runs in {settings.data}", remedy=remedy)
-    return address
+    if address := _running(settings.data, name):
+        return address
+    remedy = "vitrine up"
+    if settings.kafka or settings.milvus:  # then the other one is hardly here
+        remedy = f"set VITRINE_{name.upper()} to where it is, or start one here: vitrine up"
+    raise NotRunning(f"no embedded {name.capitalize()} runs in {settings.data}", remedy=remedy)
+
+
+def _running(data: Path, name: str) -> str:
+    """Where the embedded service of this name answers; empty: it does not run."""
+    return address_of(data, name) if locks.is_held(lock_of(data, name)) else ""
 
 
 def _stop_all(own: Mapping[str, children.Child]) -> None:
     for child in own.values():
         child.stop()
+
+
+def named(settings: Settings, name: str) -> str:
+    """The address that the settings give for this service; empty: the embedded one is meant."""
+    return settings.kafka if name == "kafka" else settings.milvus
 
 
 def lock_of(data: Path, name: str) -> Path:
