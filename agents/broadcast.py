@@ -1,4 +1,4 @@
-"""control event → its fate: what a stage knows of one broadcast besides its segments, its room and its end.
+"""control event → its fate: what a stage knows of one broadcast's room and end.
 
 A room's revision only grows; a broadcast ends once. A control event that changes nothing is not passed on.
 """
@@ -18,7 +18,7 @@ class Broadcast:
     ended: bool = False
 
     def refuse(self, control: Control) -> Reason | None:
-        """Why a control event changes nothing here; None: it is news. Changes nothing."""
+        """Why a control event is to be dropped; None: it is new. It is not applied."""
         if isinstance(control, StreamEnded):
             return Reason.DUPLICATE if self.ended else None
         if self.room is None or control.room.revision > self.room.revision:
@@ -28,14 +28,14 @@ class Broadcast:
         return Reason.DUPLICATE if control.room == self.room else Reason.CONFLICT
 
     def apply(self, control: Control) -> None:
-        """Take over a control event that was not refused."""
+        """Apply a control event that was not refused."""
         if isinstance(control, RoomChanged):
             self.room = control.room
         else:
             self.ended = True
 
     def admit(self, control: Control) -> Outcome:
-        """Take a control event over and pass it on, or drop it."""
+        """Apply a control event and pass it on, or drop it."""
         if reason := self.refuse(control):
             return dropped(reason)
         self.apply(control)

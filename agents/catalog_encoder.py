@@ -42,7 +42,7 @@ class View:
     kind: Kind
     number: int = 0
     alone: bool = False
-    """The page goes by its title, without an image."""
+    """The page is embedded from its title, without an image."""
     rows: tuple[ViewRow, ...] = ()
     """Those embedded before."""
     without: tuple[tuple[str, Reason], ...] = ()

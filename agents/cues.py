@@ -47,7 +47,7 @@ _ZH = Table(
 )
 _TABLES = {"en": _EN, "zh": _ZH, "yue": _ZH}
 _SIMPLIFIED = str.maketrans("號連鏈結個來們兩萬", "号连链结个来们两万")
-"""What the table needs of them: Whisper writes Chinese in either script, and in Cantonese in the traditional one."""
+"""The traditional characters of the table: Whisper writes Chinese in either script, and Cantonese in this one."""
 _STOPS = (".", "!", "?", "。", "！", "？")
 _SILENT = Table(" ", re.compile(r"(?!)"), re.compile(r"(?!)"))
 
@@ -120,7 +120,7 @@ def _cues(words: Sequence[Word], language: str | None, shelf: Shelf) -> list[_Cu
 def _joined(words: Sequence[Word], joiner: str) -> tuple[str, list[int]]:
     """The words as one line, and for each of its characters the word it belongs to.
 
-    Of signs the end of a sentence alone stays: "link twenty. Three colours" names no 23.
+    The only punctuation that stays is a sentence's end: "link twenty. Three colours" names no 23.
     """
     text, at = "", list[int]()
     for index, word in enumerate(words):

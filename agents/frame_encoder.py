@@ -1,9 +1,9 @@
 """segment → visual: what was seen, or a gap; and the one dead letter that each impossible segment gets.
 
-Two stages read the segments. This one alone writes letters (for a conflict, or a segment of an ended stream), so that
-each has one; the transcriber drops the same inputs. A late segment is seen like any other: a picture needs no order.
-Of a stream that is behind fewer frames are looked at, or none. Which frames of a segment a clip has, and how large the
-picture of them is that is kept as evidence, `encoders/media.py` says.
+Two stages read the segments. Only this one writes letters (for a conflict, or a segment of an ended stream), so that
+each gets one; the transcriber drops the same inputs. A late segment is looked at like any other: a picture needs no
+order. In a stream that is behind fewer frames are looked at, or none. `encoders/media.py` chooses the frames, and the
+size of the picture of them that is kept as evidence.
 """
 
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,7 @@ from schemas.segment import Segment
 from schemas.shedding import Shed
 
 FEWER = 2
-"""So many frames are looked at of a segment whose stream is behind: a quarter of them cost a quarter of the time."""
+"""Frames looked at where the stream is behind: a quarter of the usual eight, in a quarter of the time."""
 
 HOLES = "its stream has too many holes; give ce_sequence as 0, 1, 2, …"
 

@@ -1,8 +1,8 @@
-"""titles on the shelf → the words that a recogniser is told before it hears, at most so many tokens of them.
+"""titles on the shelf → the words that a recogniser is told before it hears, within a budget of tokens.
 
-A title names its product before its first comma; what follows are qualities, which a host says in any words. Siblings
-share most of their words, so a word is told once. The names come in the order of their link numbers; one that does not
-fit is left out whole, since half a name is another one.
+A title names its product before its first comma; what follows are qualities, which a host says in any words. Similar
+products share most of their words, so a word is told once. The names come in the order of their link numbers; one that
+does not fit is left out whole, since half a name is another one.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from agents.summary_form import name_in, words_of
 
 BYTES_PER_TOKEN = 2
-"""Of names that a recogniser spells piece by piece; of words that it knows a token has more. A Chinese character has
+"""In names, which a recogniser spells piece by piece; in words that it knows a token has more. A Chinese character has
 three bytes, and is one token or two."""
 
 

@@ -8,8 +8,8 @@ order, ties by product id, and a product counts by its best row. Then one of thr
     abstained   anything else, with its `Doubt`; a match is never forced
 
 A host goes on talking of a product that has left the picture, and the last summary outlives it. So a product is named
-only if the picture is like it too: most of the frames, each alone. What would get it wrong is one vector of the whole
-picture: it is like a product that two frames of eight show.
+only if most of the frames, each alone, are like it too. One vector of the whole picture would get this wrong: it is
+like a product that only two frames of eight show.
 
 A room without a shelf, or no room at all, has the whole catalogue on its shelf: nothing can be off it.
 """
@@ -36,7 +36,7 @@ from schemas.room import Control, Room
 class MatchPolicy:
     """When a product may be named. Scores are dot products of unit vectors; the numbers belong to a network.
 
-    A worker runs on those of its embedding space (`encoders/thresholds.py`): these are of a space without any.
+    A worker takes them from its embedding space (`encoders/thresholds.py`); these are for a space that has none.
     """
 
     min_score: float = 0.35
@@ -76,7 +76,7 @@ class Search:
     shelf: tuple[ProductId, ...]
     rows: int
     named: ProductId | None = None
-    """Of this product too, however many of the shelf are nearer: its link number was said last, and that counts."""
+    """Its rows are wanted even where others of the shelf are nearer: its link number was said last, and that counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +295,7 @@ def _doubt(best: Candidate, margin: float | None, policy: MatchPolicy) -> Doubt 
 
 
 def _unknown(due: Search, found: Found) -> list[ProductId]:
-    """Products of the shelf without a row; told only where the search had room for all the rows that there are."""
+    """Products of the shelf without a row; known only if the search had room for every row of the shelf."""
     if not due.embedding.vector or len(found.shelf) >= due.rows:
         return []
     return sorted(set(due.shelf) - {row.product_id for row in found.shelf})

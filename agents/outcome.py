@@ -30,9 +30,9 @@ class Outcome:
     fate: Fate
     events: tuple[Event, ...] = ()
     reason: Reason | None = None
-    """Why it was dropped or became a letter; for a used input, what had to be done without, to be counted."""
+    """Why it was dropped or became a letter; for a used input, what was missing from it, to be counted."""
     detail: str = ""
-    """For a letter: one line for a person, what was wrong and what to do."""
+    """About the reason, one line for a person: what was wrong and what to do."""
     instead: Event | None = None
     """For a letter that stands for an earlier message (a segment whose two halves are gaps): that message."""
     shed: Shed | None = None

@@ -31,7 +31,7 @@ class Branch(StrEnum):
 
 
 HELD_INLINE = 32
-"""So many halves of each branch wait in the snapshot itself: about 0.4 MB of the largest tower's tokens."""
+"""Halves of each branch that wait in the snapshot itself: about 0.4 MB of the largest tower's tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Park:
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """What is kept of a half that waits outside: how its object is named, and its times, should that be gone."""
+    """A half that waits in the object store: the name of its object, and its times in case that is gone."""
 
     sha256: str
     size_bytes: int
@@ -80,7 +80,7 @@ class Pair:
 
     @property
     def unusable(self) -> Reason | None:
-        """Why, where something is wrong with both halves; a half that was skipped was not even tried."""
+        """Why neither half can be used; None where one can, or was only skipped."""
         gaps = (self.visual.gap, self.summary.gap)
         return None if None in gaps or Reason.SKIPPED in gaps else self.visual.gap
 
@@ -159,7 +159,7 @@ class ProductEncoder:
         return HELD
 
     def fetched(self, due: Fetch, half: Visual | Summary) -> Asked | Outcome:
-        """The half is back as it was put away, and the event goes on: where a half waits decides nothing."""
+        """The half is back as it was put away, and the event goes on as if it had waited in the snapshot."""
         if isinstance(due.event, StreamEnded):
             return self._ask(due.event, _alone(half), due.rest, due.done)
         del self.parked[due.sequence]
@@ -217,8 +217,8 @@ class ProductEncoder:
         return self._ask(event, pair, (), ())
 
     def _overtaken(self, event: Visual | Summary) -> Outcome:
-        """The end of its stream came by another partition and was faster. Every segment has a visual, so that makes the
-        letter, unless its other half went on alone when the stream ended.
+        """The end of its stream overtook it in another partition. Every segment has a visual, so the visual makes the
+        letter, unless the summary went on alone when the stream ended.
         """
         if isinstance(event, Summary):
             return dropped(Reason.ENDED)

@@ -3,11 +3,11 @@
     FULL → FEWER_FRAMES → NO_SUMMARY → SKIP      each rung leaves out what those below it do, and more
 
 A stream climbs at once, to the highest rung whose threshold it is beyond. It comes down one rung at a time, after
-`calm_messages` messages in a row that were less than half as far behind as its rung's threshold: what stands between
-the two changes nothing, so a stream at the edge does not flicker. On the last rung messages are skipped until one is
-calm, which is to say that hardly a newer one waits; that one is treated as on the rung below.
+`calm_messages` messages in a row that were less than half as far behind as its rung's threshold: those between the two
+change nothing, so a stream at the edge does not flicker. On the last rung messages are skipped until one is calm, that
+is, until hardly a newer one waits; that one is treated as on the rung below.
 
-How far behind a message is, is told by whoever delivers it; here no clock is read. A step is told the rung alone.
+The delivery layer says how far behind a message is: no clock is read here. A step is told only the rung.
 """
 
 from dataclasses import dataclass, replace

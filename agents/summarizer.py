@@ -2,19 +2,19 @@
 
 The speech of the last `span_ms` is held; a language model is asked when there are new words and the last request is
 `hop_ms` old. A segment without a request repeats the last answer with its age, until the window is empty. The window
-begins anew where the speech itself turns to another product (`agents/cues.py`, or an answer with another name), never
-on what a later stage found. Of an answer only what the window supports is kept (`agents/summary_form.py`).
+starts over where the speech itself turns to another product (`agents/cues.py`, or an answer with another name), never
+because of what a later stage found. Only what the window supports of an answer is kept (`agents/summary_form.py`).
 
-A transcript's words may be older than its segment, so the window goes by the words' own times. Where the stream's clock
-goes back (a sender that began anew), the window begins anew too.
+A transcript's words may be older than its segment, so the window goes by the words' own times. It starts over, too,
+where the stream's clock goes back because its sender was restarted.
 
-A link number belongs to the product that it stood for when it was said: where the shelf gives it to another one, or to
-none, what was said before does not count any more. It is forgotten with the last word of the window.
+A link number belongs to the product that it stood for when it was said: once the shelf gives it to another one, or to
+none, what was said before no longer counts. It is forgotten with the last word of the window.
 
 When the broadcast ends, words that no request has read are let go: they can change no match any more.
 
-Of a stream that is behind no request is made: the last answer stands, with its age, for as long as the window holds
-words that it has read and no turn to another product was said.
+For a stream that is behind no request is made: the last answer is repeated with its age, for as long as the window
+holds words that it was made from and the host has not turned to another product.
 """
 
 from dataclasses import dataclass, field, replace
@@ -130,7 +130,7 @@ class Summarizer:
         return outcome if parsed else replace(outcome, reason=Reason.UNPARSEABLE)
 
     def unreadable(self, due: Summarize, reason: Reason) -> Outcome:
-        """The asking showed that the words are at fault: a gap, and the window begins anew."""
+        """The words cannot be summarised: a gap, and the window starts over."""
         self.words, self.unread, self.link = (), 0, due.link
         return self._gap(due.transcript, reason)
 

@@ -83,7 +83,7 @@ def supported(said: Said, speech: str) -> Said:
 
 
 def terms(text: str) -> list[str]:
-    """What two names must share to be one product's: content words; of Chinese, two characters in a row."""
+    """What two names of one product share at least one of: content words; of Chinese, two characters in a row."""
     told = [word for word in content_words(text) if not _RUN.fullmatch(word)]
     runs = (run.translate(_PARTICLES) for run in _RUN.findall(text))
     return told + [part for run in runs for part in (_parts(run) or [run]) if part]

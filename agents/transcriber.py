@@ -1,15 +1,15 @@
 """segment → transcript: which sound is heard together, and which words are final.
 
-Words that a segment's border cuts are mended: the sound after the last silence, the *tail*, is kept and heard again in
-front of the next segment. Where the next segment does not follow (one is missing, or had no sound), the tail is heard
-by itself first and its words come with that next transcript; at the end of the broadcast they come as a closing
-transcript. So no word is lost and none is heard twice, but a transcript's first words may be older than its segment.
+A segment's border may cut a word: so the sound after the last silence, the *tail*, is kept and heard again in front of
+the next segment. Where the next segment does not follow (one is missing, or had no sound), the tail is heard by itself
+first and its words come with that next transcript; at the end of the broadcast they come as a closing transcript. So
+no word is lost and none is heard twice, but a transcript's first words may be older than its segment.
 
 The recogniser may be told the names of the products on the shelf (`agents/hotwords.py`). It is told none unless the
-worker is configured to: who knows what should be on show hears it in words that name something else.
+worker is configured to: a recogniser that expects a name also hears it where the host names something else.
 
-Nothing changes before the outcome: a request whose asking failed can be asked again. Conflicts, segments of an
-ended stream and forgotten ones are dropped here, because `frame_encoder` makes their dead letter.
+The state changes only with the outcome, so a request that failed can be made again. Conflicts, segments of an ended
+stream and forgotten ones are dropped here, because `frame_encoder` makes their dead letter.
 """
 
 from collections.abc import Sequence
@@ -134,9 +134,9 @@ class Transcriber:
     detected: str | None = None
     """The language of the first words, where the room names none or one that the recogniser does not know."""
     unknown: str | None = None
-    """The room's language that the recogniser heard another one for."""
+    """The room's language, once the recogniser has heard another one in its place: it does not know it."""
     alone: bool = False
-    """No segment follows: all that is heard of one is final."""
+    """No segment will follow, so all that is heard in one is final."""
     tail: bytes = b""
     """Sound that was not committed yet."""
     tail_start_ms: int = 0
@@ -199,9 +199,9 @@ class Transcriber:
         return self._said(due.event, words, None, hotwords_of)
 
     def unreadable(self, event: Event, reason: Reason) -> Outcome:
-        """The asking showed that the event is at fault: a gap in the speech; at the end, an end without last words.
+        """The event cannot be heard: a gap in the speech; at the end, an end without last words.
 
-        Sound that may have ended the process is not heard again with the next segment.
+        A tail that may have crashed the process is not heard again with the next segment.
         """
         if reason is Reason.CRASHED:
             self.tail = b""

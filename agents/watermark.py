@@ -1,9 +1,9 @@
 """sequence + fingerprint → reason: whether one stream's input is new, seen before, or out of order.
 
-Upstream a crash publishes the same event again at a new offset, so offsets cannot tell a duplicate: sequences do.
-What is easily got wrong: a sequence below the highest one is a duplicate only if it was applied; the sequences that
-were skipped are kept exactly (as ranges), and each of them may still come, once, late. Of a stream with too many holes
-the oldest are given up, and what comes from there can be told neither from a new input nor from an old one.
+After a crash upstream the same event is published again at a new offset, so sequences tell a duplicate, not offsets.
+What is easily got wrong: a sequence below the highest one is a duplicate only if it was applied. The skipped sequences
+are kept exactly, as ranges, and each of them may still arrive once, late. In a stream with too many holes the oldest
+are forgotten; whether an input from there was applied before is then unknown.
 """
 
 from bisect import bisect_right
@@ -16,7 +16,7 @@ FINGERPRINTS_KEPT = 512
 whatever its bytes are."""
 
 HOLES_KEPT = 512
-"""Ranges of skipped sequences, the latest; a producer that numbers by tens makes one with each segment."""
+"""The latest ranges of skipped sequences; a producer that numbers by tens makes one with each segment."""
 
 
 @dataclass(slots=True)
@@ -29,9 +29,8 @@ class Watermark:
     """The sequences below `applied` that never came: ranges (first, last), both included, ascending."""
     prints: dict[int, str] = field(default_factory=dict)
     """Sequence → fingerprint of the last `FINGERPRINTS_KEPT` applied, oldest first."""
-
     forgotten: int = -1
-    """The last of the sequences of which it is not known any more which ones came; -1: of all it is."""
+    """Up to here it is no longer known which sequences came; -1: of all it is known."""
 
     def judge(self, sequence: int, fingerprint: str) -> Reason | None:
         """`Duplicate`, `Conflict`, `Late` or `Forgotten`; None: above everything applied so far. Changes nothing."""
