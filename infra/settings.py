@@ -159,13 +159,13 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process. Raises :class:`BadSetting`, which names the variable, its value and the remedy."""
     read = _Reader(without_services(os.environ if environ is None else environ))
     read.refuse_unknown()
-    data = Path(read("VITRINE_DATA", ".vitrine", _folder))
+    data = read("VITRINE_DATA", ".vitrine", _path)
     objects = read("VITRINE_OBJECTS", str(data / "objects"), _root)
     bound_s = read("VITRINE_BOUND_S", "12", _seconds)
     host, port = read("VITRINE_PROBES", "127.0.0.1:0", host_port)
     return Settings(
         data=data,
-        cache=read("VITRINE_CACHE", str(_user_cache(data)), _folder),
+        cache=read("VITRINE_CACHE", str(_user_cache(data)), _path),
         objects=objects,
         dataref_roots=(objects, *read("VITRINE_DATAREF_ROOTS", "", _roots)),
         kafka=read("VITRINE_KAFKA", "", _bootstrap),
@@ -175,7 +175,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         milvus_port=read("VITRINE_MILVUS_PORT", "0", _port),
         milvus_token=read("VITRINE_MILVUS_TOKEN", "", str),
         models=read("VITRINE_MODELS", "", _existing_folder),
-        thresholds=read("VITRINE_THRESHOLDS", str(data / "thresholds"), _folder),
+        thresholds=read("VITRINE_THRESHOLDS", str(data / "thresholds"), _path),
         profile=read("VITRINE_PROFILE", "demo", _profile),
         device=read("VITRINE_DEVICE", "cpu", _one_of("cpu", "cuda")),
         hotwords=read("VITRINE_HOTWORDS", "0", _at_least(0, MOST_HOTWORDS)),
@@ -270,32 +270,32 @@ def _user_cache(data: Path) -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "vitrine"
 
 
-def _folder(text: str) -> Path:
+def _path(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
 def _profile(text: str) -> str:
     """A name as it is; the path of a file for whoever reads it in another folder."""
-    return str(_folder(text)) if text.endswith(".toml") else text
+    return str(_path(text)) if text.endswith(".toml") else text
 
 
 def _existing_folder(text: str) -> Path | None:
-    if text and not _folder(text).is_dir():
+    if text and not _path(text).is_dir():
         raise ValueError("there is no such folder")
-    return _folder(text) if text else None
+    return _path(text) if text else None
 
 
 def _existing_file(text: str) -> str:
-    if text and not _folder(text).is_file():
+    if text and not _path(text).is_file():
         raise ValueError("there is no such file")
-    return text
+    return str(_path(text)) if text else ""
 
 
 def _root(text: str) -> str:
     """An fsspec URI without a trailing slash; a plain path becomes a ``file:`` URI's path, absolute."""
     scheme, apart, _ = text.partition("://")
     if not apart:
-        return str(_folder(text))
+        return str(_path(text))
     _refuse_credentials(text, "what the store's own client reads, such as AWS_PROFILE for s3")
     import fsspec  # half a second, which only those who ask for it pay
 

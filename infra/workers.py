@@ -14,7 +14,6 @@ from infra.settings import Settings
 
 BARE = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "TMPDIR", "TZ", "LANG", "LC_ALL")
 """Where programs, libraries and temporary files are, and what a text is."""
-FILES = ("VITRINE_KAFKA_SSL_CAFILE", "VITRINE_KAFKA_SSL_CERTFILE", "VITRINE_KAFKA_SSL_KEYFILE")
 
 
 def command(settings: Settings, name: str, words: tuple[str, ...], number: int = 0) -> tuple[children.Command, str]:
@@ -43,12 +42,15 @@ def bare_environment() -> dict[str, str]:
 
 def told(settings: Settings) -> dict[str, str]:
     """These settings as a child reads them; how to log in at a real cluster is inherited."""
-    said = {
+    return {
         "VITRINE_DATA": str(settings.data),
         "VITRINE_CACHE": str(settings.cache),
         "VITRINE_OBJECTS": settings.objects,
         "VITRINE_DATAREF_ROOTS": " ".join(_word(root) for root in settings.dataref_roots if root != settings.objects),
         "VITRINE_KAFKA": settings.kafka,
+        "VITRINE_KAFKA_SSL_CAFILE": settings.kafka_security.cafile,
+        "VITRINE_KAFKA_SSL_CERTFILE": settings.kafka_security.certfile,
+        "VITRINE_KAFKA_SSL_KEYFILE": settings.kafka_security.keyfile,
         "VITRINE_MILVUS": settings.milvus,
         "VITRINE_PROFILE": settings.profile,
         "VITRINE_DEVICE": settings.device,
@@ -67,8 +69,6 @@ def told(settings: Settings) -> dict[str, str]:
         "VITRINE_CALM_MESSAGES": str(settings.calm_messages),
         **({"VITRINE_MODELS": str(settings.models)} if settings.models else {}),
     }
-    inherited = {name: os.environ.get(name, "") for name in FILES}
-    return said | {name: str(Path(file).absolute()) for name, file in inherited.items() if file}
 
 
 def _word(root: str) -> str:

@@ -31,6 +31,18 @@ def test_a_child_in_a_folder_of_its_own_finds_the_same_profile(given: str, meant
     assert told(read_settings({"VITRINE_PROFILE": given}))["VITRINE_PROFILE"] == meant
 
 
+@pytest.mark.parametrize("given", ["ca.pem", "~/ca.pem"])
+def test_a_child_in_a_folder_of_its_own_finds_the_same_certificates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    (tmp_path / "ca.pem").touch()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(variable := "VITRINE_KAFKA_SSL_CAFILE", given)
+    settings = read_settings()
+    assert settings.kafka_security.cafile == told(settings)[variable] == str(tmp_path / "ca.pem")
+
+
 @pytest.mark.parametrize("folder", ["shop", "our shop"])
 def test_a_child_in_a_folder_of_its_own_reads_from_the_same_roots(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
