@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 from pymilvus import DataType, MilvusClient, MilvusException
@@ -24,7 +24,7 @@ from infra.settled import Settled
 from infra.vectors import KINDS, NO_REVISION, CatalogueRow, LiveRow, collection_name, key
 
 T = TypeVar("T")
-Record = dict[str, object]
+Record = dict[str, Any]
 
 ID_BYTES = 4 * 1000
 TITLE_BYTES = 4 * 1000
@@ -304,14 +304,14 @@ def _catalogue_record(row: CatalogueRow) -> Record:
     }
 
 
-def _catalogue_row(entity: dict[str, object]) -> CatalogueRow:
+def _catalogue_row(entity: Record) -> CatalogueRow:
     return CatalogueRow(
-        row=str(entity["row"]),
-        product_id=str(entity["product_id"]),
-        domain=str(entity["domain"]),
-        title=str(entity["title"]),
-        vector=_vector(entity["vector"]),
-        restricted=bool(entity["restricted"]),
+        row=entity["row"],
+        product_id=entity["product_id"],
+        domain=entity["domain"],
+        title=entity["title"],
+        vector=tuple(map(float, entity["vector"])),
+        restricted=entity["restricted"],
     )
 
 
@@ -328,15 +328,11 @@ def _live_record(row: LiveRow, written_s: int) -> Record:
     }
 
 
-def _live_row(entity: dict[str, object]) -> LiveRow:
-    sequence, start_ms = entity["sequence"], entity["start_ms"]
-    assert isinstance(sequence, int)
-    assert isinstance(start_ms, int)
+def _live_row(entity: Record) -> LiveRow:
     return LiveRow(
-        str(entity["segment_id"]), str(entity["stream_id"]), sequence, start_ms, _vector(entity["vector"])
-    )  # fmt: skip
-
-
-def _vector(values: object) -> tuple[float, ...]:
-    assert isinstance(values, (list, tuple))
-    return tuple(float(value) for value in values)
+        segment_id=entity["segment_id"],
+        stream_id=entity["stream_id"],
+        sequence=entity["sequence"],
+        start_ms=entity["start_ms"],
+        vector=tuple(map(float, entity["vector"])),
+    )
