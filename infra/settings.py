@@ -63,6 +63,9 @@ SETTINGS: dict[str, str] = {
     "VITRINE_FAILURES_WITHIN_MIN": "those of so many minutes count",
 }
 
+SECRET = ("PASSWORD", "TOKEN")
+"""How the names of settings end whose values are never shown."""
+
 SET_UP = "VITRINE_PYTHON"
 """The Python that ``infra/setup.sh`` makes the environment with; no setting, and no mistake where it is exported."""
 
@@ -218,7 +221,7 @@ class _Reader:
         try:
             return convert(text)
         except ValueError as wrong:
-            secret = name.endswith(("PASSWORD", "TOKEN")) or "@" in text
+            secret = name.endswith(SECRET) or "@" in text
             shown = "(hidden)" if secret else repr(text)
             raise BadSetting(f"{name}={shown}: {wrong}", remedy=f"set it to: {SETTINGS[name]}, or unset it") from wrong
 
