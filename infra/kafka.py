@@ -242,7 +242,7 @@ def _reachable(bootstrap: str, deadline: float) -> None:
         if any(map(_answers, bootstrap.split(","))):
             return
         if time.monotonic() > deadline:
-            raise _not_there(bootstrap, ports.unknown(bootstrap.split(",")) or "no connection is accepted")
+            raise _not_there(bootstrap, ports.unresolved(bootstrap.split(",")) or "no connection is accepted")
         time.sleep(0.1)
 
 

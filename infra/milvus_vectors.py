@@ -113,7 +113,7 @@ class MilvusVectors:
         )
         return [[_catalogue_row(hit["entity"]) for hit in hits] for hits in found]
 
-    def products(self) -> int:
+    def catalogue_size(self) -> int:
         catalogue = self._place.collection("catalogue")
         counted = self._call(
             lambda client: client.query(catalogue, filter="", output_fields=["count(*)"], timeout=self._within_s)

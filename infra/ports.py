@@ -39,7 +39,7 @@ def answers(host: str, port: int, timeout_s: float = 1.0) -> bool:
     return False
 
 
-def unknown(servers: Iterable[str]) -> str:
+def unresolved(servers: Iterable[str]) -> str:
     """Which hosts of these ``host:port`` have no address, in words; empty: all have one."""
     hosts = dict.fromkeys(host_port(server)[0] for server in servers)
     return ", ".join(f"no address of {host} is known here" for host in hosts if not _is_known(host))

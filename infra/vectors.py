@@ -66,7 +66,7 @@ class VectorStore(Protocol):
         ``restrict_to``: only rows of these products. Ask many queries in one call: a call costs more than a query.
         """
 
-    def products(self) -> int:
+    def catalogue_size(self) -> int:
         """How many catalogue rows there are."""
 
     def revision(self) -> int:

@@ -104,7 +104,7 @@ def of_streams(settings: Settings, reader: Reader, recorded: Sequence[Recorded],
     vectors = MilvusVectors(Place(found.milvus, space.name, space.dim, token=settings.milvus_token))
     try:
         samples = [sample for one in recorded for sample in gathered(_events(reader), one, vectors, space.name)]
-        if not vectors.products():
+        if not vectors.catalogue_size():
             remedy = "load it, vitrine catalog load, while a worker of VITRINE_PROFILE runs"
             raise NothingRecorded(f"the catalogue has no product in the space {space.name!r}", remedy=remedy)
         return samples

@@ -98,7 +98,7 @@ class Eyes:
         """The live rows of these streams and the number of catalogue rows; then the collections are dropped."""
         vectors = MilvusVectors(Place(self.settings.milvus, self.space, EMBEDDING_DIM, self.run))
         try:
-            return {row for stream in streams for row in rows_of(vectors.live(stream))}, vectors.products()
+            return {row for stream in streams for row in rows_of(vectors.live(stream))}, vectors.catalogue_size()
         finally:
             vectors.drop()
 

@@ -43,7 +43,7 @@ class MemoryVectors:
         scores = np.asarray(queries, np.float32) @ np.asarray([row.vector for row in rows], np.float32).T
         return [[rows[index] for index in np.argsort(-line, kind="stable")[:k]] for line in scores]
 
-    def products(self) -> int:
+    def catalogue_size(self) -> int:
         self._answer()
         return len(self._rows)
 

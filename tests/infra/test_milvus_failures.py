@@ -111,7 +111,7 @@ def test_a_token_that_is_refused_is_named_and_not_called_an_absence() -> None:
     with serving(handler) as uri:
         for ask in (
             lambda: milvus.ask(uri, "root:wrong", within_s=5.0),
-            lambda: MilvusVectors(Place(uri, "s", 8, token="root:wrong")).products(),
+            lambda: MilvusVectors(Place(uri, "s", 8, token="root:wrong")).catalogue_size(),
             lambda: LiveRows(uri, "root:wrong").of_stream("s"),
         ):
             with pytest.raises(ServiceRefused, match="refuses: auth check failure") as refused:
@@ -124,7 +124,7 @@ def test_a_right_that_is_missing_is_named() -> None:
     with serving(handler) as uri:
         for ask in (
             lambda: milvus.ask(uri, "", within_s=5.0),
-            MilvusVectors(Place(uri, "s", 8)).products,
+            MilvusVectors(Place(uri, "s", 8)).catalogue_size,
             lambda: LiveRows(uri).of_stream("s"),
         ):
             with pytest.raises(ServiceRefused, match="refuses: PrivilegeLoad"):

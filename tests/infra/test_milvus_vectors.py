@@ -62,7 +62,7 @@ def test_an_older_space_of_the_same_name_is_not_searched(milvus_uri: str) -> Non
     with pytest.raises(ServiceRefused, match=f"vectors of {DIM} numbers, the space has {2 * DIM}") as refused:
         newer.search([unit(0) * 2], 1)
     assert "new name for its space" in refused.value.remedy
-    assert older.products() == 1
+    assert older.catalogue_size() == 1
     older.drop()
 
 
@@ -209,7 +209,7 @@ def test_a_catalogue_load_is_flushed_by_and_by(own_settings: Settings) -> None:
         rows = [replace(page(product, seed), row=f"{product}/{seed}") for seed in range(half)]
         store.replace_product(product, rows)
     assert len(flushed(own_settings)) == 1
-    assert store.products() == 2 * half
+    assert store.catalogue_size() == 2 * half
     store.close()
     child.stop()
 

@@ -38,7 +38,7 @@ class Contract:
 
     def test_an_empty_store_answers_with_nothing(self, store: VectorStore) -> None:
         assert store.search([unit(1), unit(2)], 5) == [[], []]
-        assert (store.products(), store.revision(), store.live("s")) == (0, NO_REVISION, [])
+        assert (store.catalogue_size(), store.revision(), store.live("s")) == (0, NO_REVISION, [])
 
     def test_the_nearest_rows_come_first_and_whole(self, store: VectorStore) -> None:
         rows = [page(f"p-{seed}", seed) for seed in range(20)]
@@ -68,12 +68,12 @@ class Contract:
         (found,) = store.search([unit(1)], 10)
         assert {row.row: row.vector for row in found} == {"p/page": unit(5), "q/page": unit(4)}
         store.replace_product("p", [])
-        assert store.products() == 1
+        assert store.catalogue_size() == 1
 
     def test_the_same_product_twice_is_there_once(self, store: VectorStore) -> None:
         for _ in range(4):
             store.replace_product("p", [page("p", 1)])
-        assert store.products() == 1
+        assert store.catalogue_size() == 1
         assert store.search([unit(1)], 5) == [[page("p", 1)]]
 
     def test_any_text_is_an_id(self, store: VectorStore) -> None:
@@ -84,7 +84,7 @@ class Contract:
             store.put_live([segment(product, 1)])
             assert [row.stream_id for row in store.live(product)] == [product]
             store.replace_product(product, [])
-        assert store.products() == 0
+        assert store.catalogue_size() == 0
 
     def test_live_rows_are_upserted_by_segment_and_read_in_order(self, store: VectorStore) -> None:
         store.put_live([segment("s", 2), segment("s", 0), segment("t", 7)])

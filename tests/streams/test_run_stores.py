@@ -76,7 +76,7 @@ class House:
             topics = reader.topics() & set(owned_topics())
         read = groups.offsets(self.settings, [group_id("transcriber"), group_id("matcher")])
         rows = MilvusVectors(Place(self.settings.milvus, self.space, DIM))
-        count = rows.products() + len(rows.live("room"))
+        count = rows.catalogue_size() + len(rows.live("room"))
         rows.close()
         return len(topics), sum(len(each) for each in read.values()), count, len(self.folders(""))
 
