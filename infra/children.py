@@ -75,7 +75,7 @@ class Child:
         return 128 + signal.SIGKILL
 
     def kill(self) -> None:
-        """SIGKILL to the server's process group: for one that does not listen; its guardian tells of the end."""
+        """SIGKILL to the server's process group, for one that ignores signals; its guardian sees the end."""
         guardian.signal_group(self.pid, signal.SIGKILL)
 
     def stop(self) -> None:
@@ -131,7 +131,7 @@ def start(command: Command, *, attached: bool) -> Child:
 
 
 def _write_for_us_alone(record: Path, text: str) -> None:
-    """A server's environment has passwords, so no other user may ever read the file, nor have open what it was."""
+    """A server's environment has passwords: no other user may read the file, nor hold an older one open."""
     record.unlink(missing_ok=True)
     record.touch(mode=0o600)
     record.write_text(text)
@@ -164,7 +164,7 @@ def start_listening(launch: Callable[[], tuple[int, Child]], *, any_port: bool) 
 
 @contextmanager
 def stopped_on_failure(child: Child) -> Iterator[None]:
-    """Stop the server when what is done within fails or is broken off: it would be taken for one that works."""
+    """Stop the server when the block fails or is interrupted: it would be taken for one that works."""
     with ExitStack() as undo:
         undo.callback(child.stop)
         yield

@@ -157,7 +157,7 @@ def _kafka(settings: Settings) -> Row:
 
 
 def _topics(settings: Settings, wanted: Collection[str]) -> Iterator[Row]:
-    """Of a broker that answers; of another one its own row tells."""
+    """Nothing where no broker answers: its own row says so."""
     try:
         there = partition_counts(list(wanted), services.find_kafka(settings), services.security(settings))
     except NotRunning:
@@ -218,7 +218,7 @@ def _folders(settings: Settings) -> dict[str, Path]:
 
 
 def _disk(what: str, folder: Path) -> Row:
-    """`os.access` sees a file system that may only be read also for root."""
+    """`os.access` tells a read-only file system to root, too."""
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     free = shutil.disk_usage(there).free
     lacks = [] if free >= ENOUGH_DISK_BYTES else ["free some space"]

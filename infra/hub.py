@@ -1,7 +1,7 @@
 """A public checkpoint's name → its files on this disk, from the official hub.
 
 A download that was cut off goes on where it stopped: what has come is kept beside the files until all have come.
-Whether the bytes are the right ones is for the caller to say; here they are only fetched.
+The caller checks the bytes; here they are only fetched.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ A = TypeVar("A")
 STORAGE = "storage"
 MESSAGE_MAX_BYTES = 9 * 1024 * 1024  # 8 MiB of media inline, and its headers
 ANOTHER_WITHIN_S = 15.0
-"""A cluster lists a broker that died for 9 s; and one that never had a group makes the topic of their offsets first."""
+"""A cluster lists a dead broker for 9 s more; and one that never had a group has to make their topic of offsets."""
 HEAP = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 # Adapters recorded by another run are refused one by one with a warning each, so they are not used at all.
 AOT = ("-XX:+UnlockDiagnosticVMOptions", "-XX:-AOTAdapterCaching", "-Xlog:aot=off", "-Xlog:cds=off")
@@ -42,7 +42,7 @@ LOCALE = ("LC_ALL", "LC_CTYPE", "LANG")
 LOST, HUNG_UP, TIME_OVER = "%s: Connection lost: %s", "socket disconnected", "RequestTimedOutError"
 """kafka-python's own words."""
 NOWHERE = logging.NullHandler()
-"""Without it, what nobody collects would be printed."""
+"""Without a handler logging prints to stderr what nobody collects."""
 STAMPS = (
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS",
@@ -99,7 +99,7 @@ def broker_command(folder: Path, java: Runtime, properties: Path) -> children.Co
 
 
 def environment_of(ours: Mapping[str, str]) -> dict[str, str]:
-    """What Java finds around it, which is almost nothing: no JAVA_TOOL_OPTIONS, no CLASSPATH of others.
+    """Java's environment, which is almost empty: no JAVA_TOOL_OPTIONS and no CLASSPATH of others.
 
     In the locale C it would read and write each letter beyond ASCII in a path as a question mark.
     """
@@ -109,8 +109,8 @@ def environment_of(ours: Mapping[str, str]) -> dict[str, str]:
 
 
 class _Lost(logging.Handler):
-    """Why connections were lost. kafka-python tells it to its log alone, and raises that it "could not bootstrap", of
-    a wrong password or a certificate that it does not trust too."""
+    """Why connections were lost. kafka-python writes that to its log only; what it raises is that it "could not
+    bootstrap", also where a password is wrong or a certificate is not trusted."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -121,7 +121,7 @@ class _Lost(logging.Handler):
             self.causes.append(str(record.args[-1]).removeprefix("KafkaConnectionError: "))
 
     def told(self) -> str:
-        """The first that says more than that the broker hung up, or that the time was over, as it is in the end."""
+        """The first cause that says more than that the broker hung up or that the time was over."""
         telling = (cause for cause in self.causes if cause != HUNG_UP and TIME_OVER not in cause)
         hint = "the broker hung up, as it does of a wrong password, mechanism or security protocol"
         return next(telling, hint if HUNG_UP in self.causes else next(iter(self.causes), ""))
@@ -178,10 +178,11 @@ def admin(bootstrap: str, security: KafkaSecurity) -> Iterator[KafkaAdminClient]
 
 
 def asked(bootstrap: str, security: KafkaSecurity, ask: Callable[[KafkaAdminClient], A]) -> A:
-    """What the cluster answers to `ask`, which must bear being asked again.
+    """What the cluster answers to `ask`, which may be called several times.
 
-    Any broker that the cluster lists is asked. One that died a moment ago, and is listed still, does not answer; one
-    that has just come back may not know who coordinates a group. Then another one does. Raises as `admin` does.
+    A client asks any broker that the cluster lists. One that died a moment ago is still listed and does not answer; one
+    that has just come back may not know who coordinates a group. Then another client asks another broker. Raises as
+    `admin` does.
     """
     deadline = time.monotonic() + ANOTHER_WITHIN_S
     while True:
@@ -197,7 +198,7 @@ def asked(bootstrap: str, security: KafkaSecurity, ask: Callable[[KafkaAdminClie
 def away(bootstrap: str, security: KafkaSecurity) -> list[str]:
     """The addresses, of those given and of those that the cluster lists, where no connection is taken.
 
-    One that answers is enough to be asked, and lists for some seconds yet those that are gone. Raises as `asked` does.
+    One live broker is enough for an answer, and for some seconds it still lists the dead ones. Raises as `asked` does.
     """
     brokers = asked(bootstrap, security, lambda client: client.describe_cluster()["brokers"])
     listed = [f"{broker['host']}:{broker['port']}" for broker in brokers]
@@ -205,7 +206,7 @@ def away(bootstrap: str, security: KafkaSecurity) -> list[str]:
 
 
 def passes(failure: KafkaError) -> bool:
-    """Whether to ask again may help: kafka-python also chooses a broker that it has just heard to be gone."""
+    """Whether asking again may help. kafka-python may choose a broker of which it has just heard that it is gone."""
     return failure.retriable or isinstance(failure, UnknownBrokerIdError)
 
 
@@ -223,8 +224,8 @@ def _admin_client(bootstrap: str, security: KafkaSecurity, within_s: float) -> K
 
 @contextmanager
 def closed_on_failure() -> Iterator[Callable[..., Any]]:
-    """What a client of kafka-python is to be made with (``kafka_client``): one that cannot begin leaves its thread and
-    its sockets behind, and nobody has it to close it."""
+    """The ``kafka_client`` to make a client of kafka-python with: one whose constructor fails leaves a thread and
+    sockets behind, and nobody else has them to close."""
     with ExitStack() as undo:
 
         def net(**options: Any) -> Any:
@@ -262,7 +263,7 @@ def _not_there(bootstrap: str, why: str) -> NotRunning:
 def write_properties(folder: Path, port: int, control: int) -> Path:
     """The broker's configuration file: one node that is broker and controller, on the loopback address.
 
-    It holds for a process that runs in `folder`.
+    Its paths are relative, so the broker must run in `folder`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     values = {

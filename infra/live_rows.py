@@ -1,7 +1,7 @@
 """Live rows of every run and space in one Milvus: what there is, and the removal of what is old or of one stream.
 
-What one would get wrong: retention knows neither the profile nor the runs that there were, so it goes by the names of
-the collections; and a removal shrinks nothing until the rows that stay are flushed, which is when Milvus Lite compacts.
+What one would get wrong: retention knows neither the profile nor past runs, so it goes by the names of the collections;
+and deleting frees no space until the collection is flushed, which is when Milvus Lite compacts it.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ def _names(client: MilvusClient) -> list[str]:
 
 @contextmanager
 def _loaded(client: MilvusClient, name: str) -> Iterator[None]:
-    """A collection that can be asked. One that nobody had loaded is let go again: a server keeps what is loaded in its
-    memory for ever; a worker that began meanwhile loads it once more (`infra/milvus_vectors.py`).
+    """Within, the collection is loaded. One that was not is released again, since a server keeps what is loaded in its
+    memory for ever; a worker that started meanwhile loads it once more (`infra/milvus_vectors.py`).
     """
     held = client.get_load_state(name, timeout=CALL_WITHIN_S)["state"] == LoadState.Loaded
     client.load_collection(name, timeout=CALL_WITHIN_S)

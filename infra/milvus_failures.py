@@ -1,7 +1,7 @@
 """What pymilvus and gRPC raise → whether it mends itself, or what the server refuses.
 
-What one would get wrong: a server says that it is busy, starting, or full in many ways, and each of them read as a bug
-would end the workers; and pymilvus hides a refused token behind words that are those of a server that is not there.
+What one would get wrong: a server says in many ways that it is busy, starting or full, and any of them taken for a bug
+would end the workers; and pymilvus reports a refused token in the words of a server that is not there.
 """
 
 from __future__ import annotations

@@ -38,14 +38,14 @@ BACKENDS = {
     "gcsfs.retry": ("HttpError",),
     "google.auth.exceptions": ("GoogleAuthError",),
 }
-"""What the libraries below fsspec's file systems raise that is no OSError: over HTTP, of Azure, of S3 and of Google."""
+"""What the libraries below fsspec's file systems raise that is no OSError, for HTTP, Azure, S3 and Google."""
 WEB = ("http", "https")
 OBJECT = re.compile(r"(\.)?(?P<sha256>[0-9a-f]{64})(?(1)\.\d+)")
 """The name of an object, and that of one that is being written."""
 UNNAMEABLE = (errno.ENAMETOOLONG, errno.ELOOP)
 """Nothing can lie under such a name."""
 MAX_KEY_BYTES = 1024
-"""Of S3. It says of a longer one, asked whether it is there, no more than that the request is bad."""
+"""The longest key of S3. Asked for a longer one, it only says that the request is bad."""
 
 
 class Refused(ObjectRefused):
@@ -69,7 +69,7 @@ class Place:
         """As fsspec wants it."""
         if self.scheme == "file":
             return str(self.path)
-        # a server of files reads what stands here once more: it must find the path that was checked
+        # a web server decodes the path once more: it must find the one that was checked
         path = quote(str(self.path)) if self.scheme in WEB else self.path
         return f"{self.scheme}://{self.authority}{path}"
 
@@ -249,13 +249,13 @@ def _unread(found: Place, failure: BaseException | None) -> DependencyDown:
 
 
 def _is_outage(cause: BaseException | None) -> bool:
-    """Whether a server of files does not answer: of every failure fsspec says that no file is there, for a cause."""
+    """Whether a web server failed: fsspec reports each of its failures as a missing file, with the cause behind it."""
     status = getattr(cause, "status", 503)
     return isinstance(cause, failures()) and (status in (408, 429) or status >= 500)
 
 
 def _is_for_its_name(found: Place, failure: Exception) -> bool:
-    """Whether an object cannot be read because there can be none of this name."""
+    """Whether the read failed because no object can have this name."""
     number = failure.errno if isinstance(failure, OSError) else None
     is_long = len(str(found.path).encode()) - 1 > MAX_KEY_BYTES
     return number in UNNAMEABLE or (is_long and found.scheme != "file" and number == errno.EINVAL)

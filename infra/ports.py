@@ -40,7 +40,7 @@ def answers(host: str, port: int, timeout_s: float = 1.0) -> bool:
 
 
 def unresolved(servers: Iterable[str]) -> str:
-    """Which hosts of these ``host:port`` have no address, in words; empty: all have one."""
+    """Which hosts of these ``host:port`` do not resolve to an address, in words; empty: all do."""
     hosts = dict.fromkeys(host_port(server)[0] for server in servers)
     return ", ".join(f"no address of {host} is known here" for host in hosts if not _is_known(host))
 

@@ -1,4 +1,4 @@
-"""The collections of named runs in one Milvus, of whatever embedding space: how many rows they have, and their end."""
+"""The collections of named runs in one Milvus, of any embedding space: how many rows they have, and dropping them."""
 
 from __future__ import annotations
 

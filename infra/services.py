@@ -97,7 +97,7 @@ def security(settings: Settings) -> KafkaSecurity:
 
 
 def _ask_those_not_started(settings: Settings, services: Services, started: Container[str]) -> None:
-    """An address given from outside, or found running, is asked too: an answer now beats a riddle later.
+    """A service that is named or runs already is asked too: better a failure now than a puzzle later.
 
     An embedded Milvus that has lost rows is refused whoever started it.
     """
@@ -151,7 +151,7 @@ def _recorded(data: Path) -> dict[str, str]:
 
 
 def _record(data: Path, started: dict[str, str]) -> None:
-    """Of the embedded ones alone: whoever is told of no cluster must not find one that somebody else uses from here."""
+    """Only embedded services are recorded: a process without VITRINE_KAFKA must not find another's cluster here."""
     fresh = data / "services.json.new"
     fresh.write_text(json.dumps(_recorded(data) | started, indent=1))
     fresh.replace(data / "services.json")

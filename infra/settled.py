@@ -1,8 +1,8 @@
 """What one store has read and written of the catalogue, and when → how fresh its searches must ask Milvus to be.
 
 What one would get wrong: a server answers a *strong* search only after its next time tick (Milvus 2.3.5: 200 ms, where
-a *bounded* one takes 5), and a bounded one may lack the writes of the last seconds. So a search is strong until what
-the revision stands for is older than that, and bounded from then on: it sees no less than the revision promises.
+a *bounded* one takes 5), and a bounded one may lack the writes of the last seconds. So a search is strong until the
+last change of the catalogue is older than that, and bounded from then on: it sees all that the revision promises.
 """
 
 from __future__ import annotations
@@ -31,6 +31,6 @@ class Settled:
         self._changed_s = now_s
 
     def consistency(self, now_s: float) -> str:
-        """``Strong`` also where no revision was read: then nothing tells what others have written."""
+        """``Strong`` also where no revision was read: others may have written anything."""
         settled = self._revision is not None and now_s - self._changed_s >= SETTLED_S
         return "Bounded" if settled else "Strong"

@@ -1,7 +1,7 @@
 """How many processes the kernel has killed for want of memory: tells a kill by the kernel from one by a person.
 
-Both are a SIGKILL. Where neither counter can be read (macOS, some sandboxes), none is seen, and such a death counts as
-one from outside.
+Both are a SIGKILL. Where neither counter can be read (macOS, some sandboxes) the answer is 0, and a kill for memory
+counts as one by a person.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 
 COUNTERS = (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat"))
-"""Of this container, where it has a memory controller of its own; else of the machine."""
+"""The container's, where it has a memory controller of its own; else the machine's."""
 
 
 def kills(counters: tuple[Path, ...] = COUNTERS) -> int:
-    """The first of these counters that is there: the line ``oom_kill N``."""
+    """The number in the line ``oom_kill N`` of the first counter that has one; 0: none has."""
     for counter in counters:
         with suppress(OSError):
             for line in counter.read_text().splitlines():

@@ -12,8 +12,8 @@ from infra.errors import BadSetting
 from infra.settings import SETTINGS, KafkaSecurity
 
 NO_TLS = (
-    "this port hardly speaks TLS: set VITRINE_KAFKA to one that does, or VITRINE_KAFKA_SECURITY_PROTOCOL to PLAINTEXT "
-    "or SASL_PLAINTEXT"
+    "this port does not seem to speak TLS: set VITRINE_KAFKA to one that does, or VITRINE_KAFKA_SECURITY_PROTOCOL to "
+    "PLAINTEXT or SASL_PLAINTEXT"
 )
 REMEDIES = {
     "certificate has expired": "renew the cluster's certificate, or set this machine's clock",
@@ -27,15 +27,15 @@ REMEDIES = {
     "trusts",
     "UNEXPECTED_EOF_WHILE_READING": NO_TLS,
     "connection has been closed (EOF)": NO_TLS,
-    "InvalidReceiveError": "this port hardly speaks Kafka without TLS: set VITRINE_KAFKA_SECURITY_PROTOCOL to SSL or "
-    "SASL_SSL, or VITRINE_KAFKA to another port",
+    "InvalidReceiveError": "this port does not seem to speak Kafka without TLS: set VITRINE_KAFKA_SECURITY_PROTOCOL to "
+    "SSL or SASL_SSL, or VITRINE_KAFKA to another port",
     "UnsupportedSaslMechanismError": "set VITRINE_KAFKA_SASL_MECHANISM to one that the cluster takes",
 }
-"""What OpenSSL or kafka-python says → what to do, the particular before the general."""
+"""What OpenSSL or kafka-python says → what to do; the first entry that fits counts."""
 
 
 def remedy(why: str) -> str:
-    """What to do about a connection that was lost so; empty: it is not known."""
+    """What to do about a connection that was lost for this reason; empty: nothing is known."""
     return next((told for said, told in REMEDIES.items() if said in why), "")
 
 

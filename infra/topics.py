@@ -110,7 +110,7 @@ def _asked(bootstrap: str, security: KafkaSecurity | None, do: Callable[[KafkaAd
 
 
 def _make(client: KafkaAdminClient, specs: Sequence[TopicSpec]) -> None:
-    """The replication factor is the cluster's default. One that another process makes at this moment is as good."""
+    """The replication factor is the cluster's default. A topic that another process makes meanwhile is as good."""
     wanted = {
         spec.name: {"num_partitions": spec.partitions, "replication_factor": -1, "configs": dict(spec.config)}
         for spec in specs
@@ -119,7 +119,7 @@ def _make(client: KafkaAdminClient, specs: Sequence[TopicSpec]) -> None:
 
 
 def _delete(client: KafkaAdminClient, names: Sequence[str]) -> None:
-    """One that another process has deleted meanwhile is as good."""
+    """A topic that another process has deleted meanwhile is as good."""
     _refuse_failed(client.delete_topics(names, raise_errors=False)["topics"], but=UnknownTopicOrPartitionError)
 
 
@@ -155,8 +155,8 @@ def _is_ready(topic: Mapping[str, object]) -> bool:
 
 
 def _config(client: KafkaAdminClient, spec: TopicSpec) -> dict[str, str]:
-    """A broker that does not know a new topic yet tells nothing, as of one whose settings this user may not see: the
-    rights that Kafka tells with the topic say which. Raises :class:`infra.errors.ServiceRefused`."""
+    """A broker answers nothing for a topic that it does not know yet, and nothing for one whose settings this user may
+    not see: the rights in the topic's description tell the two apart. Raises :class:`infra.errors.ServiceRefused`."""
     if not spec.config:
         return {}
     resource = ConfigResource(ConfigResourceType.TOPIC, spec.name, dict.fromkeys(spec.config, ""))

@@ -1,7 +1,7 @@
-"""One HTTP server for what is served here: each answer from a thread of its own, none of which keeps a process.
+"""The HTTP server of the probes and the board: a daemon thread for each connection, up to a limit.
 
-What one would get wrong: the standard library's asks the DNS at its start what its address is called, and takes
-connections until the process has no file left, for Kafka neither.
+What one would get wrong: the standard library's server looks its own name up in the DNS when it starts, and accepts
+connections until the process has no file descriptor left, not even for Kafka.
 """
 
 import socket
@@ -11,15 +11,15 @@ from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
 
 AT_ONCE = 256
-"""Connections, a thread each. A process may have 1,024 files, where nobody says otherwise."""
+"""Connections, a thread each. A process may have 1,024 open files unless it is told otherwise."""
 
 
 class Server(ThreadingMixIn, TCPServer):
-    """Listens at once. Raises `OSError` where it cannot. Whoever comes when it has enough is hung up on."""
+    """Listens at once; raises `OSError` where it cannot. A connection beyond the limit is closed unanswered."""
 
     allow_reuse_address = True
     daemon_threads = True
-    request_queue_size = 128  # a page asks for all its pictures at once; who finds no place tries again after a second
+    request_queue_size = 128  # a page asks for all its pictures at once; one that is refused waits for a second
 
     def __init__(self, at: tuple[str, int], handler: type[BaseHTTPRequestHandler], at_once: int = AT_ONCE) -> None:
         self.address_family = socket.AF_INET6 if ":" in at[0] else socket.AF_INET

@@ -13,13 +13,13 @@ from infra import children, ports
 from infra.settings import Settings
 
 BARE = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "TMPDIR", "TZ", "LANG", "LC_ALL")
-"""Where programs, libraries and temporary files are, and what a text is."""
+"""Where programs, libraries and temporary files are, and how text is encoded."""
 
 
 def command(settings: Settings, name: str, words: tuple[str, ...], number: int = 0) -> tuple[children.Command, str]:
     """``python WORDS`` as a child, its log in ``<data>/NAME/NAME.log``; and the address of its probes.
 
-    Of several workers each has a `number`, and the probes' port is as much above the one that the settings ask for.
+    Several workers are numbered, and a worker's probes are that many ports above the one that the settings ask for.
     Raises :class:`infra.errors.PortTaken` when that port is in use.
     """
     folder = settings.data / name
@@ -31,12 +31,12 @@ def command(settings: Settings, name: str, words: tuple[str, ...], number: int =
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """What a child of this project finds around it: this process's own environment, and the very same settings."""
+    """The environment of a child of this project: this process's own, with the very same settings."""
     return {**os.environ, **told(settings), "PYTHONUNBUFFERED": "1"}
 
 
 def bare_environment() -> dict[str, str]:
-    """What a process needs around it that is to know nothing: no settings, and so no password."""
+    """The environment of a process that must know no settings, and so no password."""
     return {name: os.environ[name] for name in BARE if name in os.environ}
 
 
@@ -72,5 +72,5 @@ def told(settings: Settings) -> dict[str, str]:
 
 
 def _word(root: str) -> str:
-    """A root without blanks, which stand between roots: a relative one brings those of the folder it was given in."""
+    """A root as one word, since blanks stand between roots: a local path may have blanks in it."""
     return root if root.split() == [root] else Path(root).as_uri()
