@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 from pymilvus import DataType, MilvusClient, MilvusException
@@ -23,7 +23,6 @@ from infra.milvus_failures import mends_itself, refusal
 from infra.settled import Settled
 from infra.vectors import KINDS, NO_REVISION, CatalogueRow, LiveRow, collection_name, key
 
-T = TypeVar("T")
 Record = dict[str, Any]
 
 ID_BYTES = 4 * 1000
@@ -60,7 +59,6 @@ class MilvusVectors:
     def __init__(self, place: Place, clock: Callable[[], float] = time.time) -> None:
         self._place = place
         self._clock = clock
-        self._within_s = place.call_within_s
         self._client: MilvusClient | None = None
         self._connecting = threading.Lock()
         self._unflushed = Counter[str]()
@@ -69,28 +67,25 @@ class MilvusVectors:
 
     def replace_product(self, product_id: str, rows: Sequence[CatalogueRow]) -> None:
         """New rows first, then those that are no more: in between the product has too many rows, never too few."""
-        catalogue = self._place.collection("catalogue")
         records = [_catalogue_record(row) for row in rows]
         gone = f'product_key == "{key(product_id)}"'
         if records:
-            self._call(lambda client: client.upsert(catalogue, records, timeout=self._within_s))
+            self._call(MilvusClient.upsert, "catalogue", records)
             gone += f" and row_key not in {_listed(key(row.row) for row in rows)}"
-        self._call(lambda client: client.delete(catalogue, filter=gone, timeout=self._within_s))
+        self._call(MilvusClient.delete, "catalogue", filter=gone)
         self._settled.written(time.monotonic())
         self._written("catalogue", max(1, len(records)))
 
     def put_live(self, rows: Sequence[LiveRow]) -> None:
         records = [_live_record(row, int(self._clock())) for row in rows]
-        live = self._place.collection("live")
         if records:
-            self._call(lambda client: client.upsert(live, records, timeout=self._within_s))
+            self._call(MilvusClient.upsert, "live", records)
             self._written("live", len(records))
 
     def live(self, stream_id: str) -> list[LiveRow]:
         fields = ["segment_id", "stream_id", "sequence", "start_ms", "vector"]
         mine = f'stream_key == "{key(stream_id)}"'
-        live = self._place.collection("live")
-        found = self._call(lambda client: client.query(live, filter=mine, output_fields=fields, timeout=self._within_s))
+        found = self._call(MilvusClient.query, "live", filter=mine, output_fields=fields)
         return sorted((_live_row(record) for record in found), key=lambda row: row.sequence)
 
     def search(
@@ -101,30 +96,22 @@ class MilvusVectors:
         among = f"product_key in {_listed(map(key, restrict_to))}" if restrict_to else ""
         fields = ["row", "product_id", "domain", "title", "restricted", "vector"]
         found = self._call(
-            lambda client: client.search(
-                self._place.collection("catalogue"),
-                data=[list(query) for query in queries],
-                filter=among,
-                limit=k,
-                output_fields=fields,
-                timeout=self._within_s,
-                consistency_level=self._settled.consistency(time.monotonic()),
-            )
+            MilvusClient.search,
+            "catalogue",
+            data=[list(query) for query in queries],
+            filter=among,
+            limit=k,
+            output_fields=fields,
+            consistency_level=self._settled.consistency(time.monotonic()),
         )
         return [[_catalogue_row(hit["entity"]) for hit in hits] for hits in found]
 
     def catalogue_size(self) -> int:
-        catalogue = self._place.collection("catalogue")
-        counted = self._call(
-            lambda client: client.query(catalogue, filter="", output_fields=["count(*)"], timeout=self._within_s)
-        )
+        counted = self._call(MilvusClient.query, "catalogue", filter="", output_fields=["count(*)"])
         return int(counted[0]["count(*)"])
 
     def revision(self) -> int:
-        meta = self._place.collection("meta")
-        found = self._call(
-            lambda client: client.query(meta, filter="value >= 0", output_fields=["value"], timeout=self._within_s)
-        )
+        found = self._call(MilvusClient.query, "meta", filter="value >= 0", output_fields=["value"])
         revision = max((int(row["value"]) for row in found), default=NO_REVISION)
         self._settled.read(revision, time.monotonic())
         return revision
@@ -135,18 +122,18 @@ class MilvusVectors:
         The one that this store noted last is deleted by its key, which waits for no time tick of a server.
         """
         record = {"name": f"revision {revision}", "value": revision, "unused": [0.0, 0.0]}
-        meta, noted = self._place.collection("meta"), self._noted
+        noted = self._noted
         late = noted is not None and noted >= revision  # then two are there, and the next one looks for all that are
         older = f"value < {revision}" if noted is None or late else f'name == "revision {noted}"'
-        self._call(lambda client: client.upsert(meta, [record], timeout=self._within_s))
-        self._call(lambda client: client.delete(meta, filter=older, timeout=self._within_s))
+        self._call(MilvusClient.upsert, "meta", [record])
+        self._call(MilvusClient.delete, "meta", filter=older)
         self._noted = None if late else revision
         self._written("meta", 1)
 
     def drop(self) -> None:
         """Delete the collections of this run and space, with all that is in them; the next call makes them anew."""
         for kind in KINDS:
-            self._drop(self._place.collection(kind))
+            self._call(MilvusClient.drop_collection, kind)
         self.close()
 
     def close(self) -> None:
@@ -156,22 +143,20 @@ class MilvusVectors:
         if client is not None:
             client.close()
 
-    def _drop(self, name: str) -> None:
-        self._call(lambda client: client.drop_collection(name, timeout=self._within_s))
-
     def _written(self, kind: str, writes: int) -> None:
         """Flush a collection after so many writes: until then each search and upsert looks through them one by one."""
         self._unflushed[kind] += writes
         if self._unflushed[kind] >= WRITES_UNTIL_FLUSH[kind]:
             self._unflushed[kind] = 0
-            name = self._place.collection(kind)
-            self._call(lambda client: client.flush(name, timeout=self._within_s))
+            self._call(MilvusClient.flush, kind)
 
-    def _call(self, ask: Callable[[MilvusClient], T]) -> T:
-        """Ask the server; a few quick tries hide a restart, then :class:`DependencyDown` says that it is away."""
+    def _call(self, method: Callable[..., Any], kind: str, *args: object, **named: object) -> Any:
+        """Ask the server about one collection by a method of the client; a few quick tries hide a restart, then
+        :class:`DependencyDown` says that it is away."""
+        name, within_s = self._place.collection(kind), self._place.call_within_s
         for attempt in range(1, TRIES + 1):
             try:
-                return ask(self._connected())
+                return method(self._connected(), name, *args, timeout=within_s, **named)
             except (MilvusException, NotRunning, grpc.RpcError) as failure:
                 if refused := refusal(failure, self._place.uri):
                     raise refused from failure
@@ -179,25 +164,22 @@ class MilvusVectors:
                     raise
                 self.close()
                 if attempt == TRIES:
-                    raise self._down(failure) from failure
+                    raise DependencyDown(
+                        f"Milvus at {self._place.uri} does not answer: {failure}",
+                        remedy="it is asked again; vitrine doctor tells whether it runs",
+                    ) from failure
             time.sleep(PAUSE_S)
         raise AssertionError("unreachable: the last try returns or raises")
 
     def _connected(self) -> MilvusClient:
         with self._connecting:
             if self._client is None:
-                within_s = min(milvus.CONNECT_WITHIN_S, self._within_s)
+                within_s = min(milvus.CONNECT_WITHIN_S, self._place.call_within_s)
                 client = milvus.connect(self._place.uri, self._place.token, within_s)
                 for kind, make in _SCHEMAS.items():
                     _open(client, kind, make, self._place)
                 self._client = client
             return self._client
-
-    def _down(self, failure: Exception) -> DependencyDown:
-        return DependencyDown(
-            f"Milvus at {self._place.uri} does not answer: {failure}",
-            remedy="it is asked again; vitrine doctor tells whether it runs",
-        )
 
 
 def _listed(keys: Iterable[str]) -> str:
