@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -176,8 +177,11 @@ class MilvusVectors:
             if self._client is None:
                 within_s = min(milvus.CONNECT_WITHIN_S, self._place.call_within_s)
                 client = milvus.connect(self._place.uri, self._place.token, within_s)
-                for kind, make in _SCHEMAS.items():
-                    _open(client, kind, make, self._place)
+                with ExitStack() as undo:  # pymilvus keeps a connection until it is closed
+                    undo.callback(client.close)
+                    for kind, make in _SCHEMAS.items():
+                        _open(client, kind, make, self._place)
+                    undo.pop_all()
                 self._client = client
             return self._client
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import grpc
 import pytest
 from pymilvus import MilvusException
+from pymilvus.client.connection_manager import ConnectionManager
 from pymilvus.grpc_gen import milvus_pb2
 
 from infra import doctor, milvus
@@ -129,3 +130,12 @@ def test_a_right_that_is_missing_is_named() -> None:
         ):
             with pytest.raises(ServiceRefused, match="refuses: PrivilegeLoad"):
                 ask()
+
+
+def test_a_connection_whose_collections_cannot_be_opened_is_closed() -> None:
+    handler = Refusing(grpc.StatusCode.PERMISSION_DENIED, "PrivilegeLoad: permission deny to reader", ("/Connect",))
+    manager = ConnectionManager.get_instance()
+    before = manager.get_stats()["dedicated_connections"]
+    with serving(handler) as uri, pytest.raises(ServiceRefused):
+        MilvusVectors(Place(uri, "s", 8)).catalogue_size()
+    assert manager.get_stats()["dedicated_connections"] == before
