@@ -9,7 +9,7 @@ all but a few are put into the object store whole, and fetched back when their o
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
 from agents.broadcast import Broadcast
 from agents.outcome import HELD, Outcome, dropped, letter, used
@@ -126,8 +126,6 @@ Half = TypeVar("Half", Visual, Summary)
 @dataclass(slots=True)
 class ProductEncoder:
     """One stream's halves that wait for the other one."""
-
-    __pydantic_config__: ClassVar[dict[str, str]] = {"ser_json_bytes": "base64", "val_json_bytes": "base64"}
 
     stream_id: StreamId
     seen: dict[Branch, Watermark] = field(default_factory=lambda: {branch: Watermark() for branch in Branch})
