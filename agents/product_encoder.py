@@ -7,7 +7,7 @@ When one branch falls far behind, the halves of the other would swell every snap
 all but a few are put into the object store whole, and fetched back when their other halves come.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeVar
 
@@ -52,15 +52,22 @@ class Parked:
 
 
 @dataclass(frozen=True, slots=True)
-class Fetch:
-    """Ask for a half that was parked, on behalf of an event."""
+class Task:
+    """An event and how far it has come: the end of a stream has each half that waits alone embedded in turn."""
 
     event: Visual | Summary | StreamEnded
+    rest: tuple[int, ...] = ()
+    """The sequences of the halves that wait alone and are still to be embedded."""
+    done: tuple[Embedding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Ask for a half that was parked."""
+
+    task: Task
     sequence: int
     parked: Parked
-    rest: tuple[int, ...] = ()
-    """Only at the end of a stream: the sequences of what else waits alone."""
-    done: tuple[Embedding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +101,8 @@ class Pair:
 class Fuse:
     """Ask for the embedding of one pair, which is not blank."""
 
-    event: Visual | Summary | StreamEnded
+    task: Task
     pair: Pair
-    rest: tuple[int, ...] = ()
-    """Only at the end of a stream: the sequences of what else waits alone."""
-    done: tuple[Embedding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +162,11 @@ class ProductEncoder:
 
     def fetched(self, due: Fetch, half: Visual | Summary) -> Asked | Outcome:
         """The half is back as it was put away, and the event goes on as if it had waited in the snapshot."""
-        if isinstance(due.event, StreamEnded):
-            return self._ask(due.event, _alone(half), due.rest, due.done)
+        if isinstance(due.task.event, StreamEnded):
+            return self._ask(due.task, _alone(half))
         del self.parked[due.sequence]
         self._keep(half)
-        return self._half(due.event)
+        return self._half(due.task.event)
 
     def gone(self, due: Fetch, reason: Reason) -> Asked | Outcome:
         """The half cannot be had any more: a gap in its place, and the event goes on."""
@@ -173,7 +177,7 @@ class ProductEncoder:
 
     def settle(self, due: Fuse, fused: Fused) -> Fetch | Fuse | Store:
         """Settle: the vector becomes the segment's embedding; at the end of a stream there may be a next one."""
-        return self._go_on(due.event, due.rest, (*due.done, _embedding(due.pair, fused)))
+        return self._go_on(replace(due.task, done=(*due.task.done, _embedding(due.pair, fused))))
 
     def stored(self, due: Store) -> Outcome:
         """Settle: the embeddings are published, and what was held for them is let go."""
@@ -187,14 +191,14 @@ class ProductEncoder:
 
     def unreadable(self, due: Fuse, reason: Reason, detail: str) -> Asked | Outcome:
         """The pair cannot be embedded: a dead letter; at the end of a stream, an embedding without a vector."""
-        if isinstance(due.event, StreamEnded):
+        if isinstance(due.task.event, StreamEnded):
             return self.settle(due, Fused())
-        self._take(due.event)
+        self._take(due.task.event)
         return letter(reason, detail, due.pair.visual.segment)
 
     def close(self, ended: StreamEnded) -> Asked | Outcome:
         """Both branches ended: what still waits for its other half goes on alone, in order."""
-        return self._go_on(ended, tuple(sorted({*self.visuals, *self.summaries, *self.parked})), ())
+        return self._go_on(Task(ended, tuple(sorted({*self.visuals, *self.summaries, *self.parked}))))
 
     def _half(self, event: Visual | Summary) -> Asked | Outcome:
         branch = _branch(event)
@@ -204,7 +208,7 @@ class ProductEncoder:
         if all(broadcast.ended for broadcast in self.brought.values()):
             return self._overtaken(event)
         if event.sequence in self.parked:
-            return Fetch(event, event.sequence, self.parked[event.sequence])
+            return Fetch(Task(event), event.sequence, self.parked[event.sequence])
         pair = self._pair(event)
         if pair is None:
             return self._wait(event)
@@ -212,7 +216,7 @@ class ProductEncoder:
             self._take(event)
             detail = f"neither half can be used: picture {pair.visual.gap}, speech {pair.summary.gap}"
             return letter(reason, detail, pair.visual.segment)
-        return self._ask(event, pair, (), ())
+        return self._ask(Task(event), pair)
 
     def _overtaken(self, event: Visual | Summary) -> Outcome:
         """The end of its stream overtook it in another partition. Every segment has a visual, so the visual makes the
@@ -252,25 +256,20 @@ class ProductEncoder:
         self.visuals.pop(event.sequence, None)
         self.summaries.pop(event.sequence, None)
 
-    def _ask(
-        self, event: Visual | Summary | StreamEnded, pair: Pair, rest: tuple[int, ...], done: tuple[Embedding, ...]
-    ) -> Fetch | Fuse | Store:
-        """Ask for the pair, or go on where it has nothing to embed."""
-        if not pair.blank:
-            return Fuse(event, pair, rest, done)
-        return self._go_on(event, rest, (*done, _embedding(pair, Fused())))
+    def _ask(self, task: Task, pair: Pair) -> Fetch | Fuse | Store:
+        """Ask for the pair's vector, where it has something to embed."""
+        due = Fuse(task, pair)
+        return self.settle(due, Fused()) if pair.blank else due
 
-    def _go_on(
-        self, event: Visual | Summary | StreamEnded, rest: tuple[int, ...], done: tuple[Embedding, ...]
-    ) -> Fetch | Fuse | Store:
+    def _go_on(self, task: Task) -> Fetch | Fuse | Store:
         """Ask for the next half that waits alone, one fetched at a time; after the last all can be stored."""
-        if not rest:
-            return Store(event, done)
-        sequence, *later = rest
+        if not task.rest:
+            return Store(task.event, task.done)
+        sequence, *rest = task.rest
+        task = replace(task, rest=tuple(rest))
         if sequence in self.parked:
-            return Fetch(event, sequence, self.parked[sequence], tuple(later), done)
-        half = self.visuals.get(sequence) or self.summaries[sequence]
-        return self._ask(event, _alone(half), tuple(later), done)
+            return Fetch(task, sequence, self.parked[sequence])
+        return self._ask(task, _alone(self.visuals.get(sequence) or self.summaries[sequence]))
 
 
 def _branch(event: Visual | Summary) -> Branch:
