@@ -146,9 +146,9 @@ def _kafka(settings: Settings) -> Row:
         security = services.security(settings)
         brokers = kafka.ask(address, security, within_s=5.0)
         told = f"{brokers} broker{'s' * (brokers > 1)} at {address}"
-        if away := kafka.away(address, security):
+        if dead := kafka.unreachable(address, security):
             raise NotRunning(
-                f"{told}, but no connection is taken at {', '.join(away)}",
+                f"{told}, but no connection is taken at {', '.join(dead)}",
                 remedy="start them, or mend the addresses that they advertise; with too few replicas all waits",
             )
         return told

@@ -190,12 +190,12 @@ def asked(bootstrap: str, security: KafkaSecurity, ask: Callable[[KafkaAdminClie
             try:
                 return ask(client)
             except KafkaError as failure:
-                if not passes(failure) or time.monotonic() > deadline:
+                if not is_transient(failure) or time.monotonic() > deadline:
                     raise
         time.sleep(0.2)
 
 
-def away(bootstrap: str, security: KafkaSecurity) -> list[str]:
+def unreachable(bootstrap: str, security: KafkaSecurity) -> list[str]:
     """The addresses, of those given and of those that the cluster lists, where no connection is taken.
 
     One live broker is enough for an answer, and for some seconds it still lists the dead ones. Raises as `asked` does.
@@ -205,7 +205,7 @@ def away(bootstrap: str, security: KafkaSecurity) -> list[str]:
     return [server for server in dict.fromkeys([*bootstrap.split(","), *listed]) if not _answers(server)]
 
 
-def passes(failure: KafkaError) -> bool:
+def is_transient(failure: KafkaError) -> bool:
     """Whether asking again may help. kafka-python may choose a broker of which it has just heard that it is gone."""
     return failure.retriable or isinstance(failure, UnknownBrokerIdError)
 

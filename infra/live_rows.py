@@ -47,7 +47,7 @@ class LiveRows:
 
     def _count(self, which: str) -> dict[str, int]:
         found = {}
-        with asked(self.uri, self.token) as client:
+        with connected(self.uri, self.token) as client:
             for name in _names(client):
                 with _loaded(client, name):
                     found[name] = _counted(client, name, which)
@@ -55,7 +55,7 @@ class LiveRows:
 
     def _delete(self, which: str) -> int:
         gone = 0
-        with asked(self.uri, self.token) as client:
+        with connected(self.uri, self.token) as client:
             for name in _names(client):
                 with _loaded(client, name):
                     if count := _counted(client, name, which):
@@ -66,8 +66,8 @@ class LiveRows:
 
 
 @contextmanager
-def asked(uri: str, token: str) -> Iterator[MilvusClient]:
-    """A client for some questions.
+def connected(uri: str, token: str) -> Iterator[MilvusClient]:
+    """A client of this server, closed at the end.
 
     Raises :class:`infra.errors.NotRunning` when the server is away, :class:`infra.errors.ServiceRefused` for a right
     that is missing.

@@ -25,7 +25,7 @@ SAID_OF_IT = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "closed channel", "Channel clo
 REFUSALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 
 
-def mends_itself(failure: Exception) -> bool:
+def is_transient(failure: Exception) -> bool:
     """Whether a new connection, with its collections loaded, may succeed where this one failed.
 
     A call that was not answered in time leaves pymilvus as gRPC's own error; and the connection is shared, so another

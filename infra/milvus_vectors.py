@@ -20,7 +20,7 @@ from pymilvus import DataType, MilvusClient, MilvusException
 
 from infra import milvus
 from infra.errors import DependencyDown, NotRunning, ServiceRefused
-from infra.milvus_failures import mends_itself, refusal
+from infra.milvus_failures import is_transient, refusal
 from infra.settled import Settled
 from infra.vectors import KINDS, NO_REVISION, CatalogueRow, LiveRow, collection_name, key
 
@@ -161,7 +161,7 @@ class MilvusVectors:
             except (MilvusException, NotRunning, grpc.RpcError) as failure:
                 if refused := refusal(failure, self._place.uri):
                     raise refused from failure
-                if not (isinstance(failure, NotRunning) or mends_itself(failure)):
+                if not (isinstance(failure, NotRunning) or is_transient(failure)):
                     raise
                 self.close()
                 if attempt == TRIES:

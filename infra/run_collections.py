@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pymilvus import MilvusClient
 
-from infra.live_rows import CALL_WITHIN_S, asked
+from infra.live_rows import CALL_WITHIN_S, connected
 from infra.vectors import is_of_run
 
 
@@ -23,13 +23,13 @@ class RunCollections:
 
         Of a cluster these lag: what was just written may be missing, and what was just deleted still counts.
         """
-        with asked(self.uri, self.token) as client:
+        with connected(self.uri, self.token) as client:
             there = sorted(client.list_collections())
             return {run: {name: _rows(client, name) for name in there if is_of_run(name, run)} for run in runs}
 
     def drop(self, run: str) -> None:
         """Delete the run's collections, with all that is in them."""
-        with asked(self.uri, self.token) as client:
+        with connected(self.uri, self.token) as client:
             for name in sorted(name for name in client.list_collections() if is_of_run(name, run)):
                 client.drop_collection(name, timeout=CALL_WITHIN_S)
 

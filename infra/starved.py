@@ -13,7 +13,7 @@ COUNTERS = (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat"))
 """The container's, where it has a memory controller of its own; else the machine's."""
 
 
-def kills(counters: tuple[Path, ...] = COUNTERS) -> int:
+def oom_kills(counters: tuple[Path, ...] = COUNTERS) -> int:
     """The number in the line ``oom_kill N`` of the first counter that has one; 0: none has."""
     for counter in counters:
         with suppress(OSError):

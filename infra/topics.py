@@ -23,7 +23,7 @@ from kafka.errors import (
 )
 
 from infra.errors import NotRunning, ServiceRefused, TopicDiffers
-from infra.kafka import ask, asked, passes
+from infra.kafka import ask, asked, is_transient
 from infra.settings import KafkaSecurity
 
 A = TypeVar("A")
@@ -101,7 +101,7 @@ def _asked(bootstrap: str, security: KafkaSecurity | None, do: Callable[[KafkaAd
     try:
         return asked(bootstrap, known, do)
     except KafkaError as failure:
-        if passes(failure):
+        if is_transient(failure):
             raise NotRunning(f"Kafka at {bootstrap} does not answer: {failure}", remedy="vitrine doctor") from failure
         raise ServiceRefused(
             f"Kafka at {bootstrap} refused: {failure}",

@@ -141,7 +141,7 @@ class Supervisor:
         words = (*self.orders.words, "--flight", str(seat.flight))
         with self._going_on(f"{seat.name}: could not be started", unless=first):
             command, seat.probes = workers.command(self.settings, seat.name, words, seat.number)
-            seat.oom_kills, seat.began_s, seat.heard_s = starved.kills(), now_s, None
+            seat.oom_kills, seat.began_s, seat.heard_s = starved.oom_kills(), now_s, None
             seat.condemned, seat.said = False, ""
             seat.child = children.start(command, attached=True)
             seat.log = logs.Following(command.log)
@@ -152,7 +152,7 @@ class Supervisor:
         seat.child.stop()
         log, seat.child = seat.child.command.log, None
         self._tell_log(seat, ended=True)
-        ending = ending_of(status, ours=seat.condemned or starved.kills() > seat.oom_kills)
+        ending = ending_of(status, ours=seat.condemned or starved.oom_kills() > seat.oom_kills)
         self.say(f"{seat.name}: {ending.value} ({told(status)}) after {now_s - seat.began_s:.0f} s")
         if ending is Ending.FAILED:
             self._charge(seat)

@@ -38,10 +38,10 @@ def test_a_broker_that_was_killed_a_moment_ago_keeps_nobody_from_asking_the_othe
     ensure_topics(SPECS, cluster.bootstrap)
     killed = cluster.leader(SPECS[0].name, 0)
     killed.kill()
-    assert kafka.away(cluster.bootstrap, KafkaSecurity()) == [killed.address]
+    assert kafka.unreachable(cluster.bootstrap, KafkaSecurity()) == [killed.address]
     for _ in range(QUESTIONS):
         assert partition_counts([SPECS[0].name], cluster.bootstrap) == {SPECS[0].name: 3}
     assert ensure_topics(SPECS, cluster.bootstrap) == ()
     cluster.mend()
-    assert kafka.away(cluster.bootstrap, KafkaSecurity()) == []
+    assert kafka.unreachable(cluster.bootstrap, KafkaSecurity()) == []
     assert delete_topics([SPECS[2].name], cluster.bootstrap) == (SPECS[2].name,)

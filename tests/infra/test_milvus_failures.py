@@ -16,7 +16,7 @@ from pymilvus.grpc_gen import milvus_pb2
 from infra import doctor, milvus
 from infra.errors import ServiceRefused
 from infra.live_rows import LiveRows
-from infra.milvus_failures import mends_itself, refusal
+from infra.milvus_failures import is_transient, refusal
 from infra.milvus_vectors import MilvusVectors, Place
 from infra.settings import read_settings
 
@@ -39,12 +39,12 @@ pytestmark = pytest.mark.hermetic
 )
 def test_what_passes_by_waiting_is_an_outage_and_not_a_bug(code: int, said: str) -> None:
     """As pymilvus words it where another thread has given up the connection that all share, and as Milvus 2.3 does."""
-    assert mends_itself(MilvusException(code=code, message=said))
+    assert is_transient(MilvusException(code=code, message=said))
 
 
 @pytest.mark.parametrize("code", [1100, 65535])
 def test_a_question_that_is_wrong_is_a_bug(code: int) -> None:
-    assert not mends_itself(MilvusException(code=code, message="cannot parse expression"))
+    assert not is_transient(MilvusException(code=code, message="cannot parse expression"))
 
 
 @pytest.mark.parametrize(

@@ -335,5 +335,5 @@ def test_the_first_worker_that_the_disk_refuses_ends_the_run(tmp_path: Path) -> 
 
 def test_a_kill_by_the_kernel_is_told_from_one_by_a_person(tmp_path: Path) -> None:
     (tmp_path / "memory.events").write_text("low 0\nhigh 3\noom 2\noom_kill 2\noom_group_kill 0\n")
-    assert starved.kills((tmp_path / "none", tmp_path / "memory.events")) == 2
-    assert starved.kills((tmp_path / "none",)) == 0
+    assert starved.oom_kills((tmp_path / "none", tmp_path / "memory.events")) == 2
+    assert starved.oom_kills((tmp_path / "none",)) == 0
