@@ -20,7 +20,7 @@ class Embedding(SegmentEvent):
     vector: tuple[float, ...]
     """As many float32 values as its space has, of unit length; empty where nothing was seen or said of a product."""
     glimpses: Tokens | None = None
-    """The same of each frame alone, (frames, values of the space); None without a picture."""
+    """The vector of each frame alone, (frames, dimensions of the space); None without a picture."""
     said: Said
     said_age_ms: int
     said_at: int | None

@@ -30,7 +30,7 @@ class Doubt(StrEnum):
     NO_EVIDENCE = "NoEvidence"
     """There was no picture, and nothing was said of a product."""
     SKIPPED = "Skipped"
-    """The stream was too far behind, and what would have told of a product was passed over."""
+    """The stream was too far behind, so the half that could have told a product was skipped."""
     NOT_SEEN = "NotSeen"
     """Most frames do not show the product that the segment as a whole is nearest to."""
     EMPTY_CATALOGUE = "EmptyCatalogue"
@@ -65,8 +65,8 @@ class Match(SegmentEvent):
     runners_up: tuple[Candidate, ...]
     doubt: Doubt | None = None
     margin: float | None = None
-    """How far the best is before the next of its kind, on the shelf or off it, with what its link number adds; None:
-    there is no other."""
+    """By how much the best product leads the next one of its kind (on the shelf, or off it), with what a link number
+    adds; None: there is no other."""
     space: str
     said: Said
     said_age_ms: int

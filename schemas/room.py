@@ -9,8 +9,8 @@ from schemas.event import StreamEvent, Value
 from schemas.ids import EventId, ProductId
 
 MAX_ROOM_BYTES = 1024 * 1024
-"""Of its JSON, some 8,000 products with their titles: each stage keeps it in its state, one twice, and writes that with
-every message."""
+"""Of a room's JSON, some 8,000 products with titles: each stage keeps it in its state, the product_encoder twice, and
+writes that state with every message."""
 
 
 def _primary(language: object) -> object:
@@ -24,7 +24,7 @@ class Room(Value):
     revision: Annotated[int, Field(ge=0)] = 0
     title: str = ""
     language: Annotated[str | None, BeforeValidator(_primary)] = None
-    """ISO 639; of ``zh-CN`` the ``zh`` counts. None, or one that the recogniser does not know: told by the speech."""
+    """ISO 639; of ``zh-CN`` only ``zh`` counts. Where it is None or unknown to the recogniser, the speech decides."""
     shelf: dict[int, ProductId] = Field(default_factory=dict)
     """Link number as the host says it ("link number three") → product."""
     shelf_titles: dict[int, str] = Field(default_factory=dict)

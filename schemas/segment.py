@@ -46,7 +46,7 @@ class Segment(Sequenced):
 
     duration_ms: Annotated[int, Field(gt=0, le=MAX_DURATION_MS)]
     missing_ms: Annotated[int, Field(ge=0, le=MAX_STREAM_MS)] = 0
-    """Media time just before it that the source did not give: it was away, or left something out."""
+    """Media time that is missing just before it: the source was away, or left something out."""
     content_type: str = "video/mp2t"
     media: bytes = b""
     """The bytes, or empty where `reference` is given or the producer sent nothing."""

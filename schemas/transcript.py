@@ -13,7 +13,6 @@ from schemas.segment import SegmentEvent
 UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 """Languages written without spaces, by faster-whisper's list: a word is what the recogniser can tell apart."""
 
-
 HotwordsOf = Annotated[
     int | None,
     Field(
