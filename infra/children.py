@@ -23,6 +23,7 @@ from infra.errors import ServiceFailed
 
 READY_WITHIN_S = 180.0
 """A server listens after 2 to 5 s on an idle machine; a starved one is slow, not broken."""
+STOPPED_WITHIN_S = 30.0
 TELLING = ("ERROR", "FATAL", "Exception", "Error", "error: ")
 FATAL = "due to fatal exception during startup."
 
@@ -179,7 +180,7 @@ def not_ready(child: Child, within_s: float) -> ServiceFailed:
     return ServiceFailed(f"{child.command.name} did not start: {why}", log=log, remedy="vitrine doctor")
 
 
-def stop_recorded(lock: Path, *, wait_s: float = 30.0) -> bool:
+def stop_recorded(lock: Path) -> bool:
     """Stop the server that holds ``lock``, whoever started it, also without its guardian; False: none was running."""
     if not locks.is_held(lock):
         return False
@@ -188,8 +189,9 @@ def stop_recorded(lock: Path, *, wait_s: float = 30.0) -> bool:
     guardian.signal_group(group, getattr(signal, spec["stop_signal"]))
     while locks.is_held(lock):
         waited_s = time.monotonic() - begun_s
-        if waited_s > wait_s:
-            raise ServiceFailed(f"{lock.stem} did not stop within {wait_s:.0f} s", log=lock.with_suffix(".log"))
+        if waited_s > STOPPED_WITHIN_S:
+            what = f"{lock.stem} did not stop within {STOPPED_WITHIN_S:.0f} s"
+            raise ServiceFailed(what, log=lock.with_suffix(".log"))
         if waited_s > spec["grace_s"]:
             guardian.signal_group(group, signal.SIGKILL)
         time.sleep(0.05)

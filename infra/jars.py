@@ -43,9 +43,9 @@ class Pin:
         return f"{self.artifact}-{self.version}.jar"
 
 
-def read_pins(path: Path = PINS) -> tuple[Pin, ...]:
+def read_pins() -> tuple[Pin, ...]:
     """The committed list, in its order, which is the order of the class path."""
-    lines = [line.split() for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    lines = [line.split() for line in PINS.read_text().splitlines() if line and not line.startswith("#")]
     return tuple(Pin(sha256, *coordinates.split(":")) for sha256, coordinates in lines)
 
 
@@ -108,7 +108,7 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def pin_anew(path: Path = PINS) -> int:
+def pin_anew() -> int:
     """Resolve :data:`ENDPOINT` with jgo, hash every jar and write the list; the number of jars."""
     import jgo  # here: nothing else resolves
 
@@ -120,7 +120,7 @@ def pin_anew(path: Path = PINS) -> int:
         f"# Apache Kafka {KAFKA_VERSION} and all it needs to run: sha256, then the Maven coordinates.\n"
         "# Written by `python -m infra.jars`; every jar is checked against this list before the broker is started.\n"
     )
-    path.write_text(head + "".join(f"{sha256}  {coordinates}\n" for coordinates, sha256 in rows))
+    PINS.write_text(head + "".join(f"{sha256}  {coordinates}\n" for coordinates, sha256 in rows))
     return len(rows)
 
 
