@@ -15,40 +15,35 @@ import click
 from infra.errors import InfraError
 
 COMMANDS = {
-    "up": ("up", "Start Kafka and Milvus where they do not run, and make the topics."),
-    "down": ("down", "Stop the embedded Kafka and Milvus; their data stay."),
-    "doctor": ("doctor", "Say what is installed and reachable, and the remedy for what is not."),
-    "demo": ("demo", "Play the demo broadcast and score its matches."),
-    "calibrate": ("calibrate", "Choose the thresholds of a match on labelled segments."),
-    "push": ("push", "Push a broadcast: a file, a folder of segments, or a URL."),
-    "catalog": ("catalog", "Load products into the catalogue, or delete one."),
-    "room": ("room", "Change the room of a running broadcast."),
-    "run": ("run", "Run workers, and start them again when they end."),
-    "worker": ("worker", "Run stages of the flow until stopped."),
-    "matches": ("matches", "Show the matches as they come."),
-    "board": ("board", "Show the answers in a browser, as they come."),
-    "why": ("why", "Tell how a match came about."),
-    "status": ("status", "Say for each room and stage how far it is."),
-    "deadletters": ("deadletters", "List the dead letters, show one, send it again, or drop it."),
-    "tidy": (
-        "tidy",
-        "Remove what is older than VITRINE_RETENTION_DAYS: records, objects, live rows, folders, logs.",
-    ),
-    "forget": ("forget", "Remove a stream everywhere, and say what is left of it where, and until when."),
-    "runs": ("runs", "List the runs, or delete some: what vitrine worker --run NAME has left."),
-    "topology": ("topology", "Print the flow as text, Mermaid or AsyncAPI."),
-    "manifest": ("manifest", "Write the manifest of a published data set."),
-    "prepare": ("prepare", "Make the transcripts, texts and visual tokens of a manifest of views."),
-    "train": ("train", "Train a network on a prepared manifest."),
-    "evaluate": ("evaluate", "Measure how well the system finds products."),
-    "models": ("models", "List the model profiles, pull or verify their files, or assemble a network of your own."),
+    "up": "Start Kafka and Milvus where they do not run, and make the topics.",
+    "down": "Stop the embedded Kafka and Milvus; their data stay.",
+    "doctor": "Say what is installed and reachable, and the remedy for what is not.",
+    "demo": "Play the demo broadcast and score its matches.",
+    "calibrate": "Choose the thresholds of a match on labelled segments.",
+    "push": "Push a broadcast: a file, a folder of segments, or a URL.",
+    "catalog": "Load products into the catalogue, or delete one.",
+    "room": "Change the room of a running broadcast.",
+    "run": "Run workers, and start them again when they end.",
+    "worker": "Run stages of the flow until stopped.",
+    "matches": "Show the matches as they come.",
+    "board": "Show the answers in a browser, as they come.",
+    "why": "Tell how a match came about.",
+    "status": "Say for each room and stage how far it is.",
+    "deadletters": "List the dead letters, show one, send it again, or drop it.",
+    "tidy": "Remove what is older than VITRINE_RETENTION_DAYS: records, objects, live rows, folders, logs.",
+    "forget": "Remove a stream everywhere, and say what is left of it where, and until when.",
+    "runs": "List the runs, or delete some: what vitrine worker --run NAME has left.",
+    "topology": "Print the flow as text, Mermaid or AsyncAPI.",
+    "manifest": "Write the manifest of a published data set.",
+    "prepare": "Make the transcripts, texts and visual tokens of a manifest of views.",
+    "train": "Train a network on a prepared manifest.",
+    "evaluate": "Measure how well the system finds products.",
+    "models": "List the model profiles, pull or verify their files, or assemble a network of your own.",
 }
-"""Name → file in `streams/commands/`, and the first line of its help; in the order of use."""
+"""Name, which is also that of its file in `streams/commands/` → the first line of its help; in the order of use."""
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells expect."""
-
-
 UNUSABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
 """A disk is full, a folder belongs to somebody else or may only be read, or a file lies in its place."""
 
@@ -62,13 +57,13 @@ class LazyGroup(click.Group):
     def get_command(self, _: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        loaded = importlib.import_module(f"streams.commands.{COMMANDS[cmd_name][0]}")
+        loaded = importlib.import_module(f"streams.commands.{cmd_name}")
         command = loaded.command
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, says) for name, (_, says) in COMMANDS.items()])
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
