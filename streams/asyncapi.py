@@ -11,7 +11,7 @@ from schemas.event import Event
 from schemas.product import Product
 from schemas.segment import Segment
 from streams.envelope import JSON_EVENTS, MAX_ID_CHARS
-from streams.topology import DEADLETTERS, FLOW, TOPICS, StageRow, Topic
+from streams.topology import DEADLETTERS, FLOW, TOPICS, StageRow, Topic, group_id
 
 FOLDER = Path(__file__).parent.parent / "schemas" / "generated"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -83,7 +83,7 @@ def _operations() -> Json:
 
 
 def _operation(action: str, topic: Topic, row: StageRow) -> Json:
-    group: Json = {"bindings": {"kafka": {"groupId": {"type": "string", "const": f"vitrine-{row.stage}"}}}}
+    group: Json = {"bindings": {"kafka": {"groupId": {"type": "string", "const": group_id(row.stage)}}}}
     return {"action": action, "channel": {"$ref": f"#/channels/{topic.name}"}, **(group if action == "receive" else {})}
 
 

@@ -24,11 +24,11 @@ from streams.envelope import Record
 from streams.plain import plain
 from streams.producer import Producer
 from streams.reading import Reader, Stretch
-from streams.runs import WRITTEN, runs
+from streams.runs import runs
 from streams.state import SEPARATOR, stream_of
 from streams.tidying import finished_offsets
 from streams.topics import DAY_MS, days_kept, delete_before
-from streams.topology import OBSERVATIONS, PRODUCTS, Keep, Topic, topic_name
+from streams.topology import OBSERVATIONS, PRODUCTS, WRITTEN, Keep, Topic, topic_name
 
 QUIET_AFTER_MS = 10 * 60 * 1000
 """A stream without an end that was silent for so long counts as over."""

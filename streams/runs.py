@@ -7,10 +7,8 @@ read from its end, where one of the flow's own names must stand, and never goes 
 import re
 from collections.abc import Collection, Iterable
 
-from streams.topology import FLOW, HANDLED, PUSHED, RUN_NAME, RUNS, STAGES, TOPICS, group_id
+from streams.topology import RUN_NAME, RUNS, STAGES, WRITTEN, group_id
 
-WRITTEN = (*TOPICS, HANDLED, PUSHED, *(row.state for row in FLOW))
-"""Every topic that production or a run may have."""
 SHORT = {stage: stage[:4] for stage in STAGES}
 """In full, all of them may be too long for a file's name behind a run's."""
 

@@ -111,10 +111,9 @@ def days_kept(topic: Topic, settings: Settings) -> int:
 
 def _spec(name: str, topic: Topic, settings: Settings, partitions: int | None) -> TopicSpec:
     """`partitions`: so many in place of the settings' number."""
-    days = days_kept(topic, settings)
     config = {"cleanup.policy": topic.keep.value, "max.message.bytes": str(MAX_MESSAGE_BYTES)}
     if topic.keep is not Keep.LATEST_BY_KEY:
-        config["retention.ms"] = str(days * DAY_MS)
+        config["retention.ms"] = str(days_kept(topic, settings) * DAY_MS)
     if topic.internal:
         config["segment.bytes"] = str(STATE_SEGMENT_BYTES)
     return TopicSpec(name, partitions or (1 if topic.one_partition else settings.partitions), config)

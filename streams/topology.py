@@ -97,6 +97,8 @@ FLOW = (
 )
 STAGES = tuple(row.stage for row in FLOW)
 TOPICS = (SEGMENTS, TRANSCRIPTS, OBSERVATIONS, EMBEDDINGS, MATCHES, PRODUCTS, DEADLETTERS)
+WRITTEN = (*TOPICS, HANDLED, PUSHED, *(row.state for row in FLOW))
+"""Every topic that production or a run may have."""
 
 RUNS = "run."
 """What the names of everything that a named run writes begin with."""
@@ -147,5 +149,4 @@ def source_topic(row: StageRow, run: str = "", recorded: str = "") -> str:
 def owned_topics(run: str = "", recorded: str = "") -> dict[str, Topic]:
     """Every topic that production, or a named run, writes to; with those of its input where it records that itself."""
     recorded_elsewhere = {row.reads.name for row in FLOW if row.recorded_input} if run != recorded else set()
-    topics = [*TOPICS, HANDLED, PUSHED, *(row.state for row in FLOW)]
-    return {topic_name(topic, run): topic for topic in topics if topic.name not in recorded_elsewhere}
+    return {topic_name(topic, run): topic for topic in WRITTEN if topic.name not in recorded_elsewhere}

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from infra.vectors import KINDS, collection_name, is_of_run
 from streams.cli import run as vitrine
-from streams.runs import WRITTEN, run_of_group, run_of_topic, run_of_workers, runs, workers_named
-from streams.topology import RUN_NAME, STAGES, group_id, topic_name
+from streams.runs import run_of_group, run_of_topic, run_of_workers, runs, workers_named
+from streams.topology import RUN_NAME, STAGES, WRITTEN, group_id, topic_name
 
 pytestmark = pytest.mark.hermetic
 
