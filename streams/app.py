@@ -138,7 +138,7 @@ class StageApp(Generic[S]):
         self.app.on_partitions_revoked.connect(self._turn, weak=False)
         self.app.on_partitions_assigned.connect(self._turn, weak=False)
         topic = self.app.topic(
-            self.app_topic, key_type=bytes, value_type=bytes,
+            self.wiring.source, key_type=bytes, value_type=bytes,
             key_serializer="raw", value_serializer="raw", allow_empty=True,
         )  # fmt: skip
         self.app.agent(
@@ -234,7 +234,7 @@ class StageApp(Generic[S]):
 
         async def again() -> list[Record]:
             found = list[Record]()
-            async for missed in read_again(self.consumer_options(), self.app_topic, record.partition, offsets):
+            async for missed in read_again(self.consumer_options(), self.wiring.source, record.partition, offsets):
                 if not held():
                     raise Revoked
                 found.append(missed)
@@ -249,7 +249,7 @@ class StageApp(Generic[S]):
             return known
         now = self._epoch
         await self._refuse_another_topic(partition, lambda: now == self._epoch)
-        source = Source(self.app_topic, self.broker.topic_ids.get(self.app_topic, ""), partition)
+        source = Source(self.wiring.source, self.broker.topic_ids.get(self.wiring.source, ""), partition)
         snapshots = KafkaSnapshots(
             topic_name(self.wiring.row.state, self.wiring.run), self.consumer_options(), self.send
         )
@@ -269,16 +269,16 @@ class StageApp(Generic[S]):
         """End the worker where its topic was deleted and made anew: what it kept as the old one's state could not be
         read back. The worker after it begins on the new one, or ends with `TopicRecreated` where state of the old one
         is left."""
-        known = self.broker.topic_ids.get(self.app_topic)
+        known = self.broker.topic_ids.get(self.wiring.source)
         if known is None or await self._patiently(self._topic_id.answer, partition, held) == known:
             return
         log.error("stopping: the topic was deleted and made anew", extra={"stage": self.wiring.row.stage,
-                                                                          "topic": self.app_topic})  # fmt: skip
+                                                                          "topic": self.wiring.source})  # fmt: skip
         self.halt(EXIT_UNAVAILABLE)
         raise Revoked
 
     async def _ask_topic_id(self) -> str:
-        topic, broker = self.app_topic, self.broker
+        topic, broker = self.wiring.source, self.broker
         try:
             return (await asyncio.to_thread(topic_ids, [topic], broker.bootstrap, broker.security))[topic]
         except (NotRunning, NotFound) as away:
@@ -309,13 +309,8 @@ class StageApp(Generic[S]):
             return {}
         # Faust tells it to nobody else.
         offsets = self.app.consumer._committed_offset  # type: ignore[attr-defined]  # not in its Protocol
-        mine = [place for place in self.app.consumer.assignment() if place.topic == self.app_topic]
+        mine = [place for place in self.app.consumer.assignment() if place.topic == self.wiring.source]
         return {place.partition: offsets.get(place) for place in mine}
-
-    @property
-    def app_topic(self) -> str:
-        """The topic that this stage reads."""
-        return self.wiring.source
 
     async def send(
         self, topic: str, partition: int | None, key: bytes | None, value: bytes | None, headers: dict[str, bytes]

@@ -25,13 +25,13 @@ class Question:
 
     ask: Callable[[], Awaitable[object]]
     within_s: float = ANSWERS_WITHIN_S
-    _asked: "asyncio.Task[object] | None" = None
+    _asked: "asyncio.Future[object] | None" = None
     _asked_at: float = 0.0
 
     async def verdict(self) -> str:
         """Empty when it answers in time; else what is wrong, in one line."""
         if self._asked is None:
-            self._asked, self._asked_at = asyncio.ensure_future(_task(self.ask)), time.monotonic()
+            self._asked, self._asked_at = asyncio.ensure_future(self.ask()), time.monotonic()
         done, _ = await asyncio.wait({self._asked}, timeout=self.within_s)
         if not done:
             return f"no answer for {time.monotonic() - self._asked_at:.0f} s"
@@ -46,10 +46,6 @@ class Question:
         """Nobody waits for the answer any more."""
         if self._asked is not None:
             self._asked.cancel()
-
-
-async def _task(ask: Callable[[], Awaitable[object]]) -> object:
-    return await ask()
 
 
 @dataclass(slots=True)

@@ -95,7 +95,7 @@ class Pulse(Service):
             await self.sleep(ASK_EVERY_S)
 
     async def _measure(self) -> None:
-        await self._reaches.measure((stage.app_topic, part) for stage in self._stages for part in stage.committed())
+        await self._reaches.measure((stage.wiring.source, part) for stage in self._stages for part in stage.committed())
 
     def _look(self) -> None:
         self._beat_at = time.monotonic()
@@ -114,7 +114,7 @@ class Pulse(Service):
 
     def _reach_of(self, stage: StageApp[Any]) -> dict[int, tuple[int, int]]:
         known = self._reaches.known
-        return {part: known[where] for part in stage.committed() if (where := (stage.app_topic, part)) in known}
+        return {part: known[where] for part in stage.committed() if (where := (stage.wiring.source, part)) in known}
 
     def _stop_if_stalled(self, name: str, watch: StageWatch, lag: dict[int, int]) -> None:
         for partition in watch.stalled(lag, self._stalled_after_s):

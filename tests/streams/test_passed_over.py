@@ -87,7 +87,7 @@ def ended(stage: StageApp[FrameEncoder], offset: int) -> list[object]:
     blamed = Blamed()
     stage.wiring, stage.halt = replace(stage.wiring, recorder=blamed), blamed.said.append
     message = SimpleNamespace(
-        topic=stage.app_topic, partition=0, offset=offset, key=b"k", value=b"v", headers=None, timestamp=0
+        topic=stage.wiring.source, partition=0, offset=offset, key=b"k", value=b"v", headers=None, timestamp=0
     )
 
     async def events() -> AsyncIterator[object]:
@@ -132,7 +132,7 @@ def test_a_message_that_was_passed_over_is_blamed_for_its_own_bug(
 
     make_topics(service_settings, broker, "blamed", "blamed")
     stage = stage_on(broker, tmp_path, "blamed")
-    asyncio.run(say(broker, stage.app_topic, [(b"k", value) for value in (b"good", b"bad", b"good")]))
+    asyncio.run(say(broker, stage.wiring.source, [(b"k", value) for value in (b"good", b"bad", b"good")]))
     stage._partitions[0] = (1, cast(Any, SimpleNamespace(deliver=deliver, held=lambda: True)))
     stage._continuity.begin(0, 0)
     assert ended(stage, offset=2) == ["frame_encoder/run.blamed.live.segments/0/1", EXIT_BUG]
@@ -211,7 +211,7 @@ def test_a_group_goes_on_behind_a_gap_that_compaction_left_behind_the_first_mess
 ) -> None:
     async def committed(*offsets: int) -> int | None:
         stage = stage_on(broker, tmp_path)
-        place, consumer = TP(stage.app_topic, 0), cast(Any, stage.app.consumer)
+        place, consumer = TP(stage.wiring.source, 0), cast(Any, stage.app.consumer)
         stage.app.topics.acks_enabled_for = bool  # type: ignore[assignment,method-assign]  # it has begun
         stage._partitions[0] = (0, cast(Any, SimpleNamespace(deliver=acknowledged, held=lambda: True)))
         stage._continuity.gaps_are_normal = True
