@@ -249,7 +249,7 @@ class StageApp(Generic[S]):
             return known
         now = self._epoch
         await self._refuse_another_topic(partition, lambda: now == self._epoch)
-        source = Source(self.wiring.source, self.broker.topic_ids.get(self.wiring.source, ""), partition)
+        source = Source(self.wiring.source, self.wiring.topic_id, partition)
         snapshots = KafkaSnapshots(
             topic_name(self.wiring.row.state, self.wiring.run), self.consumer_options(), self.send
         )
@@ -269,8 +269,8 @@ class StageApp(Generic[S]):
         """End the worker where its topic was deleted and made anew: what it kept as the old one's state could not be
         read back. The worker after it begins on the new one, or ends with `TopicRecreated` where state of the old one
         is left."""
-        known = self.broker.topic_ids.get(self.wiring.source)
-        if known is None or await self._patiently(self._topic_id.answer, partition, held) == known:
+        known = self.wiring.topic_id
+        if not known or await self._patiently(self._topic_id.answer, partition, held) == known:
             return
         log.error("stopping: the topic was deleted and made anew", extra={"stage": self.wiring.row.stage,
                                                                           "topic": self.wiring.source})  # fmt: skip

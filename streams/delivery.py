@@ -112,7 +112,8 @@ class Wiring(Generic[S]):
     original: Original = unknown
     """Where a segment that something was made of can be had again."""
     topic_id: str = ""
-    """Kafka's own id of the source: in a topic that was made anew other messages have the same positions."""
+    """Kafka's own id of the source: in a topic that was made anew other messages have the same positions. Empty: it is
+    not known, and not asked."""
 
     @property
     def source(self) -> str:

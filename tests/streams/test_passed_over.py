@@ -65,11 +65,12 @@ def test_a_compacted_topic_is_asked_about_only_where_a_generation_begins() -> No
     assert list(continuity.missing(record(11))) == [10]
 
 
-def stage_on(broker: str, scratch: Path, run: str = "", topic_id: str | None = None) -> StageApp[FrameEncoder]:
+def stage_on(broker: str, scratch: Path, run: str = "", topic_id: str = "") -> StageApp[FrameEncoder]:
     """The frame encoder's app, which is not started; it began when its topic had this id."""
     watch = StageWatch(StageMetrics(Metrics(), "frame_encoder"))
-    wiring = Wiring(row_of("frame_encoder"), STEPS["frame_encoder"], Ask.__new__(Ask), FakeOutbox(), watch, run, run)
-    return StageApp(wiring, Broker(broker, scratch, topic_ids={"live.segments": topic_id} if topic_id else {}))
+    row, stage = row_of("frame_encoder"), STEPS["frame_encoder"]
+    wiring = Wiring(row, stage, Ask.__new__(Ask), FakeOutbox(), watch, run, run, topic_id=topic_id)
+    return StageApp(wiring, Broker(broker, scratch))
 
 
 @dataclass
