@@ -72,7 +72,7 @@ class Seat:
     oom_kills: int = 0
     condemned: bool = False
     """It was killed by its supervisor."""
-    said: str = ""
+    ready: bool = False
     log: logs.Following | None = None
     """What this process writes."""
 
@@ -142,7 +142,7 @@ class Supervisor:
         with self._going_on(f"{seat.name}: could not be started", unless=first):
             command, seat.probes = workers.command(self.settings, seat.name, words, seat.number)
             seat.oom_kills, seat.began_s, seat.heard_s = starved.oom_kills(), now_s, None
-            seat.condemned, seat.said = False, ""
+            seat.condemned, seat.ready = False, False
             seat.child = children.start(command, attached=True)
             seat.log = logs.Following(command.log)
             self.say(f"{seat.name}: started, process {seat.child.pid}, probes at {seat.probes}, log {command.log}")
@@ -212,11 +212,10 @@ class Supervisor:
         return self.clock() - seat.heard_s > self.settings.stalled_after_s + BEYOND_THE_WATCHDOG_S
 
     def _tell_ready(self, seat: Seat) -> None:
-        lacks = answer(seat.probes, "/ready")
-        said = "ready" if lacks == "" else f"not ready: {lacks}"
-        if (lacks == "") != (seat.said == "ready"):
-            self.say(f"{seat.name}: {said}")
-        seat.said = "ready" if lacks == "" else said
+        before, lacks = seat.ready, answer(seat.probes, "/ready")
+        seat.ready = lacks == ""
+        if seat.ready is not before:
+            self.say(f"{seat.name}: {f'not ready: {lacks}' if lacks else 'ready'}")
 
     def _bring_services(self, *, first: bool = False) -> None:
         """Embedded services that do not run are started; they end with this process."""
