@@ -62,7 +62,6 @@ async def _nothing(ask: Ask, offset: int) -> None:
 class Stage(Generic[S]):
     """One step as the delivery layer runs it."""
 
-    name: str
     accepts: tuple[type[Event], ...]
     begin: Callable[[str], S]
     """The state of a stream (or product) that was never seen, by its key."""
@@ -214,28 +213,18 @@ def _read_by(name: str) -> tuple[type[Event], ...]:
 
 
 STEPS: dict[str, Stage[Any]] = {
-    stage.name: stage
-    for stage in (
-        Stage("transcriber", _read_by("transcriber"), lambda key: Transcriber(StreamId(key)), transcribe, hear_alone),
-        Stage("summarizer", _read_by("summarizer"), lambda key: Summarizer(StreamId(key)), summarize, know_the_room),
-        Stage(
-            "frame_encoder",
-            _read_by("frame_encoder"),
-            lambda key: FrameEncoder(StreamId(key)),
-            encode_frames,
-            know_the_room,
-        ),
-        Stage(
-            "product_encoder", _read_by("product_encoder"), lambda key: ProductEncoder(StreamId(key)), encode_product
-        ),
-        Stage(
-            "catalog_encoder",
-            _read_by("catalog_encoder"),
-            lambda key: CatalogEncoder(ProductId(key)),
-            encode_catalog,
-            refused=lambda ask, offset: ask.record_revision(offset),
-        ),
-        Stage("matcher", _read_by("matcher"), lambda key: Matcher(StreamId(key)), match, know_the_room, segment_of),
-    )
+    "transcriber": Stage(_read_by("transcriber"), lambda key: Transcriber(StreamId(key)), transcribe, hear_alone),
+    "summarizer": Stage(_read_by("summarizer"), lambda key: Summarizer(StreamId(key)), summarize, know_the_room),
+    "frame_encoder": Stage(
+        _read_by("frame_encoder"), lambda key: FrameEncoder(StreamId(key)), encode_frames, know_the_room
+    ),
+    "product_encoder": Stage(_read_by("product_encoder"), lambda key: ProductEncoder(StreamId(key)), encode_product),
+    "catalog_encoder": Stage(
+        _read_by("catalog_encoder"),
+        lambda key: CatalogEncoder(ProductId(key)),
+        encode_catalog,
+        refused=lambda ask, offset: ask.record_revision(offset),
+    ),
+    "matcher": Stage(_read_by("matcher"), lambda key: Matcher(StreamId(key)), match, know_the_room, segment_of),
 }
 """By name, in the order of the flow."""

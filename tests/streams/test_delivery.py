@@ -75,7 +75,7 @@ async def count(state: Count, incoming: Incoming, ask: Ask) -> Outcome:
                            end_ms=event.end_ms, language=said))  # fmt: skip
 
 
-COUNTING = Stage("transcriber", (Segment,), Count, count)
+COUNTING = Stage((Segment,), Count, count)
 
 
 def source(streams: int, segments: int) -> FakeTopic:
@@ -184,7 +184,7 @@ def test_a_dependency_that_is_down_is_waited_for_and_the_state_is_applied_once()
             raise DependencyDown("Milvus does not answer")
         return outcome
 
-    rig = Rig(source(1, 3), stage=Stage("transcriber", (Segment,), Count, sometimes), outbox=FakeOutbox(down_for=1))
+    rig = Rig(source(1, 3), stage=Stage((Segment,), Count, sometimes), outbox=FakeOutbox(down_for=1))
     rig.run()
     assert rig.answers() == undisturbed(1, 3)
     assert len(rig.watch.waited_for) == 3
@@ -215,7 +215,7 @@ def test_a_bug_escapes_with_the_message_unread() -> None:
     async def broken(state: Count, incoming: Incoming, ask: Ask) -> Outcome:
         raise ZeroDivisionError
 
-    rig = Rig(source(1, 1), stage=Stage("transcriber", (Segment,), Count, broken))
+    rig = Rig(source(1, 1), stage=Stage((Segment,), Count, broken))
     with pytest.raises(ZeroDivisionError):
         rig.play(rig.begin())
     assert rig.topic.committed == 0
@@ -243,7 +243,7 @@ def test_a_message_that_the_step_cannot_be_given_is_passed_over_by_name() -> Non
     async def refused(ask: Ask, offset: int) -> None:
         passed.append(offset)
 
-    rig = Rig(source(1, 1), stage=Stage("transcriber", (Transcript,), Count, count, refused=refused))
+    rig = Rig(source(1, 1), stage=Stage((Transcript,), Count, count, refused=refused))
     rig.topic.append((b"k", b"v", {"ce_id": b"unreadable"}))
     rig.run()
     assert passed == [0, 1]
@@ -256,7 +256,7 @@ def test_lineage_names_the_half_that_waited() -> None:
         state.seen.append(event.sequence)
         return HELD if len(state.seen) == 1 else await count(state, incoming, ask)
 
-    rig = Rig(FakeTopic("live.segments"), stage=Stage("transcriber", (Segment,), Count, pair))
+    rig = Rig(FakeTopic("live.segments"), stage=Stage((Segment,), Count, pair))
     for media in (b"first half", b"other half"):
         half = Segment(stream_id=StreamId("s"), sequence=1, start_ms=StreamMs(0), duration_ms=1, media=media)
         rig.topic.append(encode(Envelope(half, "test", datetime(2026, 1, 1, tzinfo=UTC))))
