@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import TypeAdapter
@@ -149,36 +150,25 @@ class PartitionStates(Generic[S]):
         Raises:
             TopicRecreated: a snapshot was built from another topic of this name.
         """
-        found: dict[bytes, bytes] = {}
-        async for key, value in self._log.read(self._source.partition):
-            if value is None:
-                found.pop(key, None)
-            else:
-                found[key] = value
-        written: dict[str, list[_Written]] = {}
-        for key, value in found.items():
-            stream = key.decode().partition(SEPARATOR)[0]
-            written.setdefault(stream, []).append(self._written(key, value))
-        slots = ((stream, self._newest(stream, several)) for stream, several in written.items())
+        written = _by_stream({key: value async for key, value in self._log.read(self._source.partition)})
+        for each in chain.from_iterable(written.values()):
+            self._refuse_another_topic(each.header)
+        slots = ((stream, self._restored(stream, several)) for stream, several in written.items())
         self._slots = dict(sorted(slots, key=lambda item: item[1].at_ms or 0))
         self._clock_ms = max((slot.at_ms or 0 for slot in self._slots.values()), default=0)
         return len(self._slots)
 
-    def _written(self, key: bytes, value: bytes) -> _Written:
-        head, _, body = value.partition(b"\n")
-        header = _HEADER.validate_json(head)
+    def _refuse_another_topic(self, header: _Header) -> None:
         if header.topic_id != self._source.topic_id:
             raise TopicRecreated(
                 f"the state was built from another topic named {self._source.topic!r} (id {header.topic_id}, now "
                 f"{self._source.topic_id}): the topic was deleted and made anew. Delete the state topic as well to "
                 f"begin from the first message, or restore the topic"
             )
-        return _Written(header, key, body)
 
-    def _newest(self, stream: str, written: list[_Written]) -> Slot[S]:
-        """Of what several writers wrote; the others' states are not read, which an older version may have written."""
-        last = max(written, key=lambda each: each.header.applied)
-        keys = [each.key for each in sorted(written, key=lambda each: each.header.applied)]
+    def _restored(self, stream: str, written: list[_Written]) -> Slot[S]:
+        """The newest is read alone: the others may be an older version's, in another form."""
+        last, keys = written[-1], [each.key for each in written]
         state = self._codec.decode(stream_of(stream), last.body)
         return Slot(state, last.body, last.header.applied, last.header.origins, keys, last.header.at_ms)
 
@@ -245,26 +235,31 @@ def last_saved(records: Iterable[Record], codec: Codec[S], wanted: str | None = 
 
     `records`: all that the stage's topic of snapshots holds.
     """
-    found: dict[str, dict[bytes, bytes]] = {}
-    for record in records:
-        key = record.key or b""
-        stream = key.decode().partition(SEPARATOR)[0]
-        if wanted is not None and stream != wanted:
-            continue
-        if record.value is None:
-            found.get(stream, {}).pop(key, None)
-        else:
-            found.setdefault(stream, {})[key] = record.value
-    return {stream: _newest(stream, codec, values.values()) for stream, values in found.items() if values}
-
-
-def _newest(stream: str, codec: Codec[S], values: Iterable[bytes]) -> Saved[S]:
-    parts = (value.partition(b"\n") for value in values)
-    header, body = max(((_HEADER.validate_json(head), body) for head, _, body in parts), key=lambda one: one[0].applied)
-    place = f"{header.topic_id}/{header.partition}/{header.applied}"
-    return Saved(codec.decode(stream, body), header.partition, place)
+    keyed = ((record.key or b"", record.value) for record in records)
+    latest = {key: value for key, value in keyed if wanted in (None, _name_in(key))}
+    found: dict[str, Saved[S]] = {}
+    for stream, (*_, last) in _by_stream(latest).items():
+        at = last.header
+        found[stream] = Saved(
+            codec.decode(stream, last.body), at.partition, f"{at.topic_id}/{at.partition}/{at.applied}"
+        )
+    return found
 
 
 def stream_of(name: str) -> str:
     """The stream that a state belongs to, also one that is beside it."""
     return name.partition(ASIDE)[0]
+
+
+def _by_stream(latest: dict[bytes, bytes | None]) -> dict[str, list[_Written]]:
+    """Name of a state → its snapshot by each writer, the highest applied offset last; a tombstone leaves none."""
+    written: dict[str, list[_Written]] = {}
+    for key, value in latest.items():
+        if value is not None:
+            head, _, body = value.partition(b"\n")
+            written.setdefault(_name_in(key), []).append(_Written(_HEADER.validate_json(head), key, body))
+    return {name: sorted(several, key=lambda each: each.header.applied) for name, several in written.items()}
+
+
+def _name_in(key: bytes) -> str:
+    return key.decode().partition(SEPARATOR)[0]
