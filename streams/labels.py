@@ -19,6 +19,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from encoders.faults import one_line
 from infra.errors import InfraError
 from schemas.ids import ProductId, StreamMs
 
@@ -134,8 +135,6 @@ def read_labels(file: Path) -> Labels:
     try:
         return Labels.model_validate_json(file.read_bytes())
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "file"
-        raise BadLabels(f"{file}: {field}: {first['msg']}", remedy=remedy) from error
+        raise BadLabels(f"{file}: {one_line(error)}", remedy=remedy) from error
     except OSError as error:
         raise BadLabels(f"{file} cannot be read: {error.strerror}", remedy=remedy) from error

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from agents.frame_encoder import FrameEncoder
+from encoders.faults import one_line
 from infra.errors import InfraError
 from schemas.ids import ProductId, StreamId
 from schemas.product import Product, ProductDeleted
@@ -47,10 +48,8 @@ def read_room(file: Path) -> Room:
     try:
         return Room.model_validate_json(file.read_bytes())
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "file"
         remedy = 'write {"revision": 0, "title": …, "language": "en", "shelf": {"1": "p-17"}}'
-        raise BadRoom(f"{file}: {field}: {first['msg']}", remedy=remedy) from error
+        raise BadRoom(f"{file}: {one_line(error)}", remedy=remedy) from error
     except OSError as error:
         raise BadRoom(f"{file} cannot be read: {error.strerror}", remedy="give the path of a JSON file") from error
 

@@ -236,7 +236,7 @@ def test_labels_are_read_from_their_file(tmp_path: Path) -> None:
         ("{}", "shown: Field required"),
         ('{"shown": [{"start_ms": 5, "end_ms": 5}]}', "shown.0: "),
         ('{"shown": [{"start_ms": 0, "end_ms": 5}, {"start_ms": 4, "end_ms": 9}]}', "overlap at 4 ms"),
-        ("nonsense", "file: "),
+        ("nonsense", "labels.json: Invalid JSON"),
     ],
 )
 def test_labels_that_cannot_be_used_are_refused_by_name(tmp_path: Path, text: str, complaint: str) -> None:
