@@ -30,7 +30,6 @@ from streams.calibration import Chosen, Sample, Worth
 from streams.demo import Demo
 from streams.demo_follow import Pace
 from streams.demo_show import Show
-from streams.envelope import Envelope
 from streams.labels import Labels, NoProduct
 from streams.reading import Reader, understood
 from streams.topology import EMBEDDINGS
@@ -162,9 +161,8 @@ def _searched(
 
 def _events(reader: Reader) -> Iterator[Event]:
     """Every readable event of ``live.embeddings``; each stream's in order."""
-    for record in reader.read(reader.stretches(EMBEDDINGS.name)):
-        found = understood(record)
-        if isinstance(found, Envelope):
+    for record in reader.records(EMBEDDINGS.name):
+        if found := understood(record):
             yield found.event
 
 

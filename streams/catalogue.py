@@ -94,7 +94,7 @@ def publish(
 def refuse_unknown(product_id: str, reader: Reader) -> None:
     """Raises `NoProduct` for one that the catalogue does not have, as its topic is now."""
     there = False
-    for record in reader.read(reader.stretches(PRODUCTS.name)):
+    for record in reader.records(PRODUCTS.name):
         if record.key == product_id.encode():
             there = record.value is not None
     if not there:

@@ -117,8 +117,7 @@ class Wanted:
 def letters(reader: Reader, wanted: Wanted, run: str = "") -> Iterator[Letter]:
     """The letters that are meant, by partition and offset; what a restarted worker wrote again comes once."""
     notes, seen = handled(reader, run), set[str]()
-    stretches = reader.stretches(topic_name(DEADLETTERS, run), wanted.since_ms)
-    for record in reader.read(stretches):
+    for record in reader.records(topic_name(DEADLETTERS, run), wanted.since_ms):
         letter = read_letter(record, notes)
         if letter.name not in seen and wanted.takes(letter):
             yield letter
@@ -175,7 +174,7 @@ def read_letter(record: Record, notes: dict[str, Handled] | None = None) -> Lett
 def handled(reader: Reader, run: str = "") -> dict[str, Handled]:
     """Letter's name → what was done last."""
     notes: dict[str, Handled] = {}
-    for record in reader.read(reader.stretches(topic_name(HANDLED, run))):
+    for record in reader.records(topic_name(HANDLED, run)):
         name = (record.key or b"").decode(errors="replace")
         if record.value is None:
             notes.pop(name, None)

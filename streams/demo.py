@@ -121,7 +121,7 @@ class Demo:
         begun_ms, worked = round(time.time() * 1000), hall.lane_seconds()
         following, pacing = self._play(hall, pieces, pace)
         tally = following.tally
-        words = heard(list(hall.reader.read(hall.reader.stretches(TRANSCRIPTS.name, begun_ms))), tally.stream_id)
+        words = heard(hall.reader.records(TRANSCRIPTS.name, begun_ms), tally.stream_id)
         try:
             records = tally.records(words)
         except TwoAnswers as broken:

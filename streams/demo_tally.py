@@ -4,6 +4,7 @@ What one would get wrong: a repeat of a match is kept too, since only a comparis
 the same again.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from schemas.deadletter import PREFIX
@@ -12,7 +13,7 @@ from schemas.match import Match
 from schemas.room import StreamEnded
 from schemas.transcript import ClosingTranscript, Transcript
 from streams.deadletters import read_letter
-from streams.envelope import Envelope, Record
+from streams.envelope import Record
 from streams.reading import understood
 from streams.scoring import Answer, Letter, Pushed, Records, settle
 from streams.watch import Shown
@@ -57,7 +58,7 @@ class Tally:
 
     def _answer(self, record: Record) -> Answer | None:
         found = understood(record)
-        if not isinstance(found, Envelope) or found.event.subject != self.stream_id:
+        if found is None or found.event.subject != self.stream_id:
             return None
         if isinstance(found.event, StreamEnded):
             self.ended = True
@@ -76,12 +77,12 @@ class Tally:
         return letter
 
 
-def heard(records: list[Record], stream_id: StreamId) -> str:
+def heard(records: Iterable[Record], stream_id: StreamId) -> str:
     """All words of a broadcast from ``live.transcripts``, in order, each transcript once."""
     said: dict[str, str] = {}
     for record in records:
         found = understood(record)
-        if not isinstance(found, Envelope) or found.event.subject != stream_id:
+        if found is None or found.event.subject != stream_id:
             continue
         event = found.event
         if isinstance(event, Transcript | ClosingTranscript):

@@ -85,7 +85,7 @@ def last_mark(reader: Reader, stream_id: StreamId) -> Mark | None:
 def last_marks(reader: Reader, stream_ids: Iterable[StreamId]) -> dict[StreamId, Mark]:
     """The same of many streams, in one reading."""
     asked = {stream_id.encode(): stream_id for stream_id in stream_ids}
-    values = {asked[each.key]: each.value for each in reader.read(reader.stretches(PUSHED.name)) if each.key in asked}
+    values = {asked[each.key]: each.value for each in reader.records(PUSHED.name) if each.key in asked}
     return {stream_id: Mark.model_validate_json(value) for stream_id, value in values.items() if value}
 
 

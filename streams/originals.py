@@ -8,7 +8,7 @@ from infra.settings import KafkaSecurity
 from schemas.ids import EventId
 from schemas.segment import Segment
 from streams.ancestry import Lookup, ancestors, is_segment, origins
-from streams.envelope import Envelope, Record
+from streams.envelope import Record
 from streams.reading import reader_of, understood
 
 Original = Callable[[EventId, Record], Awaitable[Segment | None]]
@@ -30,7 +30,7 @@ def pushed(segment_id: EventId, made: Record, at: Lookup) -> Segment | None:
     """The segment of this id that a record was made from."""
     found = original(segment_id.encode(), origins(made), at)
     envelope = understood(found) if found else None
-    return envelope.event if isinstance(envelope, Envelope) and isinstance(envelope.event, Segment) else None
+    return envelope.event if envelope and isinstance(envelope.event, Segment) else None
 
 
 def recorded(bootstrap: str, security: KafkaSecurity) -> Original:

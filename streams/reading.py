@@ -88,6 +88,10 @@ class Reader:
                 del left[part]
                 self._client.pause(part)
 
+    def records(self, topic: str, since_ms: int | None = None) -> Iterator[Record]:
+        """Every record that a topic holds now, or that was written since then (epoch ms)."""
+        return self.read(self.stretches(topic, since_ms))
+
     def last(self, stretch: Stretch) -> Record | None:
         """The last record that is there of a stretch: at its end the markers of a producer's transactions may stand."""
         for start in looks_back(stretch.start, stretch.end):
@@ -204,12 +208,12 @@ def looks_back(begin: int, end: int) -> Iterator[int]:
         yield start
 
 
-def understood(record: Record) -> Envelope | UnreadableEnvelope:
-    """The event in a record, or why it cannot be read."""
+def understood(record: Record) -> Envelope | None:
+    """The event in a record; None where it cannot be read."""
     try:
         return decode(record)
-    except UnreadableEnvelope as unreadable:
-        return unreadable
+    except UnreadableEnvelope:
+        return None
 
 
 def split_position(position: str) -> tuple[str, int, int]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from schemas.match import Match
-from streams.envelope import Envelope, Record
+from streams.envelope import Record
 from streams.reading import Reader, Stretch, looks_back, understood
 from streams.topology import MATCHES
 
@@ -42,7 +42,6 @@ def _ends(reader: Reader, whole: Stretch) -> Iterator[int]:
 
 
 def _told(records: Iterable[Record]) -> Iterator[int]:
-    for record in records:
-        found = understood(record)
-        if isinstance(found, Envelope) and isinstance(found.event, Match):
+    for found in map(understood, records):
+        if found and isinstance(found.event, Match):
             yield found.event.catalogue_revision

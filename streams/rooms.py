@@ -1,6 +1,6 @@
 """a room's JSON file → the room as it is pushed: checked against the catalogue, its shelf's titles filled in."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,9 @@ from schemas.ids import ProductId, StreamId
 from schemas.product import Product, ProductDeleted
 from schemas.reasons import Reason
 from schemas.room import MAX_ROOM_BYTES, Room, RoomChanged
-from streams.envelope import Envelope
 from streams.plain import plain
 from streams.reading import Reader, understood
-from streams.state import Codec, last_saved
+from streams.state import Codec, Saved, last_saved
 from streams.topology import PRODUCTS, row_of
 
 LARGEST_BYTES = MAX_ROOM_BYTES - 2048
@@ -74,9 +73,7 @@ def refuse_ignored(changed: RoomChanged, reader: Reader) -> None:
 
     As far as the workers have come; a room that is the one they have is sent again and does no harm.
     """
-    stage = row_of("frame_encoder")  # the first that hears of a room, and the one that writes its letters
-    records = reader.read(reader.stretches(stage.state.name))
-    known = last_saved(records, Codec(lambda stream: FrameEncoder(StreamId(stream))), changed.stream_id)
+    known = last_states(reader, changed.stream_id)
     if changed.stream_id not in known:
         return
     broadcast = known[changed.stream_id].state.broadcast
@@ -92,19 +89,18 @@ def refuse_ignored(changed: RoomChanged, reader: Reader) -> None:
     )
 
 
+def last_states(reader: Reader, wanted: StreamId | None = None) -> dict[str, Saved[FrameEncoder]]:
+    """Stream → its state in frame_encoder, the first stage that hears of a room; `wanted`: of this stream alone."""
+    codec = Codec(lambda stream: FrameEncoder(StreamId(stream)))
+    return last_saved(reader.records(row_of("frame_encoder").state.name), codec, wanted)
+
+
 def catalogue_titles(reader: Reader) -> dict[ProductId, str]:
     """Product → title, as the catalogue topic has them now."""
     titles: dict[ProductId, str] = {}
-    for event in _events(reader):
-        if isinstance(event, Product):
-            titles[event.product_id] = event.title
-        elif isinstance(event, ProductDeleted):
-            titles.pop(event.product_id, None)
+    for found in map(understood, reader.records(PRODUCTS.name)):
+        if found and isinstance(found.event, Product):
+            titles[found.event.product_id] = found.event.title
+        elif found and isinstance(found.event, ProductDeleted):
+            titles.pop(found.event.product_id, None)
     return titles
-
-
-def _events(reader: Reader) -> Iterator[object]:
-    for record in reader.read(reader.stretches(PRODUCTS.name)):
-        found = understood(record)
-        if isinstance(found, Envelope):
-            yield found.event

@@ -22,7 +22,8 @@ from streams.envelope import Envelope
 from streams.marks import KafkaMarks, kept, last_marks
 from streams.producer import Producer
 from streams.reading import Reader, Stretch
-from streams.state import ASIDE, Codec, Saved, last_saved
+from streams.rooms import last_states
+from streams.state import ASIDE, Saved
 from streams.topology import SEGMENTS, row_of
 
 SOURCE = "vitrine/tidy"
@@ -87,9 +88,7 @@ class Silence:
 
     def _open(self) -> dict[StreamId, Saved[FrameEncoder]]:
         """The streams that were not ended, as of the last message that the stage has handled."""
-        records = self.reader.read(self.reader.stretches(STAGE.state.name))
-        saved = last_saved(records, Codec(lambda stream: FrameEncoder(StreamId(stream))))
-        return {StreamId(stream): last for stream, last in sorted(saved.items())
+        return {StreamId(stream): last for stream, last in sorted(last_states(self.reader).items())
                 if ASIDE not in stream and not last.state.broadcast.ended}  # fmt: skip
 
     def _unread(self) -> dict[int, Stretch]:

@@ -11,13 +11,14 @@ from itertools import chain
 
 from infra.settings import Settings
 from schemas.deadletter import PREFIX
+from schemas.event import Event
 from schemas.ids import StreamId
 from schemas.match import Match
 from schemas.room import StreamEnded
 from schemas.segment import MAX_SEQUENCE, Segment
 from streams import groups
 from streams.deadletters import Letter, read_letter
-from streams.envelope import Envelope, Record, whole_number
+from streams.envelope import Record, whole_number
 from streams.plain import plain
 from streams.reading import Reader, Stretch, understood
 from streams.topology import (
@@ -93,14 +94,12 @@ def rooms(records: Iterable[Record]) -> list[RoomStatus]:
         if PREFIX + "exception" in record.headers and record.topic != SEGMENTS.name:  # sent again by another tool
             _count_letter(read_letter(record), known)
             continue
-        found = understood(record)
-        if isinstance(found, Envelope):
-            _count(found, record, known)
+        if found := understood(record):
+            _count(found.event, record, known)
     return sorted(known.values(), key=lambda room: -max(room.last_segment_ms or 0, room.last_match_ms or 0))
 
 
-def _count(found: Envelope, record: Record, known: dict[StreamId, RoomStatus]) -> None:
-    event = found.event
+def _count(event: Event, record: Record, known: dict[StreamId, RoomStatus]) -> None:
     room = _room(event.subject, known)
     if isinstance(event, Segment) and (room.last_segment is None or event.sequence >= room.last_segment):
         room.last_segment, room.last_segment_ms = event.sequence, record.timestamp_ms

@@ -74,7 +74,7 @@ class Watcher:
 
     def _first_time(self, record: Record) -> Shown | None:
         found = understood(record)
-        if not isinstance(found, Envelope) or self.stream not in (None, found.event.subject):
+        if found is None or self.stream not in (None, found.event.subject):
             return None
         if not self._shown.first_time(found.event.id):
             return None

@@ -66,12 +66,12 @@ def find_at(reader: Reader, position: str) -> Lineage:
 
 def _records(reader: Reader, topic: str, match_id: str) -> Iterator[Record]:
     wanted = match_id.encode()
-    return (record for record in reader.read(reader.stretches(topic)) if record.headers.get("ce_id") == wanted)
+    return (record for record in reader.records(topic) if record.headers.get("ce_id") == wanted)
 
 
 def _lineage(reader: Reader, record: Record) -> Lineage | None:
     found = understood(record)
-    if not isinstance(found, Envelope) or not isinstance(found.event, Match):
+    if found is None or not isinstance(found.event, Match):
         return None
     return Lineage(found.event, record.position, steps(record, reader.at))
 
@@ -80,9 +80,7 @@ def _recorded_match(reader: Reader, match_id: str) -> Match | None:
     """Production's; it may be gone, or production never matched."""
     try:
         found = map(understood, _records(reader, MATCHES.name, match_id))
-        return next(
-            (each.event for each in found if isinstance(each, Envelope) and isinstance(each.event, Match)), None
-        )
+        return next((each.event for each in found if each and isinstance(each.event, Match)), None)
     except NotFound:
         return None
 
@@ -92,7 +90,7 @@ def steps(record: Record, at: Lookup) -> tuple[Step, ...]:
 
     def readable(position: str) -> Record | None:
         found = at(position)
-        return found if found and isinstance(understood(found), Envelope) else None
+        return found if found and understood(found) else None
 
     walked = ancestors(origins(record), readable)
     return tuple(Step(position, decode(found) if found else None) for position, found in walked

@@ -94,13 +94,10 @@ class ReadInRun:
 
     def last_mark(self, stream: StreamId) -> Mark | None:
         """How far the stream was pushed."""
-        return marks.last_mark(self, stream)  # type: ignore[arg-type]  # the two methods below are all that it needs
+        return marks.last_mark(self, stream)  # type: ignore[arg-type]  # the method below is all that it needs
 
-    def stretches(self, topic: str) -> list[reading.Stretch]:
-        return self.inner.stretches(run_prefix(self.run) + topic)
-
-    def read(self, stretches: list[reading.Stretch]) -> Iterator[Record]:
-        return self.inner.read(stretches)
+    def records(self, topic: str) -> Iterator[Record]:
+        return self.inner.records(run_prefix(self.run) + topic)
 
 
 @dataclass(slots=True)

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from infra.errors import InfraError
-from streams.envelope import Envelope, Record, decode, encode
+from streams.envelope import Envelope, Record, UnreadableEnvelope, decode, encode
 from streams.plain import plain
-from streams.reading import split_position, understood
+from streams.reading import split_position
 from tests.streams.events import CLOSED, events
 
 HOSTILE_TEXT = (
@@ -87,9 +87,10 @@ DAMAGES: tuple[Callable[[Record, Random], Record], ...] = (_header, _header, _lo
 
 def check(record: Record) -> bool:
     """Whether it was read. What was read can be written and comes back; what was not is told in one plain line."""
-    found = understood(record)
-    if not isinstance(found, Envelope):
-        said = plain(str(found), 200)
+    try:
+        found = decode(record)
+    except UnreadableEnvelope as unreadable:
+        said = plain(str(unreadable), 200)
         assert said, "a reason"
         assert len(said) <= 200
         assert all(letter == " " or not unicodedata.category(letter).startswith("Z") for letter in said), "one line"

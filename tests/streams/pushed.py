@@ -12,7 +12,6 @@ from schemas.event import Event
 from schemas.room import StreamEnded
 from schemas.segment import Segment
 from streams import reading
-from streams.envelope import Envelope
 from streams.topics import make_topics
 from streams.topology import SEGMENTS
 from tests.encoders.test_remux import numbers
@@ -36,8 +35,8 @@ def shell(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def events(settings: Settings, topic: str, subject: str) -> list[Event]:
     """What a topic holds of one stream or product, in order."""
     with reading.connect(settings) as reader:
-        found = [reading.understood(record) for record in reader.read(reader.stretches(topic))]
-    return [one.event for one in found if isinstance(one, Envelope) and one.event.subject == subject]
+        found = [reading.understood(record) for record in reader.records(topic)]
+    return [one.event for one in found if one and one.event.subject == subject]
 
 
 def pushed(settings: Settings, stream: str, reason: str | None = None) -> list[Segment]:

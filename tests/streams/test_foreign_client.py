@@ -10,7 +10,7 @@ from infra.settings import Settings
 from schemas.ids import StreamId, StreamMs
 from schemas.segment import Segment
 from streams import producer, reading
-from streams.envelope import Envelope, UnreadableEnvelope
+from streams.envelope import Envelope, UnreadableEnvelope, decode
 from streams.topics import make_topics
 from streams.topology import SEGMENTS
 
@@ -60,8 +60,7 @@ def test_a_segment_pushed_by_another_library_is_a_segment(settings: Settings) ->
     with reading.connect(settings) as reader:
         record = reader.at(position)
     assert record is not None
-    found = reading.understood(record)
-    assert isinstance(found, Envelope)
+    found = decode(record)
     assert found.event == Segment(
         stream_id=StreamId(STREAM), sequence=42, start_ms=StreamMs(168_000), duration_ms=4000, media=media
     )
@@ -75,9 +74,8 @@ def test_a_header_forgotten_by_another_library_is_named(settings: Settings) -> N
     with reading.connect(settings) as reader:
         record = reader.at(position)
     assert record is not None
-    found = reading.understood(record)
-    assert isinstance(found, UnreadableEnvelope)
-    assert "ce_startms is missing" in str(found)
+    with pytest.raises(UnreadableEnvelope, match="ce_startms is missing"):
+        decode(record)
 
 
 def test_with_murmur2_both_libraries_put_a_stream_into_the_same_partition(settings: Settings) -> None:

@@ -115,8 +115,8 @@ class Stage:
 
     def ends(self, stream: StreamId) -> list[StreamEnded]:
         with reading.connect(self.settings) as reader:
-            found = [understood(each) for each in reader.read(reader.stretches(SEGMENTS.name))]
-        events = [each.event for each in found if isinstance(each, Envelope)]
+            found = [understood(each) for each in reader.records(SEGMENTS.name)]
+        events = [each.event for each in found if each]
         return [each for each in events if isinstance(each, StreamEnded) and each.stream_id == stream]
 
 

@@ -137,16 +137,16 @@ class Partition(Reader):
     """Segments in memory; notes how many of those that it gave are held at once."""
 
     def __init__(self, records: list[Record]) -> None:
-        self.records, self.most_held = records, 0
+        self.kept, self.most_held = records, 0
 
     def stretches(self, topic: str, since_ms: int | None = None) -> list[Stretch]:
-        return [Stretch(topic, 0, 0, len(self.records))] if topic == SEGMENTS.name else []
+        return [Stretch(topic, 0, 0, len(self.kept))] if topic == SEGMENTS.name else []
 
     def read(self, stretches: Iterable[Stretch]) -> Iterator[Record]:
         given: list[ref[Record]] = []
         for stretch in stretches:
             for offset in range(stretch.start, stretch.end):
-                kept = self.records[offset]
+                kept = self.kept[offset]
                 record = Tracked(kept.topic, 0, offset, kept.key, kept.value, kept.headers, kept.timestamp_ms)
                 given.append(ref(record))
                 yield record
