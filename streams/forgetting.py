@@ -9,7 +9,7 @@ object that another stream has too (the same bytes) stays, and is counted.
 import re
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -73,7 +73,7 @@ class Trace:
         (self.keys.discard if record.value is None else self.keys.add)(place)
         if record.partition not in self._closed:
             front = self.fronts[record.partition]
-            self.fronts[record.partition] = Stretch(front.topic, front.partition, front.start, record.offset + 1)
+            self.fronts[record.partition] = replace(front, end=record.offset + 1)
 
     def pass_over(self, record: Record) -> None:
         """A record of another stream: nothing behind it is at the beginning."""
@@ -164,8 +164,7 @@ class Forgetting:
 
     def _trace(self, topic: Topic, name: str, seen: Seen) -> Trace:
         stretches = self.reader.stretches(name)
-        trace = Trace(name, topic, {each.partition: Stretch(name, each.partition, each.start, each.start)
-                                    for each in stretches})  # fmt: skip
+        trace = Trace(name, topic, {each.partition: replace(each, end=each.start) for each in stretches})
         for record in self.watch(self.reader.read(stretches), name):
             if self.is_ours(record):
                 trace.take(record)
@@ -181,7 +180,7 @@ class Forgetting:
         finished = finished_offsets(self.settings, {trace.name for trace in seen.traces})
         fronts = [front for trace in seen.traces if not trace.compacted for front in trace.fronts.values()]
         ends = ((front, min(front.end, finished.get((front.topic, front.partition), front.end))) for front in fronts)
-        return [Stretch(front.topic, front.partition, front.start, end) for front, end in ends if end > front.start]
+        return [replace(front, end=end) for front, end in ends if end > front.start]
 
     def _rows(self) -> LiveRows:
         return LiveRows(self.found.milvus, self.settings.milvus_token)

@@ -42,6 +42,15 @@ class Stretch:
     start: int
     end: int
 
+    @property
+    def length(self) -> int:
+        """How many offsets; there may be fewer records."""
+        return self.end - self.start
+
+    def since(self, offset: int) -> "Stretch":
+        """Without what lies before this offset."""
+        return replace(self, start=max(self.start, offset))
+
 
 class Reader:
     """One connection for reading. Raises `NotRunning` from any method when the broker does not answer."""
@@ -95,7 +104,7 @@ class Reader:
     def last(self, stretch: Stretch) -> Record | None:
         """The last record that is there of a stretch: at its end the markers of a producer's transactions may stand."""
         for start in looks_back(stretch.start, stretch.end):
-            if found := list(self.read([replace(stretch, start=start)])):
+            if found := list(self.read([stretch.since(start)])):
                 return found[-1]
         return None
 

@@ -6,7 +6,7 @@ Revisions only grow: the first and the last match of each partition say between 
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from schemas.match import Match
 from streams.envelope import Record
@@ -36,7 +36,7 @@ def _ends(reader: Reader, whole: Stretch) -> Iterator[int]:
         return
     yield first
     for start in looks_back(whole.start, whole.end):
-        if last := list(_told(reader.read([replace(whole, start=start)]))):
+        if last := list(_told(reader.read([whole.since(start)]))):
             yield last[-1]
             return
 

@@ -7,7 +7,7 @@ letter sent twice has the same number and is a duplicate; a letter that came of 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from infra.errors import InfraError
 from schemas.product import Product
@@ -51,8 +51,8 @@ class NewestProducts:
     def of(self, key: bytes) -> int | None:
         """Its offset as of now."""
         (there,) = self.reader.stretches(PRODUCTS.name)
-        unread = replace(there, start=max(there.start, self._read_to))
-        self._offsets.update((record.key or b"", record.offset) for record in self.reader.read([unread]))
+        unread = self.reader.read([there.since(self._read_to)])
+        self._offsets.update((record.key or b"", record.offset) for record in unread)
         self._read_to = there.end
         return self._offsets.get(key)
 

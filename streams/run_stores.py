@@ -7,7 +7,7 @@ are named by their content, so production may store the same one at any moment; 
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -90,10 +90,10 @@ class RunStores:
     def _left(self, run: str, there: set[str], used: set[str], rows: dict[str, int]) -> Left:
         topics = tuple(sorted(name for name in there if run_of_topic(name) == run))
         wholes = [whole for name in topics for whole in self._kept(name)]
-        tails = [replace(whole, start=max(whole.start, whole.end - 1)) for whole in wholes]
+        tails = [whole.since(whole.end - 1) for whole in wholes]
         stages = tuple(stage for stage in STAGES if group_id(stage, run) in used)
         return Left(
-            run, topics, sum(whole.end - whole.start for whole in wholes),
+            run, topics, sum(whole.length for whole in wholes),
             max((record.timestamp_ms for record in self.reader.read(tails)), default=None),
             any(whole.end for whole in wholes), rows, self._folders(run), stages,
         )  # fmt: skip

@@ -7,14 +7,12 @@ the catalogue is loaded again.
 
 from collections.abc import Callable
 
-from kafka import TopicPartition
-
 from infra.errors import InfraError
 from infra.settings import Settings
-from streams import groups
 from streams.ask import Ask
 from streams.reading import Reader
-from streams.topology import PRODUCTS, group_id
+from streams.status import committed_offsets
+from streams.topology import PRODUCTS
 
 STAGE = "catalog_encoder"
 
@@ -33,7 +31,5 @@ def embedded_elsewhere(ask: Ask, committed: Callable[[], int]) -> bool:
 def products_to_go(settings: Settings, reader: Reader) -> int:
     """Records of ``catalog.products`` that are not searchable yet. Raises `NotRunning`, `ServiceRefused`."""
     (stretch,) = reader.stretches(PRODUCTS.name)
-    group = group_id(STAGE)
-    committed = groups.offsets(settings, [group])[group].get(TopicPartition(PRODUCTS.name, stretch.partition))
-    done = max(stretch.start, committed.offset if committed else 0)
-    return max(0, stretch.end - done)
+    done = committed_offsets(settings, "", [STAGE])[STAGE].get(stretch.partition, 0)
+    return max(0, stretch.since(done).length)

@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -94,12 +94,12 @@ class Silence:
     def _unread(self) -> dict[int, Stretch]:
         """Partition → what the stage has still to read."""
         done = status.committed_offsets(self.settings, "", [STAGE.stage])[STAGE.stage]
-        return {whole.partition: replace(whole, start=max(whole.start, done.get(whole.partition, 0)))
-                for whole in self.reader.stretches(SEGMENTS.name)}  # fmt: skip
+        wholes = self.reader.stretches(SEGMENTS.name)
+        return {whole.partition: whole.since(done.get(whole.partition, 0)) for whole in wholes}
 
     def _waits(self, stream: StreamId, unread: Stretch) -> bool:
         """Whether messages of it may wait to be read."""
-        if unread.end - unread.start > UNREAD_AT_MOST:
+        if unread.length > UNREAD_AT_MOST:
             return True
         return any(record.key == stream.encode() for record in self.reader.read([unread]))
 

@@ -20,7 +20,7 @@ from streams import groups
 from streams.deadletters import Letter, read_letter
 from streams.envelope import Record, whole_number
 from streams.plain import plain
-from streams.reading import Reader, Stretch, understood
+from streams.reading import Reader, understood
 from streams.topology import (
     DEADLETTERS,
     FLOW,
@@ -130,7 +130,7 @@ def _room(stream: str, known: dict[StreamId, RoomStatus]) -> RoomStatus:
 
 def look_at_rooms(reader: Reader, since_ms: int, run: str = "") -> list[RoomStatus]:
     """The rooms as of the newest segments, and of the matches and dead letters since a moment (epoch ms)."""
-    tails = _tails(reader.stretches(topic_name(SEGMENTS)), TAIL)
+    tails = [whole.since(whole.end - TAIL) for whole in reader.stretches(topic_name(SEGMENTS))]
     small = [topic_name(topic, run) for topic in (MATCHES, DEADLETTERS)]
     recent = [stretch for name in small for stretch in reader.stretches(name, since_ms)]
     return rooms(chain(reader.read(tails), reader.read(recent)))  # one by one: segments hold their media
@@ -151,15 +151,13 @@ def awaiting(stages: list[StageStatus]) -> list[StageStatus]:
 
 
 def _stage(reader: Reader, row: StageRow, committed: Mapping[int, int], now_ms: int, run: str) -> StageStatus:
-    left = [
-        Stretch(s.topic, s.partition, max(s.start, committed.get(s.partition, s.start)), s.end)
-        for s in reader.stretches(source_topic(row, run))
-    ]
-    firsts = [(stretch, next(reader.read([stretch]), None)) for stretch in left if stretch.start < stretch.end]
+    wholes = reader.stretches(source_topic(row, run))
+    left = [whole.since(committed.get(whole.partition, 0)) for whole in wholes]
+    firsts = [(stretch, next(reader.read([stretch]), None)) for stretch in left if stretch.length > 0]
     unread = {stretch: first for stretch, first in firsts if first}  # a transaction's marker is no record
     return StageStatus(
         row.stage,
-        sum(stretch.end - stretch.start for stretch in unread),
+        sum(stretch.length for stretch in unread),
         now_ms - min(first.timestamp_ms for first in unread.values()) if unread else None,
         _last_output(reader, row, now_ms, run),
     )
@@ -167,14 +165,11 @@ def _stage(reader: Reader, row: StageRow, committed: Mapping[int, int], now_ms: 
 
 def _last_output(reader: Reader, row: StageRow, now_ms: int, run: str) -> int | None:
     """Of a stage that writes no topic: since its last snapshot, which follows every message."""
-    tails = _tails(reader.stretches(topic_name(row.writes or row.state, run)), OUTPUT_TAIL)
+    wholes = reader.stretches(topic_name(row.writes or row.state, run))
+    tails = [whole.since(whole.end - OUTPUT_TAIL) for whole in wholes]
     own = f"vitrine/{row.stage}".encode()
     records = (record for record in reader.read(tails) if row.writes is None or record.headers.get("ce_source") == own)
     return now_ms - max(times) if (times := [record.timestamp_ms for record in records]) else None
-
-
-def _tails(stretches: Iterable[Stretch], length: int) -> list[Stretch]:
-    return [Stretch(s.topic, s.partition, max(s.start, s.end - length), s.end) for s in stretches]
 
 
 def committed_offsets(settings: Settings, run: str, stages: Sequence[str] = STAGES) -> dict[str, dict[int, int]]:

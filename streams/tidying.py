@@ -8,7 +8,7 @@ an object that a dead letter refers to lives as long as the letter, unless the l
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from infra import logs, services
 from infra.live_rows import LiveRows
@@ -82,7 +82,7 @@ class Tidying:
         if not self.dry_run:
             delete_before(old, self.settings, self.found.kafka)
         for name in sorted({stretch.topic for stretch in old}):
-            yield Removed(f"records of {name}", sum(each.end - each.start for each in old if each.topic == name))
+            yield Removed(f"records of {name}", sum(each.length for each in old if each.topic == name))
 
     def objects(self) -> Removed:
         """Objects and evidence that nothing refers to any more."""
@@ -140,7 +140,7 @@ class Tidying:
         young = {stretch.partition: stretch.start for stretch in self.reader.stretches(name, since_ms)}
         ends = ((whole, min(young[whole.partition], finished.get((name, whole.partition), whole.end)))
                 for whole in self.reader.stretches(name))  # fmt: skip
-        return [Stretch(name, whole.partition, whole.start, end) for whole, end in ends if end > whole.start]
+        return [replace(whole, end=end) for whole, end in ends if end > whole.start]
 
     def _kept_s(self) -> float:
         return (self.settings.retention_days + DAYS_MORE) * self.day_ms / 1000
