@@ -34,12 +34,12 @@ def origins(record: Record) -> list[str]:
     """The positions that a record says it was made from; none for a segment."""
     if is_segment(record):
         return []
-    return [each for each in record.headers.get("ce_origin", b"").decode(errors="replace").split(",") if each]
+    return [each for each in record.header("ce_origin").split(",") if each]
 
 
 def is_segment(record: Record) -> bool:
     """Whether it says that it is one."""
-    return record.headers.get("ce_type") == Segment.ce_type.encode()
+    return record.header("ce_type") == Segment.ce_type
 
 
 def _found(position: str, at: Lookup) -> Record | None:

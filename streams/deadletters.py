@@ -79,13 +79,12 @@ class Letter:
     @property
     def reference(self) -> Reference | None:
         """Where its bytes lie, if not in the letter; None also for a reference that cannot be read."""
-        said = {name: self.record.headers.get(f"ce_{name}", b"").decode(errors="replace")
-                for name in ("dataref", "datasha256", "datasize")}  # fmt: skip
-        size_bytes = whole_number(said["datasize"])
-        if not said["dataref"] or size_bytes is None:
+        at, sha256, size = (self.record.header(f"ce_{name}") for name in ("dataref", "datasha256", "datasize"))
+        size_bytes = whole_number(size)
+        if not at or size_bytes is None:
             return None
         try:
-            return Reference(dataref=said["dataref"], sha256=said["datasha256"], size_bytes=size_bytes)
+            return Reference(dataref=at, sha256=sha256, size_bytes=size_bytes)
         except ValidationError:
             return None
 
@@ -150,10 +149,7 @@ def whole(letter: Letter, reader: Reader) -> Letter:
 
 def read_letter(record: Record, notes: dict[str, Handled] | None = None) -> Letter:
     """A record of the topic as a letter, whoever wrote it."""
-
-    def said(name: str) -> str:
-        return record.headers.get(name, b"").decode(errors="replace")
-
+    said = record.header
     attempt = whole_number(said(f"ce_{REPLAY}")) or 0
     topic, *place = (said(PREFIX + part) for part in ("topic", "partition", "offset"))
     placed = topic and all(whole_number(each) is not None for each in place)

@@ -261,7 +261,7 @@ class Delivery(Generic[S]):
         unasked = outcome.reason is Reason.CRASHED and self.wiring.row.writes is not None
         if cause is not None and not unasked and outcome.reason not in UNTOLD:
             return cause.event.id
-        before = record.headers.get(REPLAY_OF, b"").decode(errors="replace")
+        before = record.header(REPLAY_OF)
         return before or letter_id(record.topic, record.partition, record.offset)
 
     async def _steadily(self, record: Record, attempt: Callable[[], Awaitable[T]]) -> T:

@@ -70,6 +70,10 @@ class Record:
         """``topic/partition/offset``, as lineage names it."""
         return f"{self.topic}/{self.partition}/{self.offset}"
 
+    def header(self, name: str) -> str:
+        """A header as text, whatever its bytes are; empty where there is none."""
+        return self.headers.get(name, b"").decode(errors="replace")
+
     @property
     def time(self) -> datetime:
         """When it was written. Raises `UnreadableEnvelope`: a broker takes any number."""

@@ -19,7 +19,7 @@ from infra.live_rows import LiveRows
 from infra.objects import ObjectStore
 from infra.settings import Settings
 from schemas.room import StreamEnded
-from schemas.segment import Segment
+from streams.ancestry import is_segment
 from streams.envelope import Record
 from streams.plain import plain
 from streams.producer import Producer
@@ -158,9 +158,8 @@ class Forgetting:
     def is_ours(self, record: Record) -> bool:
         """By key, by subject, or as what is filed under one of its ids."""
         key = (record.key or b"").decode(errors="replace")
-        subject = record.headers.get("ce_subject", b"").decode(errors="replace")
         noted = re.fullmatch(rf"{re.escape(self.stream)}/(\d+|room/\d+|ended)~\d+", key)
-        return self.stream in (stream_of(key.partition(SEPARATOR)[0]), subject) or noted is not None
+        return self.stream in (stream_of(key.partition(SEPARATOR)[0]), record.header("ce_subject")) or noted is not None
 
     def _trace(self, topic: Topic, name: str, seen: Seen) -> Trace:
         stretches = self.reader.stretches(name)
@@ -169,7 +168,7 @@ class Forgetting:
             if self.is_ours(record):
                 trace.take(record)
                 seen.digests |= digests_of(record)
-                seen.ended |= record.headers.get("ce_type", b"").decode(errors="replace") == StreamEnded.ce_type
+                seen.ended |= record.header("ce_type") == StreamEnded.ce_type
             else:
                 trace.pass_over(record)
                 seen.others |= digests_of(record)
@@ -192,9 +191,8 @@ class Forgetting:
 def digests_of(record: Record) -> set[str]:
     """The objects that a record refers to, and that which an observation was while it waited for its other half, since
     nothing names it any more once that has come. A segment's value is media, and says nothing of the kind."""
-    said = record.headers.get("ce_datasha256", b"").decode(errors="replace")
-    is_media = record.headers.get("ce_type") == Segment.ce_type.encode()
-    found = () if is_media else DIGEST.findall(record.value or b"")
+    said = record.header("ce_datasha256")
+    found = () if is_segment(record) else DIGEST.findall(record.value or b"")
     waited = record.value if record.topic.endswith(OBSERVATIONS.name) else None
     parked = {sha256(waited).hexdigest()} if waited else set()
     return {digest.decode() for digest in found} | parked | ({said} if said else set())

@@ -67,7 +67,7 @@ def again(letter: Letter, at: Lookup, newest_product: Callable[[bytes], int | No
                        "push it under a sequence or a stream id of its own")  # fmt: skip
     if letter.attempt >= MAX_REPLAYS:
         raise _refused(letter, f"it was replayed {MAX_REPLAYS} times", DROP)
-    kind = letter.record.headers.get("ce_type", b"").decode(errors="replace")
+    kind = letter.record.header("ce_type")
     if kind == RoomChanged.ce_type and letter.reason == Reason.ENDED:
         raise _refused(letter, "its broadcast is over, and no change of the room counts any more", DROP)
     found = _segment(letter, at) if kind == Segment.ce_type else _as_it_was(letter)

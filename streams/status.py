@@ -17,6 +17,7 @@ from schemas.match import Match
 from schemas.room import StreamEnded
 from schemas.segment import MAX_SEQUENCE, Segment
 from streams import groups
+from streams.ancestry import is_segment
 from streams.deadletters import Letter, read_letter
 from streams.envelope import Record, whole_number
 from streams.plain import plain
@@ -118,9 +119,8 @@ def _count(event: Event, record: Record, known: dict[StreamId, RoomStatus]) -> N
 def _count_letter(letter: Letter, known: dict[StreamId, RoomStatus]) -> None:
     room = _room(letter.stream, known)
     room.gaps[f"dead letter: {letter.reason}"] += 1
-    sequence = whole_number(letter.headers.get("ce_sequence", b"").decode(errors="replace"))
-    is_segment = letter.headers.get("ce_type") == Segment.ce_type.encode()
-    if is_segment and sequence is not None and sequence <= MAX_SEQUENCE:
+    sequence = whole_number(letter.record.header("ce_sequence"))
+    if is_segment(letter.record) and sequence is not None and sequence <= MAX_SEQUENCE:
         room.last_settled = max(room.last_settled, sequence)
 
 
