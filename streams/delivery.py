@@ -27,7 +27,7 @@ higher attempt counts; each attempt has exactly one.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Generic, Protocol, TypeVar
 
@@ -224,8 +224,9 @@ class Delivery(Generic[S]):
         topic = topic_name(row.writes, run)
         for event in events:
             waited = slot.origins.pop(_place(event), None)
-            cause = of.made_from(",".join(filter(None, (waited, record.position))))
-            message = encode(Envelope(event, f"vitrine/{row.stage}", cause.time, cause.extras))
+            origin = ",".join(filter(None, (waited, record.position)))
+            made = replace(of, event=event, source=f"vitrine/{row.stage}", extras=of.extras | {"origin": origin})
+            message = encode(made)
             await self._steadily(record, lambda message=message: self.wiring.outbox.publish(topic, *message))  # type: ignore[misc]
 
     async def _send_letter(self, record: Record, cause: Envelope | None, outcome: Outcome) -> None:
@@ -236,7 +237,7 @@ class Delivery(Generic[S]):
         key, value, headers = record.key, record.value, dict(record.headers)
         if outcome.instead and cause:
             instead = await self._recoverable(record, outcome.instead)
-            key, value, headers = encode(Envelope(instead, cause.source, cause.time, cause.extras))
+            key, value, headers = encode(replace(cause, event=instead))
         name = self._letter_name(record, cause, outcome)
         added = said.headers() | {"__streams.errors.id": name.encode()}
         message = await self._steadily(record, lambda: fitted((key, value, headers), added, self.wiring.ask.put_aside))

@@ -6,7 +6,7 @@ order is kept by key, and ``ce_id`` must be the id that follows from the content
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from cloudevents.core.base import BaseCloudEvent
@@ -111,10 +111,6 @@ class Envelope:
     def attempt(self) -> int:
         """How often the segment has been replayed; 0: never."""
         return int(self.extras.get(REPLAY, "0"))
-
-    def made_from(self, origin: str) -> "Envelope":
-        """The same, for what is made of it: with the positions that that is made from."""
-        return replace(self, extras=self.extras | {"origin": origin})
 
 
 class UnreadableEnvelope(ValueError):
@@ -233,12 +229,13 @@ def _segment_attributes(segment: Segment) -> dict[str, object]:
     if segment.missing_ms:
         attributes["missingms"] = str(segment.missing_ms)
     if segment.reference:
-        attributes |= {
-            "dataref": segment.reference.dataref,
-            "datasha256": segment.reference.sha256,
-            "datasize": str(segment.reference.size_bytes),
-        }
+        attributes |= reference_attributes(segment.reference)
     return attributes
+
+
+def reference_attributes(reference: Reference) -> dict[str, str]:
+    """CloudEvents' claim check: where the bytes lie, and by what they are known."""
+    return {"dataref": reference.dataref, "datasha256": reference.sha256, "datasize": str(reference.size_bytes)}
 
 
 def _segment(attributes: dict[str, object], data: bytes) -> Segment:
@@ -274,8 +271,7 @@ def _reference(said: dict[str, str]) -> Reference | None:
 
 def _check_identity(record: Record, attributes: dict[str, object], event: Event) -> None:
     for name, wanted in (("subject", event.subject), ("id", str(event.id))):
-        found = attributes.get(name, event.subject if name == "subject" else None)
-        if found != wanted:
+        if (found := attributes.get(name, wanted)) != wanted:
             raise UnreadableEnvelope(f"ce_{name} is {found!r}, but the content says {wanted!r}")
     if record.key != event.key.encode():
         raise UnreadableEnvelope(f"the record's key must be {event.key!r} (order is kept by key), not {record.key!r}")

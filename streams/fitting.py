@@ -7,6 +7,7 @@ from this side; and a letter that cannot be written would stop its partition for
 from collections.abc import Awaitable, Callable, Mapping
 
 from schemas.reference import Reference
+from streams.envelope import reference_attributes
 from streams.topology import MAX_MESSAGE_BYTES
 
 Message = tuple[bytes | None, bytes | None, dict[str, bytes]]
@@ -29,8 +30,7 @@ async def fitted(message: Message, added: dict[str, bytes], keep: Callable[[byte
         return key, value, headers | added
     headers = _cut(headers)
     if value:
-        at = await keep(value)
-        place = {"dataref": at.dataref, "datasha256": at.sha256, "datasize": str(at.size_bytes)}
+        place = reference_attributes(await keep(value))
         value, headers = b"", headers | {f"ce_{name}": said.encode() for name, said in place.items()}
     return (
         key[:HEADER_BYTES] if key else key,
