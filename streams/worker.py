@@ -9,7 +9,7 @@ import logging
 import logging.config
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from agents.shedding import SheddingPolicy
 from infra import services
 from infra.errors import InfraError
 from infra.metrics import Metrics, ProbeServer, StageMetrics
-from infra.settings import Mode, Settings, read_settings
+from infra.settings import Mode, Settings
 from infra.topics import partition_counts
 from streams import groups, originals, reading, recorded
 from streams.app import Broker, StageApp
@@ -57,16 +57,14 @@ class Plan:
     """What `live` mode goes by; None: `replay` mode, nothing is left out."""
 
 
-def main(stages: Sequence[str], run: str = "", profile: str = "", flight: Path | None = None) -> int:
-    """Run these stages on the services that run now, with the models of a profile; the exit status.
+def main(settings: Settings, stages: Sequence[str], run: str = "", flight: Path | None = None) -> int:
+    """Run these stages on the services that run now, with the models of the settings' profile; the exit status.
 
     `flight`: where a supervisor looks for what was in hand when this process died.
     """
     with here_to_stay():
         from streams.opening import open_worker  # here: it loads torch, which a worker on other engines does not need
 
-    told = read_settings()
-    settings = replace(told, profile=profile or told.profile)
     log_to_stderr()
     find = partial(services.find, settings, milvus_too=uses_milvus(stages))
     found = find()

@@ -2,13 +2,10 @@
 
 import signal
 import time
-from dataclasses import replace
-from functools import partial
 
 import click
 
-from infra.settings import read_settings
-from streams.commands.words import Finite, of_a_profile, of_stages, profile_named, usable_run
+from streams.commands.words import Finite, of_a_profile, of_stages, say, settings_for, usable_run
 from streams.runs import workers_named
 from streams.supervision import RestartPolicy
 from streams.supervisor import Orders, Supervisor
@@ -47,17 +44,15 @@ def command(stages: tuple[str, ...], name: str, profile: str, tidy_every_h: floa
     \b
     Example: vitrine run --workers 2
     """
-    settings = read_settings()
-    profile_named(profile, settings)
-    words = (*CLI, "worker", "--stages", ",".join(stages), "--run", name, "--profile", profile or settings.profile)
+    settings = settings_for(profile)
+    words = (*CLI, "worker", "--stages", ",".join(stages), "--run", name, "--profile", settings.profile)
     policy = RestartPolicy(
         int(given["failures"] or settings.failures), 60 * (given["within_min"] or settings.failures_within_min)
     )
     tidy = (*CLI, "tidy") if tidy_every_h else ()
     orders = Orders(words, int(given["workers"] or 1), workers_named(name, stages), policy, tidy, 3600 * tidy_every_h,
                     uses_milvus(stages))  # fmt: skip
-    supervisor = Supervisor(replace(settings, profile=profile or settings.profile), orders, _say)
-    supervisor.tell = partial(click.echo, err=True) if given["show_log"] else None
+    supervisor = Supervisor(settings, orders, _say, tell=say if given["show_log"] else None)
     for number in STOPS:
         if signal.getsignal(number) is signal.SIG_IGN:  # as nohup leaves SIGHUP
             continue

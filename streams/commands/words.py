@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from math import isfinite
 from tomllib import TOMLDecodeError
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from infra.errors import InfraError
-from infra.settings import Settings
+from infra.settings import Settings, read_settings
 from streams.envelope import UnreadableEnvelope, check_id
 from streams.plain import plain
 from streams.topology import RUN_NAME, STAGES
@@ -101,6 +102,14 @@ def profile_named(name: str, settings: Settings) -> Profile:
         raise NoModel(str(unknown), remedy=LISTED) from unknown
     except (TOMLDecodeError, UnicodeDecodeError, ValidationError) as wrong:
         raise NoModel(f"the profile {named}: {one_line(wrong)}", remedy=LISTED) from wrong
+
+
+def settings_for(profile: str) -> Settings:
+    """The settings with the profile that the command line names, if it names one. Raises `NoModel`."""
+    told = read_settings()
+    settings = replace(told, profile=profile or told.profile)
+    profile_named("", settings)
+    return settings
 
 
 @contextmanager

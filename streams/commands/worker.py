@@ -5,9 +5,8 @@ from pathlib import Path
 import click
 
 from infra.errors import InfraError, NotRunning, ServiceRefused
-from infra.settings import read_settings
 from streams import cli
-from streams.commands.words import models_usable, of_a_profile, of_stages, profile_named, usable_run
+from streams.commands.words import models_usable, of_a_profile, of_stages, settings_for, usable_run
 from streams.supervision import EXIT_REFUSED, EXIT_UNAVAILABLE
 
 
@@ -35,12 +34,11 @@ def command(ctx: click.Context, stages: tuple[str, ...], run: str, profile: str,
     Example: vitrine worker --stages transcriber,summarizer --profile demo
     """
     try:
-        settings = read_settings()
-        profile_named(profile, settings)
+        settings = settings_for(profile)
         from streams import worker  # here: it loads Faust and the models' libraries, which a wrong word need not await
 
-        with models_usable(profile, settings):
-            status = worker.main(stages=stages, run=run, profile=profile, flight=flight)
+        with models_usable("", settings):
+            status = worker.main(settings, stages, run, flight)
     except InfraError as failure:
         if flight is None:
             raise

@@ -10,7 +10,7 @@ from kafka.admin import ACLOperation, ResourceType
 
 from infra.errors import NotRunning, ServiceRefused
 from infra.services import Services
-from infra.settings import Settings
+from infra.settings import Settings, read_settings
 from streams import groups, reading, worker
 from streams.run_stores import RunStores
 from streams.status import committed_offsets
@@ -44,12 +44,12 @@ def test_a_worker_without_a_right_to_its_group_ends_before_it_loads_models(
     }.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ServiceRefused, match=r"GROUP/vitrine-matcher(.|\n)*Read"):
-        worker.main(["matcher"])
+        worker.main(read_settings(), ["matcher"])
     monkeypatch.delenv("VITRINE_MILVUS")
     with pytest.raises(ServiceRefused, match="GROUP/vitrine-transcriber"):  # which looks for no Milvus
-        worker.main(["transcriber"])
+        worker.main(read_settings(), ["transcriber"])
     with pytest.raises(NotRunning, match="Milvus"):
-        worker.main(["matcher"])
+        worker.main(read_settings(), ["matcher"])
 
 
 def test_a_worker_needs_the_groups_of_its_own_stages_alone(cluster: Secured, service_settings: Settings) -> None:
