@@ -4,8 +4,6 @@ A server that hangs is noticed: each answer must be complete within a time, howe
 """
 
 import time
-from types import TracebackType
-from typing import Self
 
 import httpx
 
@@ -61,9 +59,3 @@ class Web:
     def close(self) -> None:
         """Let go of the connections."""
         self._client.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()

@@ -1,7 +1,7 @@
 """a URL → the live source that reads it. HLS playlists are followed here; libav opens all else."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import PurePosixPath
 
 from encoders.hls import Follower
@@ -35,7 +35,7 @@ def opened(url: str, listening: Listening, sleep: Callable[[float], None]) -> It
     """The source at a URL; nothing is asked of it yet. Raises `NothingToPush` for a URL that is none."""
     parts = address(url)
     if parts.scheme.lower() in ("http", "https") and PurePosixPath(parts.path).suffix.lower() in PLAYLISTS:
-        with Web(listening.stall_s) as web:
+        with closing(Web(listening.stall_s)) as web:
             yield HlsSource(Follower(url, web, listening.now, sleep, listening.stall_s, listening.say), listening)
     else:
         yield LibavSource(url, listening)

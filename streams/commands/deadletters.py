@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -127,10 +127,11 @@ def _chosen(
     if not ids and not any(value is not None for value in given.values()):
         raise click.UsageError("which ones? Give ids, or a filter such as --reason Undecodable")
     settings = read_settings()
-    with ExitStack() as stack:
-        reader = stack.enter_context(reading.connect(settings))
-        by_filter = map(deadletters.light, deadletters.letters(reader, _wanted(given), run) if not ids else ())
-        found = deadletters.find(reader, ids, run) if ids else list(by_filter)
+    with reading.connect(settings) as reader:
+        if ids:
+            found = deadletters.find(reader, ids, run)
+        else:
+            found = list(map(deadletters.light, deadletters.letters(reader, _wanted(given), run)))
         for letter in found:
             if letter.handled:
                 say(f"{plain(letter.id)}: was {letter.handled.what} already")

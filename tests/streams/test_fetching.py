@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def test_a_recording_whose_server_knows_no_ranges_is_pushed_once(server: HlsServ
 
 
 def chunks(server: HlsServer) -> list[Chunk]:
-    with Web(within_s=5) as web:
+    with closing(Web(within_s=5)) as web:
         return list(Follower(server.url, web, time.time, lambda _: None, stall_s=5).chunks())
 
 
