@@ -27,6 +27,7 @@ from streams.scoring import Records, TwoAnswers, score
 from streams.searchable import products_to_go
 from streams.topics import make_topics
 from streams.topology import DEADLETTERS, MATCHES, TRANSCRIPTS
+from streams.written import write_report
 
 READY_WITHIN_S = 300.0
 """The demo's models load in seconds; a machine that is busy with other things takes longer."""
@@ -242,7 +243,7 @@ def main(settings: Settings, report: Path | None, pace: str) -> int:
         for line in (*where_to_look(settings, told), *(f"missed: {bound}" for bound in told.missed())):
             view.say(line)
         if report:
-            told.write(report)
+            write_report(told.as_json(), report)
     return 1 if told.missed() else 0
 
 

@@ -3,13 +3,11 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from rich.table import Table
 
 from schemas.ids import EventId, StreamId, event_id
 from streams.scoring import Score
-from streams.written import written
 
 R_AT_1_AT_LEAST = 0.9
 """Of 45 segments four may be named wrongly, none where this was built: other machines round otherwise."""
@@ -70,12 +68,6 @@ class Report:
         told |= {"latency_ms": latency, "model_seconds": self.model_seconds, "store_seconds": self.store_seconds}
         told |= {"audio_seconds": self.audio_seconds, "times": asdict(self.times), "missed_bounds": self.missed()}
         return json.dumps(told, indent=1)
-
-    def write(self, file: Path) -> None:
-        """Write the JSON, the folder made where it is missing. Raises `NotWritten`."""
-        with written("the report cannot be written", "give another --report"):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(self.as_json() + "\n")
 
     def missed(self) -> list[str]:
         """The bounds that were not reached, each with its number; a rate that could not be told is missed too."""

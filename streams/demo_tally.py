@@ -46,11 +46,6 @@ class Tally:
         """How many segments have ended."""
         return len(self._settled)
 
-    @property
-    def complete(self) -> bool:
-        """Nothing more is to come."""
-        return self.ended and self.settled >= len(self.pushed)
-
     def records(self, heard: str = "") -> Records:
         """What there is to score. Raises `TwoAnswers`."""
         answers, letters = settle(self.answers, self.letters)

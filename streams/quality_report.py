@@ -3,14 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from rich.table import Table
 
 from schemas.ids import StreamId
 from streams.plain import plain
 from streams.quality import Delays, Quality, Rates
-from streams.written import written
 
 ACCURACY_AT_LEAST = 0.95
 ABSTAIN_PRECISION_AT_LEAST = 0.95
@@ -49,12 +47,6 @@ class QualityReport:
         ]
         head = {"pace": self.pace, "profile": self.profile}
         return json.dumps(head | {"pooled": pooled, "broadcasts": each, "missed_bounds": self.missed()}, indent=1)
-
-    def write(self, file: Path) -> None:
-        """Write the JSON, the folder made where it is missing. Raises `NotWritten`."""
-        with written("the report cannot be written", "give another --report"):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(self.as_json() + "\n")
 
     def missed(self) -> list[str]:
         """The bounds that all broadcasts together did not reach; a number that could not be told is missed too."""

@@ -19,6 +19,7 @@ from streams.demo_show import SEGMENT_S, DemoFailed, Show, read_show
 from streams.demo_view import View, stdout_console
 from streams.quality import Broadcast, measure
 from streams.quality_report import QualityReport, Told
+from streams.written import write_report
 
 FOLDER = "evaluation"
 Cut = Callable[[Show], Sequence[push.Piece]]
@@ -48,7 +49,7 @@ def main(settings: Settings, shows: Sequence[Show], pace: Pace, report: Path | N
         for line in (*told.lines(), *(f"missed: {bound}" for bound in told.missed())):
             demo.view.say(line)
         if report:
-            told.write(report)
+            write_report(told.as_json(), report)
     return 1 if told.missed() else 0
 
 

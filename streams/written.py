@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from infra.errors import InfraError
 
@@ -19,3 +20,10 @@ def written(what: str, remedy: str) -> Iterator[None]:
         raise
     except OSError as failure:
         raise NotWritten(f"{what}: {failure}", remedy=remedy) from failure
+
+
+def write_report(report: str, file: Path) -> None:
+    """Write what ``--report`` asks for, the folder made where it is missing. Raises `NotWritten`."""
+    with written("the report cannot be written", "give another --report"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{report}\n")

@@ -29,7 +29,7 @@ from streams.envelope import Envelope, Record, encode
 from streams.labels import Labels, Stretch
 from streams.probing import totals
 from streams.scoring import Pushed, Score, TwoAnswers, score
-from streams.written import NotWritten
+from streams.written import NotWritten, write_report
 
 pytestmark = pytest.mark.hermetic
 
@@ -89,13 +89,13 @@ def shown(view: View) -> str:
 # ---------------------------------------------------------------- the tally
 
 
-def test_a_broadcast_is_complete_when_its_end_came_and_every_segment_has_a_record() -> None:
+def test_the_end_is_noted_and_segments_are_accounted_for_also_behind_it() -> None:
     tally = Tally(STREAM, pushed(2))
     assert tally.take(record(match(0))) is not None
     assert tally.take(record(StreamEnded(stream_id=STREAM))) is None
-    before = tally.complete
+    assert (tally.ended, tally.settled) == (True, 1)
     assert tally.take(letter(1)) is not None
-    assert (before, tally.complete) == (False, True)
+    assert tally.settled == 2
     assert score(tally.records(), LABELS, {KETTLE}).unaccounted == 0
 
 
@@ -160,7 +160,7 @@ def test_following_to_the_end_takes_the_dead_letters_too() -> None:
     matches = Topic([record(match(0)), record(StreamEnded(stream_id=STREAM))])
     follower = following(matches, Topic([letter(1)]))
     follower.to_the_end()
-    assert follower.tally.complete
+    assert (follower.tally.ended, follower.tally.settled) == (True, 2)
     assert follower.first_s is not None
     assert "dead letter (Undecodable)" in shown(follower.view)
 
@@ -234,7 +234,7 @@ def report(told: Score) -> Report:
 
 def test_the_report_has_the_promised_keys(tmp_path: Path) -> None:
     file = tmp_path / "made" / "report.json"
-    report(PERFECT).write(file)
+    write_report(report(PERFECT).as_json(), file)
     told = json.loads(file.read_text())
     assert set(told) >= KEYS
     assert told["latency_ms"] == {"p50": 900, "p95": 2_000}
@@ -244,7 +244,7 @@ def test_the_report_has_the_promised_keys(tmp_path: Path) -> None:
 
 def test_a_report_that_cannot_be_written_is_told_in_a_line_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(NotWritten, match=r"the report cannot be written: .*Is a directory.*\n.*another --report"):
-        report(PERFECT).write(tmp_path)
+        write_report(report(PERFECT).as_json(), tmp_path)
 
 
 @pytest.mark.parametrize(
