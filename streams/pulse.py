@@ -77,12 +77,8 @@ class Pulse(Service):
             await self.sleep(BEAT_S)
 
     @Service.task
-    async def _ask_kafka(self) -> None:
-        await self._keep_asking(KAFKA)
-
-    @Service.task
-    async def _ask_stores(self) -> None:
-        for name in [name for name in self._questions if name != KAFKA]:
+    async def _ask_all(self) -> None:
+        for name in self._questions:
             self.add_future(self._keep_asking(name))
 
     async def _keep_asking(self, name: str) -> None:
