@@ -65,12 +65,10 @@ def _channel(topic: Topic) -> Json:
         "messages": {event.ce_type: {"$ref": f"#/components/messages/{event.ce_type}"} for event in topic.events}
         | ({"tombstone": {"$ref": "#/components/messages/tombstone"}} if Product in topic.events else {})
         | ({"letter": {"$ref": "#/components/messages/letter"}} if topic is DEADLETTERS else {}),
-        "bindings": {"kafka": {"topic": topic.name, "topicConfiguration": _configuration(topic)}},
+        "bindings": {
+            "kafka": {"topic": topic.name, "topicConfiguration": {"cleanup.policy": topic.keep.value.split(",")}}
+        },
     }
-
-
-def _configuration(topic: Topic) -> Json:
-    return {"cleanup.policy": topic.keep.value.split(",")}
 
 
 def _operations() -> Json:

@@ -22,7 +22,9 @@ def as_mermaid() -> str:
             lines.append(f"  {row.stage} --> {_node(row.writes.name)}")
         if row.stores:
             lines.append(f'  {row.stage} -- upsert --> milvus[("Milvus")]')
-    return "\n".join([*lines, "  milvus -- search --> matcher"])
+        if row.searches:
+            lines.append(f"  milvus -- search --> {row.stage}")
+    return "\n".join(lines)
 
 
 def _target(row: StageRow) -> str:

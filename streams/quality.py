@@ -163,21 +163,19 @@ def judge(broadcast: Broadcast) -> tuple[Judged, ...]:
     return tuple(found)
 
 
-def abstaining(judged: Iterable[Judged]) -> Rates:
+def abstaining(judged: Sequence[Judged]) -> Rates:
     """Of naming no product. A segment without a match is no answer, so it counts in the recall alone."""
-    listed = list(judged)
     return Rates(
-        share(not one.shows for one in listed if one.decided(Decision.ABSTAINED)),
-        share(one.right for one in listed if not one.shows),
+        share(not one.shows for one in judged if one.decided(Decision.ABSTAINED)),
+        share(one.right for one in judged if not one.shows),
     )
 
 
-def off_shelf(judged: Iterable[Judged]) -> Rates:
+def off_shelf(judged: Sequence[Judged]) -> Rates:
     """Of naming a product as one that is not on the shelf."""
-    listed = list(judged)
     return Rates(
-        share(one.right and not one.on_shelf for one in listed if one.decided(Decision.OFF_SHELF)),
-        share(one.right and one.decided(Decision.OFF_SHELF) for one in listed if one.shows and not one.on_shelf),
+        share(one.right and not one.on_shelf for one in judged if one.decided(Decision.OFF_SHELF)),
+        share(one.right and one.decided(Decision.OFF_SHELF) for one in judged if one.shows and not one.on_shelf),
     )
 
 

@@ -47,13 +47,11 @@ class Look:
 
 def looked(before: Mapping[str, Look], places: Mapping[str, str], now_s: float) -> dict[str, Look]:
     """What is to be remembered of these streams, each with the place of its last message."""
-    fresh = {stream: Look(place, now_s) for stream, place in places.items()}
-    return {
-        stream: known
-        if (known := before.get(stream)) and known.place == look.place and known.since_s <= now_s
-        else look
-        for stream, look in fresh.items()
-    }
+    found: dict[str, Look] = {}
+    for stream, place in places.items():
+        known = before.get(stream)
+        found[stream] = known if known and known.place == place and known.since_s <= now_s else Look(place, now_s)
+    return found
 
 
 def silent_h(settings: Settings) -> int:

@@ -76,14 +76,16 @@ def command(**given: Any) -> None:
     with ExitStack() as stack:
         to_kafka = stack.enter_context(producer.connect(settings, say))
         stack.enter_context(_stopped_in_time(to_kafka))
-        keeps, mark = _mark(settings, stream_id, asked=bool(options.stream))
+        kept = _marks(settings, stream_id, to_kafka, asked=bool(options.stream))
+        mark = kept.last if kept else None
         broadcast = push.Broadcast(
             stream_id, room, push.Pace(options.pace), options.by_reference, begun=mark is not None
         )
         say(f"stream {plain(stream_id)}{_goes_on(mark)}")
         pieces = _pieces(options, mark, stack)
         bar = stack.enter_context(_bar())
-        done = _pusher(settings, to_kafka, keeps, mark).carry(pieces, broadcast, _shown(bar))
+        pusher = push.Pusher(to_kafka, ObjectStore(settings.objects), push.SystemClock(), kept, say)
+        done = pusher.carry(pieces, broadcast, _shown(bar))
     missing = f", {done.missing_ms / 1000:.1f} s missing" if done.missing_ms else ""
     length = f"{done.segments} segments, {done.media_ms / 1000:.1f} s{missing}"
     click.echo(f"{plain(stream_id)}: {length}, {done.sent_bytes} bytes")
@@ -100,25 +102,20 @@ def _room(settings: Settings, options: Options) -> Room | None:
     return checked.room
 
 
-def _mark(settings: Settings, stream_id: StreamId, *, asked: bool) -> tuple[bool, marks.Mark | None]:
-    """Whether there is a place for marks, and how far a stream that was asked for by its id was pushed before."""
+def _marks(settings: Settings, stream_id: StreamId, to_kafka: Producer, *, asked: bool) -> marks.KafkaMarks | None:
+    """How far a stream that was asked for by its id was pushed, and where that is noted; None: there is no place."""
     with reading.connect(settings) as reader:
         if not marks.kept(reader):
             say("there is no topic live.pushed: if this push is killed, it cannot go on (vitrine up makes the topic)")
-            return False, None
+            return None
         mark = marks.last_mark(reader, stream_id) if asked else None
     if mark:
         marks.refuse_ended(stream_id, mark)
-    return True, mark
+    return marks.KafkaMarks(to_kafka, mark)
 
 
 def _goes_on(mark: marks.Mark | None) -> str:
     return f" goes on: {mark.sequence + 1} segments, up to {clock(mark.end_ms)}, were pushed before" if mark else ""
-
-
-def _pusher(settings: Settings, to_kafka: Producer, keeps: bool, mark: marks.Mark | None) -> push.Pusher:
-    kept = marks.KafkaMarks(to_kafka, mark) if keeps else None
-    return push.Pusher(to_kafka, ObjectStore(settings.objects), push.SystemClock(), kept, say)
 
 
 def _pieces(options: Options, mark: marks.Mark | None, stack: ExitStack) -> Iterator[push.Placed]:
