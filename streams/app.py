@@ -28,7 +28,8 @@ from infra.settings import KafkaSecurity
 from streams.delivery import Delivery, Revoked, Wiring
 from streams.envelope import Record, headers_of
 from streams.merged import Merged
-from streams.passed_over import Continuity, read_again
+from streams.partition import read_partition
+from streams.passed_over import Continuity
 from streams.reading import NotFound
 from streams.snapshots import KafkaSnapshots
 from streams.state import PartitionStates, Source, TopicRecreated
@@ -234,7 +235,7 @@ class StageApp(Generic[S]):
 
         async def again() -> list[Record]:
             found = list[Record]()
-            async for missed in read_again(self.consumer_options(), self.wiring.source, record.partition, offsets):
+            async for missed in read_partition(self.consumer_options(), record.topic, record.partition, offsets):
                 if not held():
                     raise Revoked
                 found.append(missed)

@@ -8,6 +8,7 @@ order is kept by key, and ``ce_id`` must be the id that follows from the content
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from cloudevents.core.base import BaseCloudEvent
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary, to_binary
@@ -64,6 +65,11 @@ class Record:
     value: bytes | None
     headers: dict[str, bytes]
     timestamp_ms: int
+
+    @classmethod
+    def of(cls, raw: Any) -> "Record":
+        """A record as kafka-python and aiokafka give it."""
+        return cls(raw.topic, raw.partition, raw.offset, raw.key, raw.value, headers_of(raw.headers), raw.timestamp)
 
     @property
     def position(self) -> str:

@@ -5,14 +5,9 @@ moment the message is dropped; the next one is delivered, and Faust commits past
 compaction left. So what is delivered is compared with where this generation must go on.
 """
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
-
-from infra.errors import DependencyDown
-from streams.envelope import Record, headers_of
+from streams.envelope import Record
 
 
 @dataclass(slots=True)
@@ -36,22 +31,3 @@ class Continuity:
         self._next[record.partition] = max(record.offset + 1, self._next.get(record.partition, 0))
         if self.gaps_are_normal:
             del self._next[record.partition]
-
-
-async def read_again(options: dict[str, object], topic: str, partition: int, offsets: range) -> AsyncIterator[Record]:
-    """The messages that there are at these offsets, by a consumer of no group. Raises `DependencyDown`."""
-    place = TopicPartition(topic, partition)
-    consumer = AIOKafkaConsumer(**options, enable_auto_commit=False, auto_offset_reset="earliest")
-    try:
-        await consumer.start()
-        consumer.assign([place])
-        consumer.seek(place, offsets.start)
-        while await consumer.position(place) < offsets.stop:
-            for raw in (await consumer.getmany(place, timeout_ms=1000)).get(place, []):
-                if raw.offset in offsets:
-                    headers = headers_of(raw.headers)
-                    yield Record(topic, partition, raw.offset, raw.key, raw.value, headers, raw.timestamp)
-    except KafkaError as error:
-        raise DependencyDown(f"messages of {topic} cannot be read again: {error!r}", remedy="vitrine up") from error
-    finally:
-        await consumer.stop()

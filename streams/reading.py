@@ -13,13 +13,12 @@ from types import TracebackType
 from typing import Self
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
 from infra import kafka, services
 from infra.errors import InfraError, NotRunning
 from infra.settings import KafkaSecurity, Settings
-from streams.envelope import Envelope, Record, UnreadableEnvelope, decode, headers_of
+from streams.envelope import Envelope, Record, UnreadableEnvelope, decode
 from streams.topology import MAX_MESSAGE_BYTES, RUNS
 
 ANSWERS_WITHIN_MS = 15_000
@@ -161,7 +160,7 @@ class Reader:
     def _poll(self) -> list[Record]:
         with _Answering(self._address):
             polled = self._client.poll(timeout_ms=POLL_MS)
-        batches = ([_record(raw) for raw in batch] for batch in polled.values())
+        batches = (map(Record.of, batch) for batch in polled.values())
         return list(heapq.merge(*batches, key=lambda record: record.timestamp_ms))
 
     def _position(self, part: TopicPartition) -> int:
@@ -236,7 +235,3 @@ def split_position(position: str) -> tuple[str, int, int]:
 def _within(record: Record, left: dict[TopicPartition, Stretch]) -> bool:
     stretch = left.get(TopicPartition(record.topic, record.partition))
     return stretch is not None and stretch.start <= record.offset < stretch.end
-
-
-def _record(raw: ConsumerRecord) -> Record:
-    return Record(raw.topic, raw.partition, raw.offset, raw.key, raw.value, headers_of(raw.headers), raw.timestamp)

@@ -26,7 +26,8 @@ from streams.ask import Ask
 from streams.delivery import Revoked, Wiring
 from streams.envelope import Record
 from streams.flight import Unrecorded
-from streams.passed_over import Continuity, read_again
+from streams.partition import read_partition
+from streams.passed_over import Continuity
 from streams.stages import STEPS
 from streams.state import TopicRecreated
 from streams.supervision import EXIT_REFUSED, EXIT_UNAVAILABLE
@@ -268,7 +269,7 @@ def ten_messages(broker: str, service_settings: Settings) -> Iterator[str]:
 
 def test_a_stretch_is_read_as_it_was_written(ten_messages: str) -> None:
     async def read() -> list[tuple[int, bytes | None, dict[str, bytes]]]:
-        found = read_again({"bootstrap_servers": ten_messages}, TOPIC, 0, range(3, 6))
+        found = read_partition({"bootstrap_servers": ten_messages}, TOPIC, 0, range(3, 6))
         return [(each.offset, each.value, each.headers) async for each in found]
 
     assert asyncio.run(read()) == [(at, b"%d" % at, {"n": b"%d" % at, "none": b""}) for at in (3, 4, 5)]
