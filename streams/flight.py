@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from streams.written import write_whole
+
 CRASHES_AT_MOST = 3
 """A message that has ended the process so often is not given to a model again."""
 CRASHES_WITHOUT_MODELS_AT_MOST = CRASHES_AT_MOST + 1
@@ -185,8 +187,5 @@ def charge(book: Path, marks: Iterable[str]) -> dict[str, int]:
     charged = {mark: counts.pop(mark, 0) + 1 for mark in marks}
     if charged:
         counts |= charged  # the latest at the end
-        kept = dict(list(counts.items())[-BOOK_HOLDS:])
-        fresh = book.with_name(f"{book.name}.new")
-        fresh.write_text(json.dumps(kept, indent=1))
-        fresh.replace(book)
+        write_whole(book, json.dumps(dict(list(counts.items())[-BOOK_HOLDS:]), indent=1))
     return charged

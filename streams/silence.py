@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from streams.reading import Reader, Stretch
 from streams.rooms import last_states
 from streams.state import ASIDE, Saved
 from streams.topology import SEGMENTS, row_of
+from streams.written import write_whole
 
 SOURCE = "vitrine/tidy"
 LOOKS = "silence.json"
@@ -126,10 +127,7 @@ class Silence:
 
     def _remember(self, looks: Mapping[str, Look]) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._file.with_name(f"{LOOKS}.new")
-        fresh.write_text(json.dumps({stream: {"place": look.place, "since_s": look.since_s}
-                                     for stream, look in looks.items()}))  # fmt: skip
-        fresh.replace(self._file)
+        write_whole(self._file, json.dumps({stream: asdict(look) for stream, look in looks.items()}))
 
 
 def _name(stream: StreamId) -> str:

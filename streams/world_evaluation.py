@@ -17,6 +17,7 @@ from encoders.engines import Domain
 from encoders.manifest import Split, View, read_manifest, write_manifest
 from encoders.prepared import read_prepared
 from infra.errors import InfraError
+from streams.written import write_whole
 
 COMMITTED = Path(__file__).parents[1] / "encoders" / "models" / "evaluation"
 TEXTS, RESULT = "texts.jsonl", "evaluation.json"
@@ -24,8 +25,6 @@ SPLITS: tuple[Split, ...] = ("valid", "test", "distractor")
 """The distractors are pages of training products, and only fill the gallery of 10,000."""
 TOLERANCE = 0.01
 """Another machine's float32 may turn a few close answers of a thousand."""
-
-
 SAME_SHARE = 0.9
 """Of the texts heard anew, to the letter: another machine's rounding may turn a word of some."""
 
@@ -101,18 +100,13 @@ def committed_texts(path: Path) -> dict[str, Spoken]:
 
 
 def commit_texts(views: Iterable[View], path: Path) -> None:
-    """Writes what `committed_texts` reads: a line of JSON for each view that was heard, by the view's name.
-
-    The file is replaced whole, so that one which was left half written is never read.
-    """
+    """Write what `committed_texts` reads: a line of JSON for each view that was heard, by the view's name."""
     heard = [view for view in views if view.domain is not Domain.PAGE]
     lines = [
         json.dumps({"view_id": view.view_id, "spoken": view.spoken or "", "text": view.text or ""}, ensure_ascii=False)
         for view in heard
     ]
-    part = path.with_suffix(".part")
-    part.write_text("\n".join([*lines, ""]), encoding="utf-8")
-    part.replace(path)
+    write_whole(path, "\n".join([*lines, ""]))
 
 
 def with_texts(views: Sequence[View], texts: dict[str, Spoken]) -> tuple[View, ...]:

@@ -22,6 +22,13 @@ def written(what: str, remedy: str) -> Iterator[None]:
         raise NotWritten(f"{what}: {failure}", remedy=remedy) from failure
 
 
+def write_whole(file: Path, text: str) -> None:
+    """Write a file so that whoever reads it finds all of it or what was there before, also after a kill."""
+    fresh = file.with_name(f"{file.name}.new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(file)
+
+
 def write_report(report: str, file: Path) -> None:
     """Write what ``--report`` asks for, the folder made where it is missing. Raises `NotWritten`."""
     with written("the report cannot be written", "give another --report"):
