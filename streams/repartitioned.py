@@ -29,13 +29,14 @@ class Repartitioned(Service):
 
     def __init__(
         self,
+        known: Mapping[str, int],
         count: Callable[[], Mapping[str, int]],
         halt: Callable[[int], Any] = os._exit,
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         super().__init__()
+        self._known = known
         self._count = count
-        self._known = dict(count())
         self._halt = halt
         self._look_every_s = look_every_s
 

@@ -133,7 +133,8 @@ def tell_of_another_catalogue(settings: Settings, run: str, now: int) -> None:
 def repartitioned(settings: Settings, bootstrap: str, run: str) -> Repartitioned:
     """Watches over all topics that are read and written."""
     names = [*owned_topics(run), *(source_topic(row, run) for row in FLOW)]
-    return Repartitioned(lambda: partition_counts(names, bootstrap, services.security(settings)))
+    count = partial(partition_counts, names, bootstrap, services.security(settings))
+    return Repartitioned(count(), count)
 
 
 def shedding_of(settings: Settings, run: str) -> SheddingPolicy | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 
 import pytest
 from kafka.admin import NewPartitions
@@ -21,7 +22,8 @@ TOPIC = "repartitioned"
 def test_a_topic_with_more_partitions_than_before_ends_the_worker(broker: str) -> None:
     ensure_topics([TopicSpec(TOPIC, 2)], broker)
     ended = list[int]()
-    watcher = Repartitioned(lambda: partition_counts([TOPIC], broker), ended.append, 0.1)
+    count = partial(partition_counts, [TOPIC], broker)
+    watcher = Repartitioned(count(), count, ended.append, 0.1)
 
     async def grows() -> None:
         async with watcher:
@@ -48,7 +50,7 @@ def test_a_kafka_that_does_not_answer_and_a_topic_that_is_gone_are_waited_for() 
         return now
 
     async def looked() -> None:
-        async with Repartitioned(count, ended.append, 0.1):
+        async with Repartitioned(count(), count, ended.append, 0.1):
             await asyncio.sleep(0.5)
 
     asyncio.run(looked())
