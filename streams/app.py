@@ -216,7 +216,7 @@ class StageApp(Generic[S]):
         self._continuity.handled(record)
 
     async def _pass_gap(self, record: Record) -> None:
-        """Faust commits past offsets where no message is, unless they begin right behind offset 0: there it stands."""
+        """Tell Faust of offsets without a message right behind offset 0: it commits past all others by itself."""
         if self._reached.get(record.partition) == 0:
             place = TP(record.topic, record.partition)
             await self.app.consumer._add_gap(place, 1, record.offset - 1)  # type: ignore[attr-defined]  # not in its Protocol
@@ -308,7 +308,7 @@ class StageApp(Generic[S]):
         """Partition that is held → the offset that a new owner would begin at; None before the first commit."""
         if not self.settled:
             return {}
-        # Faust tells it to nobody else.
+        # Faust has no public way to ask.
         offsets = self.app.consumer._committed_offset  # type: ignore[attr-defined]  # not in its Protocol
         mine = [place for place in self.app.consumer.assignment() if place.topic == self.wiring.source]
         return {place.partition: offsets.get(place) for place in mine}

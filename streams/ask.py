@@ -36,13 +36,13 @@ from schemas.segment import Segment
 from streams.said import question
 
 STORES = ("vectors", "revision", "objects")
-"""The lanes that are no model's: of a message that has ended the process too often they are asked all the same."""
+"""The lanes that are no model's: they are asked also for a message that has ended the process too often."""
 SHARED = {"revision": BatchPolicy(batch=64)}
 """One answer serves all who wait for it: a server gives it after its next time tick, 200 ms on Milvus 2.3.5."""
 MORE_ROWS = 4
-"""Where all the nearest rows are of one product, so many times as many are asked for."""
+"""By this factor a search is widened for as long as all its rows are of one product."""
 HALF: TypeAdapter[Visual | Summary] = TypeAdapter(Visual | Summary)
-"""Each has fields that the other one refuses."""
+"""Which one it is follows from its fields: each refuses the other's."""
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -85,7 +85,7 @@ class Ask:
     catalogue_from: int = -1
     """The catalogue's revision from which on a match may be made: nothing is matched with half a catalogue."""
     embedded_elsewhere: bool = False
-    """What the space lacks of that was embedded in another one, and does not come by itself."""
+    """What the space lacks of the catalogue was embedded in another space, and does not come by itself."""
     sparing: bool = False
     """No model is asked: whatever needs one is unreadable (`Crashed`)."""
     on_answer: Callable[[], None] | None = None
@@ -304,7 +304,7 @@ class Ask:
         return MicroBatcher(name, answer_all, policy, self.on_seconds)
 
     def _revised(self, asked: Sequence[None]) -> list[int]:
-        """Of the moment of the call, which nobody's question comes after."""
+        """Read when all who ask have asked, so that it is new enough for each."""
         return [self.vectors.revision()] * len(asked)
 
     def _searched(self, questions: Sequence[Near]) -> list[tuple[Row, ...]]:

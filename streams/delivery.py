@@ -55,7 +55,7 @@ LETTER_STAGE = "frame_encoder"
 """Two stages read the segments; this one alone writes the dead letter of an unreadable envelope."""
 
 UNTOLD = (Reason.CONFLICT, Reason.FORGOTTEN, Reason.MALFORMED)
-"""Of these another message may have, or has, the terminal record of the segment."""
+"""Of these reasons the segment has, or may still get, its terminal record by another message."""
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0
 
@@ -153,7 +153,7 @@ class Delivery(Generic[S]):
             return
         ladder, rung = self._heed(slot, envelope)
         outcome = await self._steadily(record, lambda: self._apply(name, record, envelope, rung))
-        if outcome.fate in (Fate.USED, Fate.HELD):  # what came again, however old, tells of no backlog
+        if outcome.fate in (Fate.USED, Fate.HELD):  # a duplicate may be old where nothing is behind
             slot.ladder = ladder
         self.wiring.watcher.at("applied", record)
         await self._publish(slot, record, envelope, outcome)
@@ -165,7 +165,7 @@ class Delivery(Generic[S]):
         self.wiring.watcher.finished(record, outcome, envelope)
 
     def _heed(self, slot: Slot[S], envelope: Envelope) -> tuple[Ladder, Rung]:
-        """Where the stream stands by how far behind a message is now, and how much is left out of that."""
+        """The stream's ladder after this message, by how far that is behind; and how much is left out of it."""
         policy = self.wiring.shedding
         if policy is None or envelope.event.order is None or envelope.attempt:
             return slot.ladder, Rung.FULL
@@ -245,8 +245,8 @@ class Delivery(Generic[S]):
         await self._steadily(record, lambda: self.wiring.outbox.publish(topic, *message))
 
     async def _recoverable(self, record: Record, instead: Event) -> Event:
-        """The segment that a letter is of, with where its bytes are kept: its topic keeps them for less long than the
-        letter is kept."""
+        """The segment of a letter, with a reference to its bytes, which are stored: the topic of the segments does not
+        keep them for as long as the letter is kept."""
         if not isinstance(instead, Segment) or instead.reference:
             return instead
         pushed = await self._steadily(record, lambda: self.wiring.original(instead.id, record))
@@ -290,7 +290,7 @@ class Delivery(Generic[S]):
 
 
 def _place(event: Event) -> str:
-    """What the two halves of one thing, and what is made of them, have in common."""
+    """What both halves of a segment, and what is made of them, are called in `Slot.origins`."""
     return str(event.id if event.order is None else event.order)
 
 

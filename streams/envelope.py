@@ -97,7 +97,7 @@ def headers_of(pairs: Iterable[tuple[str, bytes | None]]) -> dict[str, bytes]:
 
 
 def whole_number(said: str) -> int | None:
-    """What a header counts; None for what is no number, or has more digits than any count: headers are anybody's."""
+    """The number in a header; None where it is none, or longer than any of Kafka's: anybody may write headers."""
     return int(said) if said.isascii() and said.isdigit() and len(said) <= MOST_DIGITS else None
 
 

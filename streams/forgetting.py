@@ -189,8 +189,8 @@ class Forgetting:
 
 
 def digests_of(record: Record) -> set[str]:
-    """The objects that a record refers to, and that which an observation was while it waited for its other half, since
-    nothing names it any more once that has come. A segment's value is media, and says nothing of the kind."""
+    """The objects that a record refers to. An observation is one itself: it was stored while it waited for its other
+    half, and nothing names that object once the half has come. A segment's value is media, and is not searched."""
     said = record.header("ce_datasha256")
     found = () if is_segment(record) else DIGEST.findall(record.value or b"")
     waited = record.value if record.topic.endswith(OBSERVATIONS.name) else None

@@ -63,7 +63,7 @@ def refuse_without_read(settings: Settings, groups: Collection[str]) -> None:
     """Raises `ServiceRefused` where this user may not join one of these groups; `NotRunning`."""
 
     def ask(admin: KafkaAdminClient) -> None:
-        for group in groups:  # nobody's leaving changes nothing, and needs the right that joining needs
+        for group in groups:  # to remove who is not there changes nothing, and needs the right to join
             admin.remove_group_members(group, [MemberToRemove("nobody")])
 
     _asked(settings, groups, ask)

@@ -74,7 +74,7 @@ class Ingest:
             yield self._given(arrived, Placed(arrived.cut, self._next, arrived.cut.start_ms + shift_ms, missing_ms))
 
     def _recorded(self, stretch: Stretch) -> Iterator[Placed]:
-        """From its beginning, so without what was given; the segment of the mark comes again."""
+        """Read from its beginning: what was pushed is passed over, but not the marked segment, which may be missing."""
         if self.mark and self._next == self.mark.sequence + 1:
             self._next = self.mark.sequence
         for number, arrived in enumerate(stretch.pieces):

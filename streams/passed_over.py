@@ -15,7 +15,7 @@ class Continuity:
     """How far each partition has come in this generation."""
 
     gaps_are_normal: bool
-    """A compacted topic has gaps: only where a generation begins does one tell of anything."""
+    """A compacted topic has gaps of its own, so there only the first message of a generation is looked at."""
     _next: dict[int, int] = field(default_factory=dict)
 
     def begin(self, partition: int, committed: int | None) -> None:

@@ -25,9 +25,9 @@ Say = Callable[[str], None]
 PATIENCE_MS = 2**31 - 1
 """24 days, the longest the protocol's own number can be: a broker that is away is waited for."""
 TELL_AFTER_S = 5.0
-"""So long nothing is said about a broker that does not answer: a restart of one takes less."""
+"""When a broker that does not answer is told of; a restart takes less."""
 HURRIED_S = 5.0
-"""Who was told to stop waits so long for a broker: whoever told it kills it after 10 s (Docker) or 30 (Kubernetes)."""
+"""How long a process that was told to stop waits for a broker: Docker kills it after 10 s, Kubernetes after 30."""
 MAX_UNSETTLED = 200
 MAX_UNSETTLED_BYTES = 32 * 1024 * 1024
 """What is sent ahead of the broker's acknowledgement, at most; beyond, `send` waits."""
@@ -80,7 +80,7 @@ class Producer:
         headers: dict[str, bytes],
         partition: int | None = None,
     ) -> None:
-        """The same for a record that is there already; to a partition, or where its key belongs.
+        """The same for a record that is encoded already; into this partition, or into that of its key.
 
         Raises `NotPublished`.
         """
@@ -93,7 +93,7 @@ class Producer:
     def settle(self) -> None:
         """Wait until the broker has acknowledged everything, however long it is away.
 
-        Raises `NotPublished`; `StillAway` of one who is in a hurry.
+        Raises `NotPublished`; `StillAway` after `hurry`.
         """
         away = False
         while self._unsettled:

@@ -185,7 +185,7 @@ class Pusher:
         return progress
 
     def _begun(self, pieces: Iterable[Placed], broadcast: Broadcast) -> Iterator[Placed]:
-        """The same pieces, of which the first is there."""
+        """The pieces, once the first has come. What was begun before is ended where none comes any more."""
         try:
             return _at_least_one(pieces)
         except (KeyboardInterrupt, GaveUp):

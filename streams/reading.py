@@ -191,7 +191,7 @@ def connect(settings: Settings) -> Reader:
 
 
 def reader_of(address: str, security: KafkaSecurity) -> Reader:
-    """A reader of a cluster that is there. Raises `NotRunning` where it is so no more."""
+    """A reader of a cluster that answered before. Raises `NotRunning` where it does not any more."""
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it prints every attempt to reconnect
     with _Answering(address), kafka.closed_on_failure() as net:
         client = KafkaConsumer(

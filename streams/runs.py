@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from streams.topology import RUN_NAME, RUNS, STAGES, WRITTEN, group_id
 
 SHORT = {stage: stage[:4] for stage in STAGES}
-"""In full, all of them may be too long for a file's name behind a run's."""
+"""All of them in full, behind a run's name, may be too long for the name of a file."""
 
 
 def run_of_topic(name: str) -> str | None:
@@ -42,6 +42,6 @@ def run_of_workers(name: str) -> str | None:
 
 
 def _run_before(ends: Iterable[str], name: str) -> str | None:
-    """There is but one: behind a dot none of the ends is the end of another one."""
+    """At most one of the ends fits, since none ends with a dot and another one."""
     found = (re.fullmatch(rf"{re.escape(RUNS)}({RUN_NAME})\.{re.escape(end)}", name) for end in ends)
     return next((match[1] for match in found if match), None)

@@ -40,7 +40,7 @@ STAGE = row_of("frame_encoder")
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A stream's last message, and since when it is."""
+    """A stream's last message, and since when it has been the last."""
 
     place: str
     since_s: float

@@ -55,7 +55,7 @@ class Incoming:
 
 
 async def _nothing(ask: Ask, offset: int) -> None:
-    """Most stages pass such a message over."""
+    """Most stages need do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,10 @@ class Stage(Generic[S]):
     inherit: Callable[[S, S], None] = lambda _fresh, _of: None
     """Gives the state of a message that is replayed, handled beside its stream, what it needs of the stream's state."""
     stands_for: Callable[[Event], Event | None] = lambda _event: None
-    """The segment that ends with this event where the step cannot be asked; None: the other branch ends it."""
+    """The segment of which a dead letter is due where the step cannot be given the event; None: the other branch ends
+    it."""
     refused: Callable[[Ask, int], Awaitable[None]] = _nothing
-    """What is still to be done about a message, by its offset, that the step cannot be given."""
+    """What must be done, by its offset, about a message that the step is not given."""
 
 
 def know_the_room(fresh: Any, of: Any) -> None:
@@ -80,7 +81,7 @@ def know_the_room(fresh: Any, of: Any) -> None:
 
 
 def hear_alone(fresh: Transcriber, of: Transcriber) -> None:
-    """The room and the language as they are now; and nothing comes that the last words could be heard with."""
+    """The room and the language as they are now; no next segment will come to hear the last words with."""
     know_the_room(fresh, of)
     fresh.detected, fresh.unknown, fresh.alone = of.detected, of.unknown, True
 

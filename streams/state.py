@@ -124,8 +124,8 @@ class PartitionStates(Generic[S]):
     """The states of all streams in one partition, for one generation.
 
     `kept_ms`: a stream that was silent for longer, by the partition's clock, is forgotten; None: none is. That clock is
-    the latest timestamp of its messages, since a producer may stamp what it says now with any time: one that has passed
-    does not make its stream an old one, one that has not come does not make all others old.
+    the latest timestamp of its messages, but never in the future: a producer may write any time, and neither one long
+    past may make its own stream an old one, nor one to come all others.
     """
 
     def __init__(

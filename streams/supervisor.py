@@ -197,7 +197,7 @@ class Supervisor:
                 seat.child.kill()
 
     def _tell_log(self, seat: Seat, *, ended: bool = False) -> None:
-        """A log that was told on need not be kept: it is cut here too, since tidying may be somebody else's."""
+        """Pass the new lines of a worker's log on. The file is cut here too: it may be another process that tidies."""
         if seat.log is None or self.tell is None:
             return
         with self._going_on(f"{seat.name}: its log cannot be read"):

@@ -149,8 +149,8 @@ class Tidying:
 def finished_offsets(settings: Settings, there: set[str]) -> dict[tuple[str, int], int]:
     """Partition → the first offset that a stage has not finished; where none ever began, none is there.
 
-    Of what was recorded that is a stage of production, or of a run that is being played: one that was broken off does
-    not hold it for ever.
+    What was recorded is held by production's stages, and by a run's only while it is played: one that was broken off
+    would hold it for ever.
     """
     played = groups.in_use(settings)
     finished: dict[tuple[str, int], int] = {}

@@ -35,7 +35,7 @@ LETTERS_KEPT_DAYS_MORE = 7
 def make_topics(settings: Settings, bootstrap: str, run: str = "", recorded: str = "") -> tuple[str, ...]:
     """Make those topics of production, or of a run over what `recorded` recorded, that are missing; their names.
 
-    What was recorded has the partitions that it has: a stage that reads it keeps its state in as many.
+    A stage's state has as many partitions as the topic that it reads, however many the settings want by now.
 
     Raises:
         TopicDiffers: an existing topic is not as it must be.
@@ -73,7 +73,7 @@ def ids_of(described: Iterable[dict[str, Any]], bootstrap: str) -> dict[str, str
         )
     if not all(topic.get("topic_id") for topic in described):
         raise ServiceRefused(
-            f"Kafka at {bootstrap} gives topics no ids, by which one that was made anew is known: it is older than 2.8",
+            f"Kafka at {bootstrap} gives topics no ids, which tell one that was made anew: it is older than 2.8",
             remedy="Vitrine needs brokers of Kafka 2.8 or newer",
         )
     return {topic["name"]: str(topic["topic_id"]) for topic in described}
@@ -110,7 +110,7 @@ def days_kept(topic: Topic, settings: Settings) -> int:
 
 
 def _spec(name: str, topic: Topic, settings: Settings, partitions: int | None) -> TopicSpec:
-    """`partitions`: so many in place of the settings' number."""
+    """`partitions`: in place of the settings' number."""
     config = {"cleanup.policy": topic.keep.value, "max.message.bytes": str(MAX_MESSAGE_BYTES)}
     if topic.keep is not Keep.LATEST_BY_KEY:
         config["retention.ms"] = str(days_kept(topic, settings) * DAY_MS)

@@ -101,9 +101,9 @@ WRITTEN = (*TOPICS, HANDLED, PUSHED, *(row.state for row in FLOW))
 """Every topic that production or a run may have."""
 
 RUNS = "run."
-"""What the names of everything that a named run writes begin with."""
+"""Prefix of every topic, consumer group and collection of a named run."""
 RUN_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
-"""What Kafka takes in a topic's name; before the longest of ours there is room for 200 characters."""
+"""Kafka's rule for the names of topics, with room for the longest of ours behind it."""
 
 MAX_MESSAGE_BYTES = 9 * 1024 * 1024
 """An inline segment of 8 MiB and its headers."""
@@ -142,11 +142,11 @@ def group_id(stage: str, run: str = "") -> str:
 
 
 def source_topic(row: StageRow, run: str = "", recorded: str = "") -> str:
-    """What a stage reads: its run's own topics, and as input what production, or the run `recorded`, recorded."""
+    """The topic that a stage reads: its run's own; for the flow's input production's, or that of the run `recorded`."""
     return topic_name(row.reads, recorded if row.recorded_input else run)
 
 
 def owned_topics(run: str = "", recorded: str = "") -> dict[str, Topic]:
-    """Every topic that production, or a named run, writes to; with those of its input where it records that itself."""
+    """Every topic of production or of a named run, without the flow's input where another one recorded that."""
     recorded_elsewhere = {row.reads.name for row in FLOW if row.recorded_input} if run != recorded else set()
     return {topic_name(topic, run): topic for topic in WRITTEN if topic.name not in recorded_elsewhere}

@@ -112,7 +112,7 @@ def here_to_stay() -> Iterator[None]:
 
 
 def tell_of_another_catalogue(settings: Settings, run: str, now: int) -> None:
-    """Warn who replays where the catalogue is not the one that what was recorded was compared with.
+    """Warn that a replay compares with another catalogue than the matches that were recorded.
 
     `now`: the revision from which on the run's matches are made.
     """

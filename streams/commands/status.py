@@ -10,7 +10,8 @@ from streams.commands.words import Finite, of_a_run
 
 
 @click.command()
-@click.option("--since-h", type=Finite(0.01), default=24.0, show_default=True, help="Matches of this long.")
+@click.option("--since-h", type=Finite(0.01), default=24.0, show_default=True,
+              help="Look at the matches of the last so many hours.")  # fmt: skip
 @click.option("--quiet-after-s", type=Finite(1), default=30.0, show_default=True,
               help="A stage with older work and no output for so long is quiet.")  # fmt: skip
 @of_a_run

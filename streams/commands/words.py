@@ -60,7 +60,7 @@ def some_stages(_ctx: click.Context, _option: click.Parameter, given: str) -> tu
 
 
 class Finite(click.FloatRange):
-    """A number in a range, which `nan` is in for Click, as `inf` is in one that has no upper end."""
+    """A number in a range. Click lets `nan` through, and `inf` where there is no upper end."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         number = super().convert(value, param, ctx)
