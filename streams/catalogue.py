@@ -61,19 +61,6 @@ def object_store(settings: Settings) -> ObjectStore:
     return ObjectStore(f"{settings.objects}/catalogue")
 
 
-def load(
-    file: Path, to: Publisher, store: Store, *, keep_going: bool, videos: bool = True
-) -> tuple[int, list[Refusal]]:
-    """Publish the products of a JSON Lines file; how many were, and the lines that were refused."""
-    loaded, refused = 0, []
-    for outcome in publish(file, to, store, keep_going=keep_going, videos=videos):
-        if isinstance(outcome, Refusal):
-            refused.append(outcome)
-        else:
-            loaded += 1
-    return loaded, refused
-
-
 def publish(
     file: Path, to: Publisher, store: Store, *, keep_going: bool, videos: bool = True
 ) -> Iterator[Product | Refusal]:

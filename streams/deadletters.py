@@ -9,7 +9,7 @@ Whatever lies on the topic is shown, also what some other or older program wrote
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -181,9 +181,9 @@ def handled(reader: Reader, run: str = "") -> dict[str, Handled]:
     return notes
 
 
-def note(letter: Letter, what: Handling, to: Producer, run: str = "", clock: Callable[[], float] = time.time) -> None:
+def note(letter: Letter, what: Handling, to: Producer, run: str = "") -> None:
     """Note what was done; the latest note counts."""
-    said = json.dumps({"what": what, "at_ms": int(clock() * 1000)}).encode()
+    said = json.dumps({"what": what, "at_ms": int(time.time() * 1000)}).encode()
     to.send_raw(topic_name(HANDLED, run), letter.name.encode(), said, {})
 
 

@@ -164,7 +164,8 @@ class Demo:
         self.view.say(f"loading {len(self.show.titles)} products into the catalogue")
         store = catalogue.object_store(self.settings)
         with producer.connect(self.settings, self.view.say) as to_kafka:
-            catalogue.load(self.show.catalogue, to_kafka, store, keep_going=False, videos=self.show.videos)
+            for _ in catalogue.publish(self.show.catalogue, to_kafka, store, keep_going=False, videos=self.show.videos):
+                pass
             for product in gone:
                 catalogue.delete(product, to_kafka)
 

@@ -43,9 +43,10 @@ def written(folder: Path, *lines: object) -> Path:
 
 def load(file: Path, *, keep_going: bool = True) -> tuple[list[Product], list[Refusal]]:
     outbox = Outbox()
-    loaded, refused = catalogue.load(file, outbox, FakeObjects(), keep_going=keep_going)
+    outcomes = list(catalogue.publish(file, outbox, FakeObjects(), keep_going=keep_going))
+    refused = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
     products = [event for event in outbox.events if isinstance(event, Product)]
-    assert outbox.settled == len(outbox.sent) == loaded == len(products)
+    assert outbox.settled == len(outbox.sent) == len(outcomes) - len(refused) == len(products)
     return products, refused
 
 
