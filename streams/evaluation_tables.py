@@ -1,8 +1,7 @@
 """An evaluation's result → the tables that ``vitrine evaluate encoder`` prints, each 80 columns wide at most.
 
 The first two are about R@1 and chance. The others tell what else the result holds of every row; most of
-their intervals are left to the files. What a row was not asked stays empty; a result that was stored before R@3 was
-measured has none.
+their intervals are left to the files. What a row was not asked stays empty.
 """
 
 from __future__ import annotations
@@ -88,7 +87,7 @@ def _union(result: Result) -> Table:
     about = "all domains in one gallery; own: first answers from the query's domain"
     table = _table("union", [*METRICS.values(), *(f"own,\n{name}" for name in ways_in(shares))], about)
     for name, figures in result["union"].items():
-        told = [figures.get(metric) for metric in METRICS] + [shares[name].get(domain) for domain in ways_in(shares)]
+        told = [figures[metric] for metric in METRICS] + [shares[name].get(domain) for domain in ways_in(shares)]
         _add(table, name, ("" if each is None else f"{each:.3f}" for each in told))
     return table
 
@@ -143,7 +142,7 @@ def _narrow(way: str) -> str:
 
 
 def _stacked(figures: Figures | None, *metrics: str) -> str:
-    return "\n".join(f"{figures[metric]:.3f}" for metric in metrics if metric in figures) if figures else ""
+    return "\n".join(f"{figures[metric]:.3f}" for metric in metrics) if figures else ""
 
 
 def _between(bounds: Sequence[float]) -> str:

@@ -100,13 +100,13 @@ def refuse_ended(stream_id: StreamId, mark: Mark) -> None:
 
 def rest(pieces: Iterator[Piece], mark: Mark | None) -> Iterator[Placed]:
     """A recorded source from the marked segment on, which is given again. Raises `CannotGoOn` for another source."""
-    sequence = -1
+    sequence, first = -1, mark.sequence if mark else 0
     for sequence, piece in enumerate(pieces):
-        if mark is None or sequence >= mark.sequence:
-            if mark is not None and sequence == mark.sequence:
-                refuse_other(piece, mark)
+        if mark and sequence == first:
+            refuse_other(piece, mark)
+        if sequence >= first:
             yield Placed(piece, sequence, piece.start_ms)
-    if mark is not None and sequence < mark.sequence:
+    if mark and sequence < first:
         raise _other(f"this source ends before segment {mark.sequence}, up to which another one was pushed")
 
 
