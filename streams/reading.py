@@ -8,6 +8,7 @@ import logging
 import re
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
@@ -60,13 +61,13 @@ class Reader:
 
     def topics(self) -> set[str]:
         """The names of all topics."""
-        with _Answering(self._address):
+        with _answering(self._address):
             return set(self._client.topics())
 
     def stretches(self, topic: str, since_ms: int | None = None) -> list[Stretch]:
         """What a topic holds now, for each partition; only what was written since then (epoch ms), where given."""
         parts = self._partitions(topic)
-        with _Answering(self._address):
+        with _answering(self._address):
             ends = self._client.end_offsets(parts, timeout_ms=ANSWERS_WITHIN_MS)
             begins = self._client.beginning_offsets(parts, timeout_ms=ANSWERS_WITHIN_MS)
             if since_ms is not None:
@@ -78,7 +79,7 @@ class Reader:
     def refuse_silence(self, topic: str, within_ms: int) -> None:
         """Raises `NotRunning` where the broker does not answer within so long, `NotFound` without such a topic."""
         parts = self._partitions(topic)
-        with _Answering(self._address):
+        with _answering(self._address):
             self._client.end_offsets(parts, timeout_ms=within_ms)
 
     def read(self, stretches: Iterable[Stretch]) -> Iterator[Record]:
@@ -142,7 +143,7 @@ class Reader:
         self.close()
 
     def _partitions(self, topic: str) -> list[TopicPartition]:
-        with _Answering(self._address):
+        with _answering(self._address):
             found = self._client.partitions_for_topic(topic)
         if not found:
             makes = "vitrine worker --run NAME makes a run's topics: is NAME right?"
@@ -151,35 +152,30 @@ class Reader:
         return [TopicPartition(topic, partition) for partition in sorted(found)]
 
     def _seek(self, offsets: dict[TopicPartition, int]) -> None:
-        with _Answering(self._address):
+        with _answering(self._address):
             self._client.assign(list(offsets))
             self._client.resume(*offsets)  # a partition read to its end before was paused there
             for part, offset in offsets.items():
                 self._client.seek(part, offset)
 
     def _poll(self) -> list[Record]:
-        with _Answering(self._address):
+        with _answering(self._address):
             polled = self._client.poll(timeout_ms=POLL_MS)
         batches = (map(Record.of, batch) for batch in polled.values())
         return list(heapq.merge(*batches, key=lambda record: record.timestamp_ms))
 
     def _position(self, part: TopicPartition) -> int:
-        with _Answering(self._address):
+        with _answering(self._address):
             return int(self._client.position(part, timeout_ms=ANSWERS_WITHIN_MS))
 
 
-class _Answering:
+@contextmanager
+def _answering(address: str) -> Iterator[None]:
     """Turns what kafka-python raises for an absent broker into `NotRunning`."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if isinstance(error, KafkaError):
-            raise NotRunning(f"Kafka at {self._address} does not answer: {error}", remedy="vitrine doctor") from error
+    try:
+        yield
+    except KafkaError as error:
+        raise NotRunning(f"Kafka at {address} does not answer: {error}", remedy="vitrine doctor") from error
 
 
 def connect(settings: Settings) -> Reader:
@@ -193,7 +189,7 @@ def connect(settings: Settings) -> Reader:
 def reader_of(address: str, security: KafkaSecurity) -> Reader:
     """A reader of a cluster that answered before. Raises `NotRunning` where it does not any more."""
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it prints every attempt to reconnect
-    with _Answering(address), kafka.closed_on_failure() as net:
+    with _answering(address), kafka.closed_on_failure() as net:
         client = KafkaConsumer(
             bootstrap_servers=address.split(","),
             client_id="vitrine-look",

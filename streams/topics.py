@@ -1,6 +1,6 @@
 """Topology → topics on a broker, with partitions, retention, compaction and message size; and Kafka's ids of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kafka import TopicPartition
@@ -63,9 +63,8 @@ def topic_ids(names: list[str], bootstrap: str, security: KafkaSecurity) -> dict
     return ids_of(described, bootstrap)
 
 
-def ids_of(described: Iterable[dict[str, Any]], bootstrap: str) -> dict[str, str]:
+def ids_of(described: Sequence[dict[str, Any]], bootstrap: str) -> dict[str, str]:
     """Topic → its id, as a broker describes them. Raises `NotFound`; `ServiceRefused` where it knows of no ids."""
-    described = list(described)
     if missing := sorted(topic["name"] for topic in described if topic["error_code"] == ABSENT):
         raise NotFound(
             f"there is no topic {', '.join(missing)} on {bootstrap}: nothing was recorded",
