@@ -178,7 +178,7 @@ class Ask:
                 lacks = "is empty" if revision == NO_REVISION else "was not in use when the catalogue changed"
                 remedy += f"; the space {ours} {lacks}: after a change of models, vitrine catalog load FILE"
             raise DependencyDown(
-                f"the catalogue is loaded up to {revision}, not yet up to {self.catalogue_from} where it was when this "
+                f"the catalogue is loaded up to {revision}, not yet up to {self.catalogue_from}, its end when this "
                 "worker began",
                 remedy=remedy,
             )

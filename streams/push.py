@@ -209,8 +209,8 @@ class Pusher:
         except StillAway as away:
             goes_on = "goes on where it was" if self.marks else "begins anew, and what is there counts once"
             raise NotEnded(
-                f"{away.what}: of this push {progress.segments} segments are stored, what came then and the end of the "
-                "stream are not",
+                f"{away.what}: {progress.segments} segments of this push are stored; those after them and the end of "
+                "the stream are not",
                 remedy=f"the same push with --stream {plain(stream_id)} {goes_on}",
             ) from away
 

@@ -1,4 +1,4 @@
-"""``live.matches`` → the revisions of the catalogue that what was recorded was compared with, for who replays it.
+"""``live.matches`` → the catalogue's revisions that the recorded matches were compared with, for who replays them.
 
 A replay compares with the catalogue as it is now, since ``catalog.products`` keeps the newest page of each product
 alone. So where the catalogue has moved on, a difference need not come of the change under test, and that is told.

@@ -100,7 +100,8 @@ def delete_before(stretches: Iterable[Stretch], settings: Settings, bootstrap: s
     try:
         kafka.asked(bootstrap, services.security(settings), lambda client: client.delete_records(before))
     except KafkaError as failure:
-        raise ServiceRefused(f"Kafka would not delete old records: {failure}", remedy="look at the rights") from failure
+        remedy = "give this user Delete on the topics: README, 'On a cluster of your own'"
+        raise ServiceRefused(f"Kafka would not delete old records: {failure}", remedy=remedy) from failure
 
 
 def days_kept(topic: Topic, settings: Settings) -> int:

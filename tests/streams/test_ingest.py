@@ -309,7 +309,7 @@ def test_a_push_that_is_told_to_stop_while_kafka_is_away_ends_and_goes_on_later(
         _, said = process.communicate(timeout=60)
         assert time.monotonic() - told_s < 10
         assert (process.returncode, "Traceback" in said) == (1, False)
-        assert "segments are stored, what came then and the end of the stream are not" in said
+        assert "segments of this push are stored; those after them and the end of the stream are not" in said
         assert f"remedy: the same push with --stream {stream} goes on where it was" in said
         _, child = kafka.start(own_broker, attached=True, say=print)
         again = [sys.executable, "-m", "streams.cli", *words]

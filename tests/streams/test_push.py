@@ -89,7 +89,7 @@ class Away(Outbox):
 
 def test_an_end_that_kafka_does_not_take_in_time_is_told_with_what_is_stored() -> None:
     outbox = Away(takes=2)
-    with pytest.raises(NotEnded, match="of this push 2 segments are stored") as told:
+    with pytest.raises(NotEnded, match="2 segments of this push are stored") as told:
         pusher(outbox).push(pieces(5), Broadcast(ROOM), nobody)
     assert f"--stream {ROOM} begins anew" in told.value.remedy
     assert [type(event) for event in outbox.events] == 3 * [Segment]  # no end before the segment that waits
