@@ -102,7 +102,6 @@ class Chosen:
 def choose(samples: Sequence[Sample], before: Thresholds, precision: float) -> Chosen:
     """The best thresholds for these segments. Raises `TooFewLabels`."""
     refuse_too_few(samples)
-
     values = _values(samples)
 
     @cache  # most of what the second round tries was tried in the first

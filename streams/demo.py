@@ -190,8 +190,8 @@ class Demo:
         tally = Tally(stream_id, pushed_as(stream_id, pieces))
         self.view.say(f"playing {self.show.film.name} as stream {stream_id}, pace {pace}")
         with reading.connect(self.settings) as one, reading.connect(self.settings) as other:
-            matches = one.follow(MATCHES.name, from_beginning=False)
-            letters = other.follow(DEADLETTERS.name, from_beginning=False)
+            matches = one.follow(MATCHES.name)
+            letters = other.follow(DEADLETTERS.name)
             for at_its_end in (matches, letters):
                 next(at_its_end)  # before the first segment is pushed
             following = Following(

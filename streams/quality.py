@@ -18,7 +18,7 @@ and a product that is never named is later than any other, so a high percentile 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from math import ceil, inf
+from math import inf
 
 from agents.summary_form import content_words
 from schemas.ids import ProductId
@@ -184,8 +184,8 @@ def delays(values: Iterable[int | None]) -> Delays:
     order = sorted(inf if value is None else value for value in values)
 
     def at(share_: float) -> int | None:
-        value = order[ceil(share_ * len(order)) - 1] if order else inf
-        return None if value == inf else int(value)
+        value = percentile(order, share_)
+        return None if value in (None, inf) else int(value)
 
     return Delays(len(order), order.count(inf), at(0.5), at(0.95))
 

@@ -11,17 +11,19 @@ rate without segments is None, never 0 or 1.
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
+from typing import TypeVar
 
 import jiwer
 
 from schemas.ids import ProductId, SegmentId, StreamMs
 from schemas.match import Decision, Match
 from streams.labels import Labels, NoProduct, Stretch, Truth
+
+N = TypeVar("N", int, float)
 
 _CJK = "\u3040-\u30ff\u3400-\u9fff"
 _WORD = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+(?:['’][^\W_{_CJK}]+)*")
@@ -211,7 +213,7 @@ def mean(values: Sequence[int]) -> float | None:
     return rate_of(sum(values), len(values))
 
 
-def percentile(values: Sequence[int], share: float) -> int | None:
+def percentile(values: Sequence[N], share: float) -> N | None:
     """The smallest value that at least this share of the values does not exceed (nearest rank)."""
     return sorted(values)[max(1, ceil(share * len(values))) - 1] if values else None
 
@@ -225,12 +227,12 @@ def first_right(stretch: Stretch, records: Records) -> Pushed | None:
 
 def changes_of_answer(records: Records, labels: Labels) -> tuple[int, ...]:
     """How often the answer changes in each stretch of a product, over the segments that lie wholly in it."""
-    answers: dict[Stretch, list[ProductId | None]] = defaultdict(list)
-    for stretch in labels.stays:
-        for pushed in records.pushed:
-            if stretch.product_id and stretch.start_ms <= pushed.start_ms and pushed.end_ms <= stretch.end_ms:
-                answers[stretch].append(named(records.answer(pushed)))
-    return tuple(sum(a != b for a, b in pairwise(said)) for said in answers.values())
+    answers = (
+        [named(records.answer(p)) for p in records.pushed if stay.start_ms <= p.start_ms and p.end_ms <= stay.end_ms]
+        for stay in labels.stays
+        if stay.product_id
+    )
+    return tuple(sum(a != b for a, b in pairwise(said)) for said in answers if said)
 
 
 def _switch(stretch: Stretch, product: ProductId, records: Records) -> Switch:

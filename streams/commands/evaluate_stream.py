@@ -24,8 +24,7 @@ class Options:
     @property
     def videos(self) -> tuple[bool, ...]:
         """With which catalogues each broadcast is played: with the products' videos, without, or both."""
-        with_ = (True,) if self.with_videos or not self.without_videos else ()
-        return (*with_, False) if self.without_videos else with_
+        return (True,) * self.with_videos + (False,) * self.without_videos or (True,)
 
 
 @click.command("stream")
