@@ -133,6 +133,18 @@ def gathered(events: Iterable[Event], recorded: Recorded, vectors: VectorStore, 
         raise NothingRecorded(f"no embedding of stream {recorded.stream_id} is on {EMBEDDINGS.name}", remedy=remedy)
 
 
+def table(chosen: Chosen) -> Table:
+    """The thresholds and what they are worth, before and after."""
+    told = Table(title="on the segments that they were chosen on", title_justify="left")
+    for title in ("", "before", "after"):
+        told.add_column(title)
+    for name, before in asdict(chosen.before).items():
+        told.add_row(name, f"{before:g}", f"{asdict(chosen.after)[name]:g}")
+    for name, say in WORTH.items():
+        told.add_row(name, say(chosen.worth_before), say(chosen.worth_after))
+    return told
+
+
 def _candidates(embedding: Embedding, room: Room | None, vectors: VectorStore) -> tuple[Candidate, ...]:
     """What the matcher ranks, by the searches of `streams/ask.py`."""
     if not embedding.vector:
@@ -164,18 +176,6 @@ def _events(reader: Reader) -> Iterator[Event]:
     for record in reader.records(EMBEDDINGS.name):
         if found := understood(record):
             yield found.event
-
-
-def table(chosen: Chosen) -> Table:
-    """The thresholds and what they are worth, before and after."""
-    told = Table(title="on the segments that they were chosen on", title_justify="left")
-    for title in ("", "before", "after"):
-        told.add_column(title)
-    for name, before in asdict(chosen.before).items():
-        told.add_row(name, f"{before:g}", f"{asdict(chosen.after)[name]:g}")
-    for name, say in WORTH.items():
-        told.add_row(name, say(chosen.worth_before), say(chosen.worth_after))
-    return told
 
 
 def _share(rate: float | None, of: int) -> str:

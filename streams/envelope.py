@@ -192,6 +192,19 @@ def decode(record: Record) -> Envelope:
     return Envelope(event, str(attributes["source"]), at, extras)
 
 
+def check_id(given: str) -> None:
+    """Raises `UnreadableEnvelope` for an id that is empty, too long or has control characters."""
+    if not given or len(given) > MAX_ID_CHARS or not given.isprintable():
+        raise UnreadableEnvelope(
+            f"the id {given[:60]!r} is not usable: 1 to {MAX_ID_CHARS} printable characters, no line breaks"
+        )
+
+
+def reference_attributes(reference: Reference) -> dict[str, str]:
+    """CloudEvents' claim check: where the bytes lie, and by what they are known."""
+    return {"dataref": reference.dataref, "datasha256": reference.sha256, "datasize": str(reference.size_bytes)}
+
+
 def _attributes(record: Record) -> tuple[dict[str, object], bytes]:
     for name in ("ce_specversion", "ce_id", "ce_source", "ce_type"):
         if name not in record.headers:
@@ -239,11 +252,6 @@ def _segment_attributes(segment: Segment) -> dict[str, object]:
     return attributes
 
 
-def reference_attributes(reference: Reference) -> dict[str, str]:
-    """CloudEvents' claim check: where the bytes lie, and by what they are known."""
-    return {"dataref": reference.dataref, "datasha256": reference.sha256, "datasize": str(reference.size_bytes)}
-
-
 def _segment(attributes: dict[str, object], data: bytes) -> Segment:
     needed = ["subject", "sequence", "startms", "durationms"]
     needed += ["datasha256", "datasize"] if "dataref" in attributes else []
@@ -282,14 +290,6 @@ def _check_identity(record: Record, attributes: dict[str, object], event: Event)
     if record.key != event.key.encode():
         raise UnreadableEnvelope(f"the record's key must be {event.key!r} (order is kept by key), not {record.key!r}")
     check_id(event.subject)
-
-
-def check_id(given: str) -> None:
-    """Raises `UnreadableEnvelope` for an id that is empty, too long or has control characters."""
-    if not given or len(given) > MAX_ID_CHARS or not given.isprintable():
-        raise UnreadableEnvelope(
-            f"the id {given[:60]!r} is not usable: 1 to {MAX_ID_CHARS} printable characters, no line breaks"
-        )
 
 
 def _tombstone(record: Record) -> Envelope:

@@ -71,20 +71,11 @@ class Choice:
         return [view for view in views if _group(view) in drawn]
 
 
-def _group(view: View) -> str:
-    return f"family {view.family}" if view.family is not None else f"product {view.product_id}"
-
-
 def preparer_of(profile: Profile, device: str, media: Path, cache: Path) -> Preparer:
     """A preparer with the models of a profile. Raises `MissingModel`, `BrokenModel`."""
     from encoders.identity import identities_of  # here: it takes seconds, and a worker process need not wait for it
 
     return Preparer(partial(_loaded, profile, device), identities_of(profile), Kept(cache), media)
-
-
-def _loaded(profile: Profile, device: str) -> LoadedEngines:
-    use_one_thread()
-    return load_engines(profile, device)
 
 
 def each(views: Iterable[View], preparer: Preparer, jobs: int) -> Outcomes:
@@ -145,6 +136,15 @@ def gather(outcomes: Sequence[Ready | LeftOut], preparer: Preparer, out: Path) -
     prepared = _with_tokens(ready, preparer, out)
     write_prepared(prepared, out)
     return prepared
+
+
+def _group(view: View) -> str:
+    return f"family {view.family}" if view.family is not None else f"product {view.product_id}"
+
+
+def _loaded(profile: Profile, device: str) -> LoadedEngines:
+    use_one_thread()
+    return load_engines(profile, device)
 
 
 def _with_tokens(ready: Sequence[Ready], preparer: Preparer, out: Path) -> Prepared:

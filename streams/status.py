@@ -100,34 +100,6 @@ def rooms(records: Iterable[Record]) -> list[RoomStatus]:
     return sorted(known.values(), key=lambda room: -max(room.last_segment_ms or 0, room.last_match_ms or 0))
 
 
-def _count(event: Event, record: Record, known: dict[StreamId, RoomStatus]) -> None:
-    room = _room(event.subject, known)
-    if isinstance(event, Segment) and (room.last_segment is None or event.sequence >= room.last_segment):
-        room.last_segment, room.last_segment_ms = event.sequence, record.timestamp_ms
-        room.missing_ms += event.missing_ms
-    elif isinstance(event, StreamEnded):
-        room.ended = event.reason
-    elif isinstance(event, Match):
-        if room.last_match is None or event.sequence >= room.last_match:
-            room.last_match, room.last_match_ms = event.sequence, record.timestamp_ms
-        room.last_settled = max(room.last_settled, event.sequence)
-        gaps = {"picture": event.visual_gap, "speech": event.speech_gap}
-        room.gaps.update(f"{half}: {reason}" for half, reason in gaps.items() if reason)
-        room.gaps.update(f"shed: {rule}" for rule in event.shed)
-
-
-def _count_letter(letter: Letter, known: dict[StreamId, RoomStatus]) -> None:
-    room = _room(letter.stream, known)
-    room.gaps[f"dead letter: {letter.reason}"] += 1
-    sequence = whole_number(letter.record.header("ce_sequence"))
-    if is_segment(letter.record) and sequence is not None and sequence <= MAX_SEQUENCE:
-        room.last_settled = max(room.last_settled, sequence)
-
-
-def _room(stream: str, known: dict[StreamId, RoomStatus]) -> RoomStatus:
-    return known.setdefault(StreamId(stream), RoomStatus(StreamId(stream)))
-
-
 def look_at_rooms(reader: Reader, since_ms: int, run: str = "") -> list[RoomStatus]:
     """The rooms as of the newest segments, and of the matches and dead letters since a moment (epoch ms)."""
     tails = [whole.since(whole.end - TAIL) for whole in reader.stretches(topic_name(SEGMENTS))]
@@ -148,28 +120,6 @@ def awaiting(stages: list[StageStatus]) -> list[StageStatus]:
     return [replace(stage, waits_for="catalog_encoder")
             if loading and stage.stage == "matcher" and stage.last_output_ms is None else stage
             for stage in stages]  # fmt: skip
-
-
-def _stage(reader: Reader, row: StageRow, committed: Mapping[int, int], now_ms: int, run: str) -> StageStatus:
-    wholes = reader.stretches(source_topic(row, run))
-    left = [whole.since(committed.get(whole.partition, 0)) for whole in wholes]
-    firsts = [(stretch, next(reader.read([stretch]), None)) for stretch in left if stretch.length > 0]
-    unread = {stretch: first for stretch, first in firsts if first}  # a transaction's marker is no record
-    return StageStatus(
-        row.stage,
-        sum(stretch.length for stretch in unread),
-        now_ms - min(first.timestamp_ms for first in unread.values()) if unread else None,
-        _last_output(reader, row, now_ms, run),
-    )
-
-
-def _last_output(reader: Reader, row: StageRow, now_ms: int, run: str) -> int | None:
-    """Of a stage that writes no topic: since its last snapshot, which follows every message."""
-    wholes = reader.stretches(topic_name(row.writes or row.state, run))
-    tails = [whole.since(whole.end - OUTPUT_TAIL) for whole in wholes]
-    own = f"vitrine/{row.stage}".encode()
-    records = (record for record in reader.read(tails) if row.writes is None or record.headers.get("ce_source") == own)
-    return now_ms - max(times) if (times := [record.timestamp_ms for record in records]) else None
 
 
 def committed_offsets(settings: Settings, run: str, stages: Sequence[str] = STAGES) -> dict[str, dict[int, int]]:
@@ -199,6 +149,56 @@ def as_text(rooms_seen: list[RoomStatus], stages: list[StageStatus], now_ms: int
         lines += [f"  missing from the source: {room.missing_ms / 1000:.1f} s"] if room.missing_ms else []
         lines += [f"  {plain(reason)}: {count}" for reason, count in sorted(room.gaps.items())]
     return "\n".join(lines)
+
+
+def _count(event: Event, record: Record, known: dict[StreamId, RoomStatus]) -> None:
+    room = _room(event.subject, known)
+    if isinstance(event, Segment) and (room.last_segment is None or event.sequence >= room.last_segment):
+        room.last_segment, room.last_segment_ms = event.sequence, record.timestamp_ms
+        room.missing_ms += event.missing_ms
+    elif isinstance(event, StreamEnded):
+        room.ended = event.reason
+    elif isinstance(event, Match):
+        if room.last_match is None or event.sequence >= room.last_match:
+            room.last_match, room.last_match_ms = event.sequence, record.timestamp_ms
+        room.last_settled = max(room.last_settled, event.sequence)
+        gaps = {"picture": event.visual_gap, "speech": event.speech_gap}
+        room.gaps.update(f"{half}: {reason}" for half, reason in gaps.items() if reason)
+        room.gaps.update(f"shed: {rule}" for rule in event.shed)
+
+
+def _count_letter(letter: Letter, known: dict[StreamId, RoomStatus]) -> None:
+    room = _room(letter.stream, known)
+    room.gaps[f"dead letter: {letter.reason}"] += 1
+    sequence = whole_number(letter.record.header("ce_sequence"))
+    if is_segment(letter.record) and sequence is not None and sequence <= MAX_SEQUENCE:
+        room.last_settled = max(room.last_settled, sequence)
+
+
+def _room(stream: str, known: dict[StreamId, RoomStatus]) -> RoomStatus:
+    return known.setdefault(StreamId(stream), RoomStatus(StreamId(stream)))
+
+
+def _stage(reader: Reader, row: StageRow, committed: Mapping[int, int], now_ms: int, run: str) -> StageStatus:
+    wholes = reader.stretches(source_topic(row, run))
+    left = [whole.since(committed.get(whole.partition, 0)) for whole in wholes]
+    firsts = [(stretch, next(reader.read([stretch]), None)) for stretch in left if stretch.length > 0]
+    unread = {stretch: first for stretch, first in firsts if first}  # a transaction's marker is no record
+    return StageStatus(
+        row.stage,
+        sum(stretch.length for stretch in unread),
+        now_ms - min(first.timestamp_ms for first in unread.values()) if unread else None,
+        _last_output(reader, row, now_ms, run),
+    )
+
+
+def _last_output(reader: Reader, row: StageRow, now_ms: int, run: str) -> int | None:
+    """Of a stage that writes no topic: since its last snapshot, which follows every message."""
+    wholes = reader.stretches(topic_name(row.writes or row.state, run))
+    tails = [whole.since(whole.end - OUTPUT_TAIL) for whole in wholes]
+    own = f"vitrine/{row.stage}".encode()
+    records = (record for record in reader.read(tails) if row.writes is None or record.headers.get("ce_source") == own)
+    return now_ms - max(times) if (times := [record.timestamp_ms for record in records]) else None
 
 
 def _stage_line(stage: StageStatus, quiet_after_ms: int) -> str:

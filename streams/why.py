@@ -64,27 +64,6 @@ def find_at(reader: Reader, position: str) -> Lineage:
     raise NoMatch(f"no match lies at {plain(position)} any more", remedy="vitrine matches --json names the positions")
 
 
-def _records(reader: Reader, topic: str, match_id: str) -> Iterator[Record]:
-    wanted = match_id.encode()
-    return (record for record in reader.records(topic) if record.headers.get("ce_id") == wanted)
-
-
-def _lineage(reader: Reader, record: Record) -> Lineage | None:
-    found = understood(record)
-    if found is None or not isinstance(found.event, Match):
-        return None
-    return Lineage(found.event, record.position, steps(record, reader.at))
-
-
-def _recorded_match(reader: Reader, match_id: str) -> Match | None:
-    """Production's; it may be gone, or production never matched."""
-    try:
-        found = map(understood, _records(reader, MATCHES.name, match_id))
-        return next((each.event for each in found if each and isinstance(each.event, Match)), None)
-    except NotFound:
-        return None
-
-
 def steps(record: Record, at: Lookup) -> tuple[Step, ...]:
     """All that a match was made from. What cannot be read is as good as gone, and so is what lies behind it."""
 
@@ -114,6 +93,35 @@ def why(lineage: Lineage) -> str:
         *_trail(lineage),
     ]
     return "\n".join(lines)
+
+
+def summary(said: Said) -> str:
+    """What was said of a product, how it was heard where that was repaired, and the links that were named."""
+    words = plain("; ".join(part for part in (said.product_name, ", ".join(said.features)) if part))
+    repaired = f" [repaired: heard as “{plain(said.heard_as)}”]" if said.heard_as else ""
+    links = f" [link {', '.join(map(str, said.links))} was named]" if said.links else ""
+    return f"“{words}”{repaired}{links}"
+
+
+def _records(reader: Reader, topic: str, match_id: str) -> Iterator[Record]:
+    wanted = match_id.encode()
+    return (record for record in reader.records(topic) if record.headers.get("ce_id") == wanted)
+
+
+def _lineage(reader: Reader, record: Record) -> Lineage | None:
+    found = understood(record)
+    if found is None or not isinstance(found.event, Match):
+        return None
+    return Lineage(found.event, record.position, steps(record, reader.at))
+
+
+def _recorded_match(reader: Reader, match_id: str) -> Match | None:
+    """Production's; it may be gone, or production never matched."""
+    try:
+        found = map(understood, _records(reader, MATCHES.name, match_id))
+        return next((each.event for each in found if each and isinstance(each.event, Match)), None)
+    except NotFound:
+        return None
 
 
 def _decision(match: Match) -> str:
@@ -146,14 +154,6 @@ def _said(match: Match) -> str:
         return "nothing of a product; decided by the picture alone"
     made = "" if match.said_at is None else f", from the window that ended with segment {match.said_at}"
     return f"{summary(match.said)} ({match.said_age_ms / 1000:.1f} s old{made})"
-
-
-def summary(said: Said) -> str:
-    """What was said of a product, how it was heard where that was repaired, and the links that were named."""
-    words = plain("; ".join(part for part in (said.product_name, ", ".join(said.features)) if part))
-    repaired = f" [repaired: heard as “{plain(said.heard_as)}”]" if said.heard_as else ""
-    links = f" [link {', '.join(map(str, said.links))} was named]" if said.links else ""
-    return f"“{words}”{repaired}{links}"
 
 
 def _seen(match: Match) -> str:
