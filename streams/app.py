@@ -248,22 +248,26 @@ class StageApp(Generic[S]):
         epoch, known = self._partitions.get(partition, (-1, None))
         if known is not None and epoch == self._epoch:
             return known
-        now = self._epoch
-        await self._refuse_another_topic(partition, lambda: now == self._epoch)
+        generation = self._epoch
+
+        def held() -> bool:
+            return generation == self._epoch
+
+        await self._refuse_another_topic(partition, held)
         source = Source(self.wiring.source, self.wiring.topic_id, partition)
         snapshots = KafkaSnapshots(
             topic_name(self.wiring.row.state, self.wiring.run), self.consumer_options(), self.send
         )
-        kept_ms, writer = self.broker.state_kept_ms, f"{self._boot}.{now}"
+        kept_ms, writer = self.broker.state_kept_ms, f"{self._boot}.{generation}"
         states = PartitionStates(self.wiring.stage.begin, source, snapshots, writer, kept_ms)
-        await self._patiently(states.load, partition, lambda: now == self._epoch)
-        while now == self._epoch and not self.settled:  # until then nothing says where the group goes on
+        await self._patiently(states.load, partition, held)
+        while held() and not self.settled:  # until then nothing says where the group goes on
             await asyncio.sleep(0.05)
-        if now != self._epoch:
+        if not held():
             raise Revoked
         self._continuity.begin(partition, self.committed().get(partition))
-        delivery = self.make_delivery(self.wiring, states, lambda: now == self._epoch)
-        self._partitions[partition] = (now, delivery)
+        delivery = self.make_delivery(self.wiring, states, held)
+        self._partitions[partition] = (generation, delivery)
         return delivery
 
     async def _refuse_another_topic(self, partition: int, held: Callable[[], bool]) -> None:

@@ -191,16 +191,16 @@ class Delivery(Generic[S]):
 
     def _unexpected(self, event: Event) -> Outcome:
         known = ", ".join(sorted(kind.ce_type for kind in self.wiring.stage.accepts))
-        return self._once(f"{event.ce_type} does not belong on this topic; {self.wiring.row.stage} reads {known}")
+        return self._malformed(f"{event.ce_type} does not belong on this topic; {self.wiring.row.stage} reads {known}")
 
-    def _once(self, detail: str) -> Outcome:
+    def _malformed(self, detail: str) -> Outcome:
         """Of the stages that read a message, one writes its letter; the others count it as dropped."""
         row = self.wiring.row
         alone = row.stage == LETTER_STAGE or not row.recorded_input or row.writes is None
         return letter(Reason.MALFORMED, detail) if alone else dropped(Reason.MALFORMED)
 
     async def _refuse(self, record: Record, detail: str, acknowledge: Callable[[], object]) -> None:
-        outcome = self._once(detail)
+        outcome = self._malformed(detail)
         if outcome.fate is Fate.LETTER:
             await self._send_letter(record, None, outcome)
         await self._steadily(record, lambda: self.wiring.stage.refused(self.wiring.ask, record.offset))

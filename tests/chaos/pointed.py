@@ -137,7 +137,7 @@ class Pointed(Delivery[Any]):
         return outcome
 
     async def _refuse(self, record: Record, detail: str, acknowledge: Callable[[], object]) -> None:
-        self.points.pen.write(journal.FATE, self._at(record), self._once(detail).fate.value)
+        self.points.pen.write(journal.FATE, self._at(record), self._malformed(detail).fate.value)
         await super()._refuse(record, detail, acknowledge)
 
     def _acknowledge(self, acknowledge: Callable[[], object]) -> None:
