@@ -247,7 +247,7 @@ def test_a_log_that_is_told_on_does_not_fill_the_disk(tmp_path: Path) -> None:
 def test_a_chore_that_the_disk_refuses_is_told_and_the_workers_run_on(tmp_path: Path) -> None:
     (tmp_path / "tidy").write_text("where its folder would be")
     with supervised(tmp_path, "pass", chore=("chore.py", "tidy"), chore_every_s=0.1) as rig:
-        rig.wait(lambda: sum("tidy: could not be started: " in line for line in rig.said) >= 2)
+        rig.wait(lambda: bool(rig.starts()) and sum("tidy: could not be started: " in line for line in rig.said) >= 2)
     assert rig.failure is None
     assert len(rig.starts()) == 1
 
