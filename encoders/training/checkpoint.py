@@ -51,9 +51,7 @@ def save(path: Path, kept: Kept, identity: Mapping[str, object]) -> None:
         "optimiser": kept.optimiser,
         "identity": dict(identity),
     }
-    part = path.with_suffix(".part")
-    _write(told, part)
-    part.replace(path)
+    write_tensors(told, path)
 
 
 def read(path: Path, identity: Mapping[str, object]) -> Kept | None:
@@ -73,6 +71,23 @@ def read(path: Path, identity: Mapping[str, object]) -> Kept | None:
     begun = None if ended else standing.stage + (standing.step > 0)
     refuse_other(path, _so_far(told["identity"], begun), _so_far(identity, begun))
     return Kept(standing, told["trainee"], told["optimiser"])
+
+
+def write_tensors(told: Mapping[str, object], path: Path) -> None:
+    """Write a file for ``torch.load``, or leave the one that is there as it was. Raises OSError with the path.
+
+    On a full disk torch raises a RuntimeError that does not say so; the OSError behind it is raised instead.
+    """
+    part = path.with_suffix(".part")
+    try:
+        with part.open("wb") as file:
+            torch.save(told, file)
+    except (OSError, RuntimeError) as failure:
+        refused = failure if isinstance(failure, OSError) else failure.__context__
+        if not isinstance(refused, OSError):
+            raise
+        raise OSError(refused.errno, refused.strerror, str(part)) from failure
+    part.replace(path)
 
 
 def refuse_other(path: Path, before: Mapping[str, object], identity: Mapping[str, object]) -> None:
@@ -118,15 +133,3 @@ def _before(line: str, standing: Standing) -> bool:
     except json.JSONDecodeError:
         return False
     return (told["stage"], told["step"]) < (standing.stage, standing.step)
-
-
-def _write(told: Mapping[str, object], path: Path) -> None:
-    """Raises OSError with the path, also where torch has made of it a RuntimeError that says nothing of a full disk."""
-    try:
-        with path.open("wb") as file:
-            torch.save(told, file)
-    except (OSError, RuntimeError) as failure:
-        refused = failure if isinstance(failure, OSError) else failure.__context__
-        if not isinstance(refused, OSError):
-            raise
-        raise OSError(refused.errno, refused.strerror, str(path)) from failure

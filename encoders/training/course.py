@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from encoders.training.checkpoint import refuse_other
+from encoders.training.checkpoint import refuse_other, write_tensors
 from encoders.training.rates import WARM_UP_STEPS, share_of_peak
 
 
@@ -101,11 +101,13 @@ class Course:
         return loss.item()
 
     def _save(self) -> None:
-        path = self._budget.checkpoint
-        state = {"module": self._module.state_dict(), "optimiser": self._optimiser.state_dict()}
-        done = {"done": (self.steps, self.spent_s), "identity": dict(self._budget.identity)}
-        torch.save(state | done, path.with_suffix(".part"))
-        path.with_suffix(".part").replace(path)
+        told = {
+            "module": self._module.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "done": (self.steps, self.spent_s),
+            "identity": dict(self._budget.identity),
+        }
+        write_tensors(told, self._budget.checkpoint)
 
     def _taken_up(self) -> tuple[int, float]:
         if not self._budget.checkpoint.exists():
