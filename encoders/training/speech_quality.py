@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import jiwer
 import numpy as np
 from faster_whisper import WhisperModel
 
@@ -92,12 +93,8 @@ def _link(rng: np.random.Generator, condition: Condition, place: int) -> list[st
 
 def edits(wanted: Sequence[str], found: Sequence[str]) -> int:
     """The least number of words to insert, delete or replace."""
-    row = list(range(len(found) + 1))
-    for number, word in enumerate(wanted, 1):
-        corner, row[0] = row[0], number
-        for place, other in enumerate(found, 1):
-            corner, row[place] = row[place], min(row[place] + 1, row[place - 1] + 1, corner + (word != other))
-    return row[-1]
+    told = jiwer.process_words(" ".join(wanted), " ".join(found))
+    return int(told.insertions + told.deletions + told.substitutions)
 
 
 def scores(heard: Sequence[tuple[Spoken, str]]) -> dict[str, float]:
