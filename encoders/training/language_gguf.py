@@ -29,6 +29,8 @@ CHAT_TEMPLATE = (
 )
 """Begins with the bos token, because llama-cpp-python's chat call adds none; a system message is ignored."""
 
+TIED = "lm_head.weight"
+"""The output matrix, which is the embedding."""
 _NAMES = {
     "model.embed_tokens.weight": "token_embd.weight",
     "model.norm.weight": "output_norm.weight",
@@ -45,15 +47,14 @@ _NAMES = {
 
 
 def write_gguf(model: LlamaForCausalLM, tokenizer: Tokenizer, path: Path, quantized: bool = True) -> None:
-    """Writes ``path``; in float32 where not ``quantized``."""
+    """Write the file; in float32 where not ``quantized``."""
     writer = gguf.GGUFWriter(str(path), "llama")
     _write_shape(writer, model)
     _write_vocabulary(writer, tokenizer)
     heads = int(model.config.num_attention_heads)
     for name, tensor in model.state_dict().items():
-        if name == "lm_head.weight":
-            continue
-        _write_tensor(writer, name, tensor.detach().float().numpy(), heads, quantized)
+        if name != TIED:
+            _write_tensor(writer, name, tensor.detach().float().numpy(), heads, quantized)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -65,7 +66,7 @@ def read_weights(path: Path, model: LlamaForCausalLM) -> None:
     stored = {tensor.name: dequantize(tensor.data, tensor.tensor_type) for tensor in gguf.GGUFReader(path).tensors}
     heads, state = int(model.config.num_attention_heads), model.state_dict()
     for name, tensor in state.items():
-        if name != "lm_head.weight":
+        if name != TIED:
             weights = stored[_gguf_name(name)].reshape(tuple(tensor.shape))
             weights = _unpermuted(weights, heads) if _is_rotated(name) else weights
             tensor.copy_(torch.from_numpy(np.array(weights, np.float32)))
