@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from encoders.faults import BrokenModel, MissingModel
-from encoders.network import Network
+from encoders.network import FusionModule, Network
 from encoders.network_config import FUSION, TOKENIZER, VISION, BadSizes, NetworkConfig, read_config, write_config
 from encoders.network_store import load_weights, untrained, write_weights
 from encoders.profiles import SHIPPED
@@ -20,7 +20,7 @@ from encoders.training.plan import PlanError, TrainPlan
 from encoders.training.samples import Words
 
 TEXT = "text."
-"""The text tower's weights in the fusion's file begin so."""
+"""How the names of the text tower's weights in the fusion's file begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,34 +42,34 @@ def begin(plan: TrainPlan) -> Begun:
     """
     folder = plan.start or SHIPPED / "network"
     try:
-        config = read_config(folder)
+        started = read_config(folder)
     except (BrokenModel, MissingModel) as other:
         told = f"start: {folder} holds no network: {other}; `vitrine models assemble` makes one of towers"
         raise PlanError(told) from other
     sizes = {name: size for name, size in plan.sizes.model_dump().items() if size is not None}
     try:
-        config = replace(config, shape=replace(config.shape, **sizes))
+        config = replace(started, shape=replace(started.shape, **sizes))
     except BadSizes as wrong:
         raise PlanError(f"sizes: {wrong}") from wrong
     torch.manual_seed(plan.seed)
     network = untrained(Network, folder, config.shape)
     if "vision" not in plan.untrained:
         load_weights(network.vision, folder / VISION)
-    _fill_fusion(network, plan, folder)
+    _fill_fusion(network.fusion, plan, folder, started)
     return Begun(network, config, folder)
 
 
-def _fill_fusion(network: Network, plan: TrainPlan, folder: Path) -> None:
-    """The fusion from the folder, but for what begins untrained."""
-    fresh = {name: value.clone() for name, value in network.fusion.state_dict().items()}
-    kept = {"text": "text" not in plan.untrained, "fusion": "fusion" not in plan.untrained}
-    if not any(kept.values()):
+def _fill_fusion(fusion: FusionModule, plan: TrainPlan, folder: Path, started: NetworkConfig) -> None:
+    """Give a fusion the weights in the folder, but for what begins untrained."""
+    if {"text", "fusion"} <= set(plan.untrained):
         return
-    whole = type(network.fusion)(read_config(folder).shape)
-    load_weights(whole, folder / FUSION)
-    trained = whole.state_dict()
-    chosen = {name: kept["text" if name.startswith(TEXT) else "fusion"] for name in fresh}
-    network.fusion.load_state_dict({name: trained[name] if chosen[name] else fresh[name] for name in fresh})
+    trained = FusionModule(started.shape)
+    load_weights(trained, folder / FUSION)
+    weights = fusion.state_dict()
+    for name, value in trained.state_dict().items():
+        if ("text" if name.startswith(TEXT) else "fusion") not in plan.untrained:
+            weights[name] = value
+    fusion.load_state_dict(weights)
 
 
 def words_of(texts: Sequence[str], begun: Begun) -> Words:
@@ -103,6 +103,8 @@ def trains_tower(plan: TrainPlan) -> bool:
 
 
 def identity(plan: TrainPlan) -> dict[str, object]:
-    """What has to be the same where a run is taken up again: all but how often it saves, validates, and by how many
-    threads it loads. Of its ``stages`` those that have begun count (see `checkpoint.read`)."""
+    """What a run that is taken up again must have in common with its beginning: all but what changes no weight.
+
+    Of its ``stages`` only those that have begun count (see `checkpoint.read`).
+    """
     return plan.model_dump(mode="json", exclude={"save_every", "validate_every", "loaders"})
