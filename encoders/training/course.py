@@ -18,25 +18,21 @@ from encoders.training.rates import WARM_UP_STEPS, share_of_peak
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How long to train, how fast to learn, and where the checkpoint lies."""
+    """How long to train, at which rate, and where the checkpoint lies."""
 
     seconds: float
     peak_rate: float
     checkpoint: Path
     steps: int | None = None
-    """The end where it comes before the seconds do: what is to be compared is trained for the same number of steps."""
+    """The most, whatever the seconds: networks that are to be compared are trained for the same number of steps."""
     save_every_s: float = 60.0
     identity: Mapping[str, object] = field(default_factory=dict)
-    """With what the run is begun, by name: a checkpoint of another run is refused."""
-
-    def share(self, steps: int, spent_s: float) -> float:
-        """How much of the budget is spent, from 0 to 1."""
-        return min(1.0, max(spent_s / self.seconds, steps / self.steps if self.steps else 0.0))
+    """The settings and data of the run, by name: a checkpoint of another run is refused."""
 
 
 @dataclass(frozen=True, slots=True)
-class Habits:
-    """How AdamW steps, whatever is trained."""
+class AdamWSettings:
+    """How the optimiser steps, unless a training says otherwise."""
 
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.02
@@ -44,33 +40,35 @@ class Habits:
     warm_up: int = WARM_UP_STEPS
 
 
-SEQUENCES = Habits(betas=(0.9, 0.98), weight_decay=0.01, clip_norm=1.0)
-"""For what writes token by token."""
+USUAL = AdamWSettings()
+SEQUENCES = AdamWSettings(betas=(0.9, 0.98), weight_decay=0.01, clip_norm=1.0)
+"""For models that write token by token."""
 Groups = Sequence[tuple[Sequence[nn.Parameter], float]]
 """Parameters with their share of the peak rate."""
 
 
 class Course:
-    """A training run: where it stands, counting the steps and seconds of earlier runs, and what brings it on."""
+    """A training run: it counts the steps and seconds of the runs that it goes on from."""
 
-    def __init__(self, module: nn.Module, budget: Budget, groups: Groups = (), habits: Habits | None = None) -> None:
+    def __init__(self, module: nn.Module, budget: Budget, groups: Groups = (), adamw: AdamWSettings = USUAL) -> None:
         """Takes up the checkpoint where there is one. Without ``groups`` all parameters learn at the peak rate.
 
         Raises `OtherRun` where the checkpoint is not of this run.
         """
-        self._module, self._budget, self._habits = module, budget, habits or Habits()
+        self._module, self._budget, self._adamw = module, budget, adamw
         self._groups = groups or [(list(module.parameters()), 1.0)]
         self._optimiser = torch.optim.AdamW(
             [{"params": list(parameters), "lr": budget.peak_rate} for parameters, _ in self._groups],
-            betas=self._habits.betas,
-            weight_decay=self._habits.weight_decay,
+            betas=self._adamw.betas,
+            weight_decay=self._adamw.weight_decay,
         )
         self.steps, self.spent_s = self._taken_up()
 
     @property
     def share(self) -> float:
         """How much of the budget is spent, from 0 to 1."""
-        return self._budget.share(self.steps, self.spent_s)
+        by_steps = self.steps / self._budget.steps if self._budget.steps else 0.0
+        return min(1.0, max(self.spent_s / self._budget.seconds, by_steps))
 
     def run(self, loss_of_next: Callable[[], Tensor], more: Callable[[], str] | None = None) -> None:
         """Train until the budget is spent; ``more`` is told beside the loss whenever the checkpoint is written."""
@@ -89,13 +87,13 @@ class Course:
                 losses.clear()
 
     def _step(self, loss_of_next: Callable[[], Tensor]) -> float:
-        rate = self._budget.peak_rate * share_of_peak(self.steps, self.share, self._habits.warm_up)
+        rate = self._budget.peak_rate * share_of_peak(self.steps, self.share, self._adamw.warm_up)
         for group, (_, share) in zip(self._optimiser.param_groups, self._groups, strict=True):
             group["lr"] = rate * share
         loss = loss_of_next()
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        nn.utils.clip_grad_norm_(self._module.parameters(), self._habits.clip_norm)
+        nn.utils.clip_grad_norm_(self._module.parameters(), self._adamw.clip_norm)
         self._optimiser.step()
         self.steps += 1
         return loss.item()

@@ -74,7 +74,7 @@ def train(plan: Plan) -> Path:
         read_weights(plan.start, model)
     identity = {"seed": plan.seed, "start": str(plan.start), "brands": str(plan.brands), "peak_rate": plan.peak_rate}
     budget = Budget(plan.minutes * 60, plan.peak_rate, plan.out / "checkpoint.pt", identity=identity)
-    course = Course(model, budget, habits=SEQUENCES)
+    course = Course(model, budget, adamw=SEQUENCES)
     drawn = batches(windows(plan.seed + course.steps, "train", plan.hearings()), tokenizer)
     course.run(lambda: loss_of(model, next(drawn)), lambda: f", valid exact {exact_share(model, tokenizer):.3f}")
     write_gguf(model, tokenizer, plan.out / "summarizer.gguf")

@@ -25,7 +25,7 @@ from encoders.network import Network, VisionNetwork
 from encoders.network_config import TOKENIZER, VISION, read_config
 from encoders.network_store import load_weights
 from encoders.tokens import token_ids
-from encoders.training.course import Budget, Course, Habits
+from encoders.training.course import AdamWSettings, Budget, Course
 from encoders.training.network_brands import read_ear
 from encoders.training.network_frames import Bank, FrameMixer, load_cutouts, make_bank
 from encoders.training.network_fusion import (
@@ -58,7 +58,7 @@ HEAD_STEPS = 1200
 TEXT_STEPS, FUSION_STEPS = 3600, 1800
 """Mean reciprocal rank on validation by the steps of both: 900 and 900 .970, 1,800 and 1,800 .975, 1,800 and 3,600
 .976, 3,600 and 1,800 .977, 3,600 and 3,600 .978."""
-SHORT = Habits(warm_up=100)
+SHORT = AdamWSettings(warm_up=100)
 SEEN_SHARE = 0.05
 """Of the peak rate, for the head of the picture: it comes trained, and would only learn the kept frames by heart."""
 
@@ -100,7 +100,7 @@ def train_vision(plan: Plan) -> None:
     trainee.train().requires_grad_(True)
     told = {"shops": plan.shops, "start": read_config(plan.start).tower if plan.start else None}
     budget = Budget(plan.seconds, 2e-3, plan.out / "vision.pt", identity=told)
-    Course(trainee, budget, habits=SHORT).run(loss_of_next)
+    Course(trainee, budget, adamw=SHORT).run(loss_of_next)
 
 
 def train_heads(plan: Plan) -> None:
@@ -114,7 +114,7 @@ def train_heads(plan: Plan) -> None:
     trainee.vision.eval().requires_grad_(False)
     told = {"shops": plan.shops, "heads_for": read_config(plan.start).tower}
     budget = Budget(plan.seconds, 2e-3, plan.out / "vision.pt", HEAD_STEPS, identity=told)
-    Course(trainee, budget, habits=SHORT).run(loss_of_next)
+    Course(trainee, budget, adamw=SHORT).run(loss_of_next)
 
 
 def vision_trainee(plan: Plan) -> tuple[VisionTrainee, Callable[[], torch.Tensor]]:
@@ -140,7 +140,7 @@ def train_text(plan: Plan) -> None:
     if RECIPES[plan.recipe].senses.reads:
         trainee, sampler = fusion_trainee(plan)
         budget = Budget(plan.seconds, 2e-3, plan.folder / "text.pt", TEXT_STEPS, identity=plan.of_texts)
-        course = Course(trainee, budget, habits=SHORT)
+        course = Course(trainee, budget, adamw=SHORT)
         course.run(lambda: trainee.text_loss(sampler.batch()))
 
 

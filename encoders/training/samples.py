@@ -55,7 +55,7 @@ class Inputs:
 
 
 @dataclass(frozen=True, slots=True)
-class Habits:
+class Batching:
     """How batches are drawn."""
 
     batch: int
@@ -80,19 +80,19 @@ class TooFew(ValueError):
 class Sampler:
     """Draws the batches of one split."""
 
-    def __init__(self, views: Sequence[View], split: Split, habits: Habits) -> None:
+    def __init__(self, views: Sequence[View], split: Split, batching: Batching) -> None:
         """Raises `TooFew`."""
-        self._habits = habits
+        self._batching = batching
         found = dict[str, dict[Domain, list[int]]]()
         for row, view in enumerate(views):
             if view.split == split:
                 found.setdefault(view.product_id, {}).setdefault(view.domain, []).append(row)
         self.products = [name for name, domains in found.items() if len(domains) > 1]
-        if len(self.products) < habits.whole:
-            each = f" in each of {habits.processes} processes" if habits.processes > 1 else ""
+        if len(self.products) < batching.whole:
+            each = f" in each of {batching.processes} processes" if batching.processes > 1 else ""
             raise TooFew(
                 f"{len(self.products)} products of the split {split!r} have views in two domains or more, "
-                f"and a batch takes {habits.batch}{each}"
+                f"and a batch takes {batching.batch}{each}"
             )
         self._rows = [found[name] for name in self.products]
         self._can = np.array([(view.seen, bool(view.text)) for view in views])
@@ -105,12 +105,12 @@ class Sampler:
     @property
     def per_epoch(self) -> int:
         """How many batches there are until products repeat."""
-        return len(self.products) // self._habits.whole
+        return len(self.products) // self._batching.whole
 
     def draw(self, number: int) -> Drawn:
         """The batch of all processes with this number, counted from 0 over all epochs."""
         epoch, place = divmod(number, self.per_epoch)
-        size, rng = self._habits.whole, np.random.default_rng([self._habits.seed, 1, number])
+        size, rng = self._batching.whole, np.random.default_rng([self._batching.seed, 1, number])
         products = self._order(epoch)[place * size : (place + 1) * size]
         rows = {domain: self._views(products, domain, rng) for domain in DOMAINS}
         return Drawn(products, rows, {domain: self._has(rows[domain], rng) for domain in DOMAINS})
@@ -130,9 +130,9 @@ class Sampler:
         return Alike(torch.from_numpy(look), torch.from_numpy(text))
 
     def _shuffled(self, epoch: int) -> Rows:
-        rng = np.random.default_rng([self._habits.seed, 0, epoch])
+        rng = np.random.default_rng([self._batching.seed, 0, epoch])
         mixed = rng.permutation(len(self.products))
-        if not self._habits.together:
+        if not self._batching.together:
             return mixed
         order = rng.permutation(int(self._family.max()) + 1)
         return mixed[np.argsort(order[self._family[mixed]], kind="stable")]
@@ -149,8 +149,8 @@ class Sampler:
     def _has(self, rows: Rows, rng: np.random.Generator) -> NDArray[np.bool_]:
         """What is given of each view; of a view that has both, at most one is withheld."""
         can = self._given(rows)
-        said = can[:, 1] & ((rng.random(len(rows)) >= self._habits.mute) | ~can[:, 0])
-        seen = can[:, 0] & ((rng.random(len(rows)) >= self._habits.blind) | ~said)
+        said = can[:, 1] & ((rng.random(len(rows)) >= self._batching.mute) | ~can[:, 0])
+        seen = can[:, 0] & ((rng.random(len(rows)) >= self._batching.blind) | ~said)
         return np.stack([seen, said], 1)
 
 

@@ -82,7 +82,7 @@ def train(plan: Plan) -> Path:
         trainee.whisper.load_state_dict(weights_of(plan.start))
     identity = {"seed": plan.seed, "start": str(plan.start), "peak_rate": plan.peak_rate}
     budget = Budget(plan.minutes * 60, plan.peak_rate, plan.out / "checkpoint.pt", identity=identity)
-    course = Course(trainee, budget, habits=SEQUENCES)
+    course = Course(trainee, budget, adamw=SEQUENCES)
     drawn = batches(plan, tokenizer, course)
     course.run(lambda: loss_of(trainee, next(drawn)))
     return export(trainee, plan.out)

@@ -61,18 +61,16 @@ class Weighing:
     modality: float = 0.5
     cross: float = 0.15
     sharp: Sharpness = AMPERE
-    fused_sharp: Sharpness | None = None
-    """Of the fused terms; None: as of the others."""
+    fused_sharp: Sharpness = AMPERE
 
 
 def terms_of(sides: Mapping[Domain, Side], alike: Alike, weighing: Weighing) -> dict[str, Tensor]:
     """The weighed terms by name; their sum is the loss."""
     found = dict[str, Tensor]()
-    fused_sharp = weighing.fused_sharp or weighing.sharp
     for one, other in PAIRS:
         pair = f"{one}-{other}"
         if weighing.terms >= 3 and sides[one].fused is not None:
-            found[f"fused/{pair}"] = weighing.fused * _fused(sides[one], sides[other], alike, fused_sharp)
+            found[f"fused/{pair}"] = weighing.fused * _fused(sides[one], sides[other], alike, weighing.fused_sharp)
         if weighing.terms >= 12:
             visual, text = _modality(sides[one], sides[other], alike, weighing.sharp)
             found |= {f"visual/{pair}": weighing.modality * visual, f"text/{pair}": weighing.modality * text}

@@ -28,7 +28,7 @@ from encoders.training.network_losses import Sharpness
 from encoders.training.pixels import PixelSource, tokens_of
 from encoders.training.plan import PlanError, Stage, TrainPlan
 from encoders.training.rates import share_of_peak
-from encoders.training.samples import Drawn, Habits, Inputs, Sampler, TokenSource, TooFew
+from encoders.training.samples import Batching, Drawn, Inputs, Sampler, TokenSource, TooFew
 from encoders.training.spread import gathered, share_of_loss
 from encoders.training.terms import Weighing, margin_loss, terms_of
 from encoders.training.trained import begin, finish, identity, words_of
@@ -67,10 +67,10 @@ class Trainer:
         _refuse_foreign(plan, prepared, self._begun.config.tower, self._begun.config.shape.vision_dim)
         self._cpu = cpu
         self._accelerator = _accelerator(cpu)
-        habits = [_habits(plan, number, self._accelerator.num_processes) for number in range(len(plan.stages))]
-        self._samplers = [Sampler(prepared.views, "train", each) for each in habits]
+        batchings = (_batching(plan, number, self._accelerator.num_processes) for number in range(len(plan.stages)))
+        self._samplers = [Sampler(prepared.views, "train", each) for each in batchings]
         try:
-            self._valid: Sampler | None = Sampler(prepared.views, "valid", Habits(2, together=False))
+            self._valid: Sampler | None = Sampler(prepared.views, "valid", Batching(2, together=False))
         except TooFew:
             self._valid = None
         self._identity = identity(plan) | {"manifest": _digest(prepared)}
@@ -81,7 +81,7 @@ class Trainer:
         self._pixels = PixelSource(prepared.views, media, self._begun.config.pixels, plan.loaders)
         self.trainee = Trainee(self._begun.network, self.products if plan.classifier else 0)
         """What is trained, to be looked at."""
-        self._weighing = weighing_of(plan)
+        self._weighing = _weighing(plan)
         self._optimiser: Any = None
         self._model: Any = None
 
@@ -238,6 +238,20 @@ class Trainer:
         finish(self._begun, self._plan, run, self._out)
 
 
+def _weighing(plan: TrainPlan) -> Weighing:
+    """Which terms a plan wants, what each counts and how it presses."""
+    weights, smoothing = plan.weights, plan.smoothing
+    fused_smoothing = smoothing if plan.fused_smoothing is None else plan.fused_smoothing
+    return Weighing(
+        plan.terms,
+        weights.fused,
+        weights.modality,
+        weights.cross,
+        Sharpness(plan.temperature, smoothing),
+        Sharpness(plan.temperature, fused_smoothing, plan.own_spare),
+    )
+
+
 def _line(told: Told) -> dict[str, object]:
     recall = {"valid_live_to_page_r1": told.recall.r1} if told.recall else {}
     return {"stage": told.stage, "step": told.step, "loss": told.loss, **recall}
@@ -251,9 +265,9 @@ def _exact(value: Tensor) -> Tensor:
     return value.float() if value.is_floating_point() else value
 
 
-def _habits(plan: TrainPlan, stage: int, processes: int) -> Habits:
+def _batching(plan: TrainPlan, stage: int, processes: int) -> Batching:
     seed = _seed(plan.seed, stage)
-    return Habits(plan.batch, plan.together == "families", plan.blind, plan.mute, seed, processes)
+    return Batching(plan.batch, plan.together == "families", plan.blind, plan.mute, seed, processes)
 
 
 def _seed(*parts: int) -> int:
@@ -280,17 +294,3 @@ def _refuse_foreign(plan: TrainPlan, prepared: Prepared, tower: str, dim: int) -
             f"the manifest was prepared with the tower {prepared.tower!r}, {prepared.tokens.shape[2]} numbers a token, "
             f"and start holds {tower!r}, {dim}; prepare it with the same network"
         )
-
-
-def weighing_of(plan: TrainPlan) -> Weighing:
-    """Which terms a plan wants, what each counts and how it presses."""
-    weights, smoothing = plan.weights, plan.smoothing
-    fused_smoothing = smoothing if plan.fused_smoothing is None else plan.fused_smoothing
-    return Weighing(
-        plan.terms,
-        weights.fused,
-        weights.modality,
-        weights.cross,
-        Sharpness(plan.temperature, smoothing),
-        Sharpness(plan.temperature, fused_smoothing, plan.own_spare),
-    )

@@ -10,12 +10,12 @@ from llama_cpp import Llama
 from tokenizers import Tokenizer
 
 from encoders.tokens import id_of
-from encoders.training.course import Budget, Course, Habits
+from encoders.training.course import AdamWSettings, Budget, Course
 from encoders.training.language import batches, collated, loss_of, new_model, new_tokenizer, tokens_of
 from encoders.training.language_gguf import CHAT_TEMPLATE, END, SPECIALS, read_tokenizer, read_weights, write_gguf
 from encoders.world.windows import windows
 
-SHORT = Habits(warm_up=1)
+SHORT = AdamWSettings(warm_up=1)
 
 pytestmark = pytest.mark.hermetic
 
@@ -66,7 +66,7 @@ def test_steps_bring_the_loss_down(tokenizer: Tokenizer, tmp_path: Path) -> None
     rows = [tokens_of(window, tokenizer) for window in itertools.islice(windows(5, "train"), 4)]
     batch = collated(rows, id_of(tokenizer, END))
     before = loss_of(model, batch).item()
-    Course(model, Budget(600, 1e-3, tmp_path / "checkpoint.pt", steps=8), habits=SHORT).run(
+    Course(model, Budget(600, 1e-3, tmp_path / "checkpoint.pt", steps=8), adamw=SHORT).run(
         lambda: loss_of(model, batch)
     )
     assert loss_of(model, batch).item() < before - 0.2

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from encoders.training import speech_tokens as tokens
-from encoders.training.course import Budget, Course, Habits
+from encoders.training.course import AdamWSettings, Budget, Course
 from encoders.training.speech import Item, Plan, batches, collated, grouped, loss_of, read_corpus
 from encoders.training.speech_model import LETTERS, PADS, POSITIONS, SpeechBatch, SpeechTrainee
 from encoders.training.speech_quality import edits
@@ -59,7 +59,7 @@ def test_steps_bring_the_loss_down(tmp_path: Path) -> None:
     trainee = SpeechTrainee()
     batch = one_batch(random_item(150, ("hello",)), random_item(90, ()))
     before = loss_of(trainee, batch).item()
-    course = Course(trainee, Budget(600, 1e-3, tmp_path / "checkpoint.pt", steps=4), habits=Habits(warm_up=1))
+    course = Course(trainee, Budget(600, 1e-3, tmp_path / "checkpoint.pt", steps=4), adamw=AdamWSettings(warm_up=1))
     course.run(lambda: loss_of(trainee, batch))
     assert loss_of(trainee, batch).item() < before
 

@@ -42,10 +42,9 @@ def test_without_fusion_nine_are_left() -> None:
 
 
 def test_each_term_is_the_loss_of_its_pair_times_its_weight() -> None:
-    batch = sides()
-    found = terms_of(batch, NONE_ALIKE, Weighing(12, 2.0, 0.5, 0.25, Sharpness(0.1, 0.2)))
+    batch, sharp = sides(), Sharpness(0.1, 0.2)
+    found = terms_of(batch, NONE_ALIKE, Weighing(12, 2.0, 0.5, 0.25, sharp, sharp))
     page, live = batch[Domain.PAGE], batch[Domain.LIVE]
-    sharp = Sharpness(0.1, 0.2)
     assert page.fused is not None and live.fused is not None
     assert torch.allclose(found["fused/page-live"], 2 * info_nce(page.fused, live.fused, sharp=sharp))
     assert torch.allclose(found["visual/page-live"], 0.5 * info_nce(page.visual, live.visual, sharp=sharp))
