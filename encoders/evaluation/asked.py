@@ -68,9 +68,11 @@ def notes_of(bench: Bench, tasks: Tasks) -> list[str]:
 def _cut(bench: Bench, tasks: Tasks) -> Iterator[str]:
     wide = {f"{name} {task.name}": task for name, each in tasks.wide.items() for task in each}
     for name, task in ({task.name: task for task in tasks.main} | wide).items():
+        if task.shelves is None:
+            continue
         asked = np.unique(bench.products[task.queries])
-        cut = task.shelves.cut(asked) if task.shelves is not None else ()
-        if task.shelves is not None and len(cut):
+        cut = task.shelves.cut(asked)
+        if len(cut):
             yield (
                 f"{name}: the family of {len(cut)} of {len(asked)} products is larger than {task.shelves.size}; "
                 f"{task.shelves.size - 1} siblings of each are drawn by the seed"

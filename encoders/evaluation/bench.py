@@ -7,6 +7,7 @@ answer a question about another product, and asks none. It need not be held out.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -19,7 +20,6 @@ from encoders.manifest import ManifestError, Split, View
 Rows = NDArray[np.int64]
 """Numbers of views in the manifest's order."""
 
-NO_DIFFERENCE = ""
 SEEN_IN_TRAINING: tuple[Split, ...] = ("train", "distractor")
 """Splits whose pages a network may know."""
 
@@ -66,7 +66,7 @@ class Bench:
 
     def differences(self, rows: Rows) -> NDArray[np.str_]:
         """What the family of each of these views differs in; empty where the manifest does not say."""
-        return np.array([self.views[row].differs_in or NO_DIFFERENCE for row in rows], dtype=np.str_)
+        return np.array([self.views[row].differs_in or "" for row in rows], dtype=np.str_)
 
 
 def bench_of(views: Sequence[View], split: Split) -> Bench:
@@ -92,8 +92,5 @@ def _codes(names: Sequence[str]) -> NDArray[np.int64]:
 
 
 def _told(views: Sequence[View]) -> str:
-    counts: dict[str, int] = {}
-    for view in views:
-        kind = f"{view.split} {view.domain.value} views"
-        counts[kind] = counts.get(kind, 0) + 1
+    counts = Counter(f"{view.split} {view.domain.value} views" for view in views)
     return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) or "no view at all"

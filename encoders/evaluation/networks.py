@@ -76,8 +76,7 @@ class EvaluatedNetwork:
 
         Raises `WrongNetwork` where the visual tokens come from another tower.
         """
-        found = self._summed(prepared, reading, self._module, self._config.shape.out_dim)
-        return unit_rows(found)
+        return unit_rows(self._summed(prepared, reading, self._module, self._config.shape.out_dim))
 
     def parts(self, prepared: Prepared, reading: Reading) -> Floats:
         """(views, 2 * out_dim): what both modalities tell together; then what each tells alone, the text by its trust.
