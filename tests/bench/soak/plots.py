@@ -1,8 +1,6 @@
 """samples over time → inline SVG: the line, the warm-up in grey, and the two medians that were compared."""
 
-from html import escape
-
-from encoders.evaluation.svg import BOUND_COLOUR, GRID_COLOUR, OURS_COLOUR, TEXT_COLOUR
+from encoders.evaluation.svg import BOUND_COLOUR, GRID_COLOUR, OURS_COLOUR, figure, label
 from tests.bench.soak.flatness import Flatness, Samples, warm_up_s
 
 WIDTH_PX, HEIGHT_PX = 390, 180
@@ -29,12 +27,7 @@ def plot(title: str, unit: str, samples: Samples, verdict: Flatness | None) -> s
         f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.3"/>',
         *(_medians(verdict, samples, top) if verdict else ()),
     ]
-    caption = f"{title}, {unit}" if unit else title
-    return (
-        f"<figure><figcaption>{escape(caption)}</figcaption>"
-        f'<svg role="img" aria-label="{escape(caption)}" width="{WIDTH_PX}" height="{HEIGHT_PX}" '
-        f'viewBox="0 0 {WIDTH_PX} {HEIGHT_PX}">{"".join(parts)}</svg></figure>'
-    )
+    return figure(f"{title}, {unit}" if unit else title, WIDTH_PX, HEIGHT_PX, parts)
 
 
 def _medians(verdict: Flatness, samples: Samples, top: float) -> list[str]:
@@ -51,16 +44,12 @@ def _medians(verdict: Flatness, samples: Samples, top: float) -> list[str]:
 def _level(value: float, top: float) -> str:
     y = _y(value, top)
     line = f'<line x1="{LEFT_PX}" x2="{WIDTH_PX - RIGHT_PX}" y1="{y:.1f}" y2="{y:.1f}" stroke="{GRID_COLOUR}"/>'
-    return line + _text(LEFT_PX - 6, y + 4, f"{value:.3g}", "end")
+    return line + label(LEFT_PX - 6, y + 4, f"{value:.3g}", "end")
 
 
 def _moment(at_s: float, end_s: float) -> str:
     said = f"{at_s / 60:.3g} min" if at_s else "0"
-    return _text(_x(at_s, end_s), HEIGHT_PX - 6, said, "start" if not at_s else "end" if at_s == end_s else "middle")
-
-
-def _text(x: float, y: float, said: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{TEXT_COLOUR}">{escape(said)}</text>'
+    return label(_x(at_s, end_s), HEIGHT_PX - 6, said, "start" if not at_s else "end" if at_s == end_s else "middle")
 
 
 def _x(at_s: float, end_s: float) -> float:
