@@ -12,8 +12,8 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from dataclasses import replace as copied
+from dataclasses import asdict, astuple, dataclass, replace
+from operator import add
 from pathlib import Path
 
 import jiwer
@@ -48,11 +48,7 @@ class Counted:
     """Words that were not said there, and are words of the shelf's names."""
 
     def __add__(self, other: Counted) -> Counted:
-        return Counted(*(mine + theirs for mine, theirs in zip(_numbers(self), _numbers(other), strict=True)))
-
-
-def _numbers(counted: Counted) -> tuple[int, ...]:
-    return tuple(asdict(counted).values())
+        return Counted(*map(add, astuple(self), astuple(other)))
 
 
 def counted(reference: str, heard: str, names: str) -> Counted:
@@ -73,7 +69,7 @@ def counted(reference: str, heard: str, names: str) -> Counted:
 
 def heard_with(speech: SpeechModel, broadcast: Broadcast, room: Room, tokens: int) -> str:
     """All that is heard of a broadcast by who is told so many tokens of a room's names."""
-    engines = copied(fake_engines(), media=PyAvDecoder(), speech=speech)
+    engines = replace(fake_engines(), media=PyAvDecoder(), speech=speech)
     player = Player("transcriber", InlineAsk(engines, FakeObjects(), MemoryVectors()))
     player.states[STREAM] = Transcriber(STREAM, hotword_tokens=tokens)
     begun = RoomChanged(stream_id=STREAM, room=room)

@@ -29,7 +29,7 @@ from tests.bench.soak.load import Plan
 from tests.bench.soak.run import Sample, Told, opened
 
 LINE_EVERY_S = 60.0
-"""Where the output is no terminal."""
+"""Where the output is no terminal and so has no bar."""
 
 
 def main() -> int:
@@ -64,27 +64,16 @@ def measure(settings: Settings, told: Told, console: Console) -> None:
     with tempfile.TemporaryDirectory(prefix="vitrine-soak-") as folder:
         own = scratch.own(replace(settings, data=Path(folder)), "soak")
         with opened(own, told.plan, console.print) as stage, Progress(*columns, console=console) as bar:
-            task = bar.add_task("", total=60 * told.plan.minutes)
-            lines = Lines(console)
+            task, next_line_s = bar.add_task("", total=60 * told.plan.minutes), 0.0
 
             def say(at_s: float, sample: Sample) -> None:
+                nonlocal next_line_s
                 bar.update(task, completed=at_s, description=in_short(sample))
-                lines.say(at_s, sample)
+                if not console.is_terminal and at_s >= next_line_s:
+                    next_line_s += LINE_EVERY_S
+                    console.print(f"{at_s / 60:.0f} min: {in_short(sample)}")
 
             stage.play(told, say)
-
-
-class Lines:
-    """A line a minute where there is no bar."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._next_s = 0.0
-
-    def say(self, at_s: float, sample: Sample) -> None:
-        if not self._console.is_terminal and at_s >= self._next_s:
-            self._next_s += LINE_EVERY_S
-            self._console.print(f"{at_s / 60:.0f} min: {in_short(sample)}")
 
 
 def in_short(sample: Sample) -> str:

@@ -148,11 +148,12 @@ def page(told: Told, machine: Machine) -> str:
     about = summary(told) | {"machine": f"{machine.system}, {machine.processors} processors, Python {machine.python}"}
     told_rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(said)}</td></tr>" for name, said in about.items())
     heads = ("", "first quarter", "last quarter", "may grow by", "slope, a day", "verdict")
+    seen = lines(told)
     rows = "".join(
         f"<tr><td>{escape(line.name)}</td>{''.join(f'<td>{escape(cell)}</td>' for cell in _cells(line))}</tr>"
-        for line in lines(told)
+        for line in seen
     )
-    plots = "".join(plot(line.name, line.unit, line.samples, line.verdict) for line in lines(told))
+    plots = "".join(plot(line.name, line.unit, line.samples, line.verdict) for line in seen)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Long run</title>'
         f"<style>{STYLE}</style></head><body><h1>Long run</h1><ul>{verdict}</ul>"
