@@ -2,21 +2,9 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
 
-from encoders.engines import (
-    Clip,
-    Floats,
-    Frames,
-    FusionInput,
-    FusionNetwork,
-    Heard,
-    LanguageModel,
-    MediaDecoder,
-    SpeechModel,
-    VisionTower,
-)
 from encoders.loaded import LoadedEngines
 from schemas.event import Event
 from tests.agents.playing import InlineAsk, Player, flow
@@ -40,82 +28,24 @@ class Stopwatch:
         return answer
 
 
-@dataclass
-class TimedMedia:
-    inner: MediaDecoder
-    watch: Stopwatch
+class Timed:
+    """An engine whose calls are timed; what else is asked of it (its name, its space) it answers itself."""
 
-    def audio(self, media: bytes) -> bytes:
-        return self.watch.time("media", lambda: self.inner.audio(media))
+    def __init__(self, engine: object, kind: str, watch: Stopwatch) -> None:
+        self._engine, self._kind, self._watch = engine, kind, watch
 
-    def clip(self, media: bytes) -> Clip:
-        return self.watch.time("media", lambda: self.inner.clip(media))
-
-    def image(self, picture: bytes) -> Frames:
-        return self.watch.time("media", lambda: self.inner.image(picture))
-
-
-@dataclass
-class TimedSpeech:
-    inner: SpeechModel
-    watch: Stopwatch
-
-    def hear(self, pcm: bytes, language: str | None, final: bool, hotwords: str = "") -> Heard:
-        return self.watch.time("speech", lambda: self.inner.hear(pcm, language, final, hotwords))
-
-
-@dataclass
-class TimedLanguage:
-    inner: LanguageModel
-    watch: Stopwatch
-
-    def complete(self, transcript: str) -> str:
-        return self.watch.time("language", lambda: self.inner.complete(transcript))
-
-
-@dataclass
-class TimedVision:
-    inner: VisionTower
-    watch: Stopwatch
-
-    @property
-    def name(self) -> str:
-        return self.inner.name
-
-    def encode(self, clips: Sequence[Frames]) -> list[Floats]:
-        return self.watch.time("vision", lambda: self.inner.encode(clips))
-
-
-@dataclass
-class TimedFusion:
-    inner: FusionNetwork
-    watch: Stopwatch
-
-    @property
-    def space(self) -> str:
-        return self.inner.space
-
-    @property
-    def dim(self) -> int:
-        return self.inner.dim
-
-    @property
-    def tower(self) -> str:
-        return self.inner.tower
-
-    def embed(self, views: Sequence[FusionInput]) -> list[Floats]:
-        return self.watch.time("fusion", lambda: self.inner.embed(views))
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._engine, name)
+        if not callable(found):
+            return found
+        return lambda *args, **kwargs: self._watch.time(self._kind, lambda: found(*args, **kwargs))
 
 
 def timed(engines: LoadedEngines, watch: Stopwatch) -> LoadedEngines:
-    """The same engines under a stopwatch."""
-    return LoadedEngines(
-        TimedMedia(engines.media, watch),
-        TimedSpeech(engines.speech, watch),
-        TimedLanguage(engines.language, watch),
-        TimedVision(engines.vision, watch),
-        TimedFusion(engines.fusion, watch),
-    )
+    """The same engines under a stopwatch, each under the name of its kind."""
+    kinds = [each.name for each in fields(engines)]
+    wrapped: dict[str, Any] = {kind: Timed(getattr(engines, kind), kind, watch) for kind in kinds}
+    return LoadedEngines(**wrapped)
 
 
 @dataclass(frozen=True, slots=True)
