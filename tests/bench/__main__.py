@@ -16,31 +16,24 @@ from encoders import remux
 from encoders.profiles import load_engines, load_profile
 from infra import scratch
 from infra.settings import Settings, read_settings
-from schemas.event import Event
-from schemas.ids import StreamId, StreamMs
 from schemas.product import Product
-from schemas.room import RoomChanged, StreamEnded
-from schemas.segment import Segment
 from streams import catalogue, push
 from streams.demo import Demo
 from streams.demo_follow import Pace
 from streams.demo_show import SEGMENT_S, Show, read_show
 from streams.demo_view import View
-from tests.bench.outcome import Both, Machine, summed
-from tests.bench.timed import play_bare
-
-STREAM = StreamId("bench")
+from tests.bench.outcome import Both, Machine, summed, write_report
+from tests.bench.timed import events, play_bare
 
 
-def main() -> int:
+def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--segments", type=int, default=12, help="so many segments of 4 s (default: 12)")
     parser.add_argument("--runs", type=int, default=3, help="of each kind (default: 3)")
     parser.add_argument("--report", type=Path, help="JSON file (default: bench.json in the data folder)")
     given = parser.parse_args()
-    show, settings, machine = read_show(), read_settings(), Machine.here()
-    console = Console()
+    show, settings, machine, console = read_show(), read_settings(), Machine.here(), Console()
     pieces = tuple(remux.segments(str(show.film), SEGMENT_S, console.print))[: given.segments]
     with tempfile.TemporaryDirectory() as folder:
         own = scratch.own(replace(settings, data=Path(folder)), "bench")
@@ -48,11 +41,7 @@ def main() -> int:
             runs = measure(own, show, pieces, given.runs, told)
     bench = summed(machine, settings.profile, runs)
     console.print(bench.table())
-    report = given.report or settings.data / "bench.json"
-    report.parent.mkdir(parents=True, exist_ok=True)
-    report.write_text(bench.as_json() + "\n")
-    console.print(f"written to {report}")
-    return 0
+    write_report(given.report or settings.data / "bench.json", bench.as_json(), console)
 
 
 def measure(settings: Settings, show: Show, pieces: Sequence[push.Piece], runs: int, told: View) -> list[Both]:
@@ -72,15 +61,5 @@ def measure(settings: Settings, show: Show, pieces: Sequence[push.Piece], runs: 
         return both
 
 
-def events(show: Show, pieces: Sequence[push.Piece]) -> list[Event]:
-    """What a push of these pieces publishes."""
-    segments = [
-        Segment(stream_id=STREAM, sequence=i, start_ms=StreamMs(piece.start_ms), duration_ms=piece.duration_ms,
-                content_type=piece.content_type, media=piece.media)
-        for i, piece in enumerate(pieces)
-    ]  # fmt: skip
-    return [RoomChanged(stream_id=STREAM, room=show.room), *segments, StreamEnded(stream_id=STREAM)]
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

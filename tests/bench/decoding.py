@@ -25,9 +25,8 @@ from encoders.media import PyAvDecoder
 from encoders.profiles import load_engines, load_profile
 from infra.settings import read_settings
 from streams.demo_show import SEGMENT_S, read_show
-from tests.bench.__main__ import events
-from tests.bench.outcome import Machine
-from tests.bench.timed import play_bare
+from tests.bench.outcome import Machine, write_report
+from tests.bench.timed import events, play_bare
 
 MOST_OF_A_SEGMENT = 0.05
 
@@ -152,10 +151,7 @@ def main() -> int:
     all_s = (time.process_time() - began_s) / len(pieces)
     cost = Cost(machine, len(pieces), given.runs, here, apart, all_s, start_s)
     console.print(cost.table())
-    report = given.report or settings.data / "decoding.json"
-    report.parent.mkdir(parents=True, exist_ok=True)
-    report.write_text(cost.as_json() + "\n")
-    console.print(f"written to {report}")
+    write_report(given.report or settings.data / "decoding.json", cost.as_json(), console)
     return 0 if cost.share < MOST_OF_A_SEGMENT else 1
 
 

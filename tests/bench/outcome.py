@@ -6,7 +6,9 @@ import platform
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
+from rich.console import Console
 from rich.table import Table
 
 from streams.demo_report import Report, Times
@@ -55,6 +57,9 @@ class Machine:
             os.getloadavg()[0],
         )
 
+    def __str__(self) -> str:
+        return f"{self.system}, {self.processors} processors, Python {self.python}"
+
 
 @dataclass(frozen=True, slots=True)
 class Bench:
@@ -84,11 +89,10 @@ class Bench:
 
     def table(self) -> Table:
         """The same for a person."""
-        here = self.machine
         title = f"{self.video_s:.0f} s of video, {self.runs} runs each, profile {self.profile}: median (least to most)"
         table = Table(title=title, title_justify="left", show_header=False)
-        table.add_row("machine", f"{here.system}, {here.processors} processors, Python {here.python}")
-        table.add_row("load before", f"{here.load_before:.1f}")
+        table.add_row("machine", str(self.machine))
+        table.add_row("load before", f"{self.machine.load_before:.1f}")
         table.add_section()
         table.add_row("bare models, one after the other", f"{self.bare_s} s")
         table.add_row("whole pipeline", f"{self.flow_s} s")
@@ -119,6 +123,13 @@ def summed(machine: Machine, profile: str, runs: Sequence[Both]) -> Bench:
         {name: Spread.of([run.flow.lane_seconds.get(name, 0.0) for run in runs]) for name in flow_names},
         runs[0].flow.times,
     )
+
+
+def write_report(report: Path, text: str, console: Console) -> None:
+    """Write a report, in a folder that is made where it is missing, and say where."""
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.write_text(text + "\n")
+    console.print(f"written to {report}")
 
 
 def _both(name: str, bench: Bench) -> str:

@@ -17,7 +17,7 @@ from rich.table import Table
 from infra import kafka, scratch
 from infra.settings import read_settings
 from schemas.shedding import Shed
-from tests.bench.outcome import Machine
+from tests.bench.outcome import Machine, write_report
 from tests.streams.overload import BOUND_S, SHED_BEYOND_S, Told, overload
 
 
@@ -79,7 +79,7 @@ def _s(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds:.1f} s"
 
 
-def main() -> int:
+def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.overload", description=__doc__)
     parser.add_argument("--rounds", type=int, default=6, help="segments of each broadcast under load (default: 6)")
@@ -97,12 +97,10 @@ def main() -> int:
             child.stop()
     rows = [row_of(times, told) for times, told in loads]
     console.print(table(rows))
-    report = given.report or settings.data / "overload.json"
-    report.parent.mkdir(parents=True, exist_ok=True)
-    report.write_text(json.dumps({"machine": asdict(machine), "loads": [asdict(row) for row in rows]}, indent=1) + "\n")
-    console.print(f"{machine.processors} processors, load before {machine.load_before:.1f}; written to {report}")
-    return 0
+    console.print(f"{machine.processors} processors, load before {machine.load_before:.1f}")
+    told = json.dumps({"machine": asdict(machine), "loads": [asdict(row) for row in rows]}, indent=1)
+    write_report(given.report or settings.data / "overload.json", told, console)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -7,7 +7,12 @@ from typing import Any, TypeVar
 
 from encoders.loaded import LoadedEngines
 from schemas.event import Event
-from tests.agents.playing import InlineAsk, Player, flow
+from schemas.ids import StreamMs
+from schemas.room import RoomChanged, StreamEnded
+from schemas.segment import Segment
+from streams.demo_show import Show
+from streams.push import Piece
+from tests.agents.playing import STREAM, InlineAsk, Player, flow
 from tests.fakes.stores import FakeObjects
 from tests.fakes.vectors import MemoryVectors
 
@@ -64,3 +69,13 @@ def play_bare(engines: LoadedEngines, products: Sequence[Event], broadcast: Sequ
     watch.seconds.clear()
     matches = [event for event in flow(broadcast, ask).events("matcher") if event.order is not None]
     return BareRun(dict(watch.seconds), len(matches))
+
+
+def events(show: Show, pieces: Sequence[Piece]) -> list[Event]:
+    """What a push of these pieces publishes."""
+    segments = [
+        Segment(stream_id=STREAM, sequence=i, start_ms=StreamMs(piece.start_ms), duration_ms=piece.duration_ms,
+                content_type=piece.content_type, media=piece.media)
+        for i, piece in enumerate(pieces)
+    ]  # fmt: skip
+    return [RoomChanged(stream_id=STREAM, room=show.room), *segments, StreamEnded(stream_id=STREAM)]

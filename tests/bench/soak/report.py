@@ -145,7 +145,7 @@ def page(told: Told, machine: Machine) -> str:
     """The HTML page."""
     found = wrong(told)
     verdict = "".join(f"<li>{escape(each)}</li>" for each in found) or "<li>flat, and nothing was lost</li>"
-    about = summary(told) | {"machine": f"{machine.system}, {machine.processors} processors, Python {machine.python}"}
+    about = summary(told) | {"machine": str(machine)}
     told_rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(said)}</td></tr>" for name, said in about.items())
     heads = ("", "first quarter", "last quarter", "may grow by", "slope, a day", "verdict")
     seen = lines(told)
