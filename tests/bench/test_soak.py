@@ -21,8 +21,9 @@ from tests.bench.outcome import Machine
 from tests.bench.soak import report
 from tests.bench.soak.eyes import Books, held_by
 from tests.bench.soak.flatness import Allowed, Samples, after_warm_up, judge, slope
-from tests.bench.soak.load import Plan, partition_of, segment, stream_id
+from tests.bench.soak.load import Plan, segment, stream_id
 from tests.bench.soak.run import Told
+from tests.chaos.world import partition_of
 from tests.streams.test_demo_parts import letter, match, record
 
 pytestmark = pytest.mark.hermetic

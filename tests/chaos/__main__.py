@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -76,16 +76,18 @@ def seeds(text: str) -> range:
 
 def full_length() -> list[Drawn]:
     """One run of each outage that has a full length; their seeds are beyond those of the others."""
-    every = [draw(seed, OTHERS) for seed in range(1, 101)]
-    first = [next(each for each in every if each.fault == fault) for fault in FULL_OUTAGE_S]
-    return [replace(each, seed=10_000 + each.seed, full_length=True) for each in first]
+    return [replace(each, seed=10_000 + each.seed, full_length=True) for each in one_of_each(FULL_OUTAGE_S)]
 
 
 def real() -> list[Drawn]:
     """One run of each fault on the shipped models; their seeds are beyond those of the others."""
+    return [replace(each.on_real_models(), seed=20_000 + each.seed) for each in one_of_each(BY_NAME)]
+
+
+def one_of_each(faults: Iterable[str]) -> list[Drawn]:
+    """The first draw of each of these faults."""
     every = [draw(seed, OTHERS) for seed in range(1, 101)]
-    first = [next(each for each in every if each.fault == fault) for fault in BY_NAME]
-    return [replace(each.on_real_models(), seed=20_000 + each.seed) for each in first]
+    return [next(each for each in every if each.fault == fault) for fault in faults]
 
 
 def told(drawn: Drawn) -> str:

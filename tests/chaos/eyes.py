@@ -105,14 +105,12 @@ class Eyes:
     def close(self) -> None:
         """Let go of the connections; the next look makes new ones."""
         with suppress(*AWAY):
-            if self._reader:
-                self._reader.close()
             self._open.close()
         self._reader = self._admin = None
 
     def _connected(self) -> Reader:
         if self._reader is None:
-            self._reader = connect(self.settings)
+            self._reader = self._open.enter_context(connect(self.settings))
         return self._reader
 
 

@@ -174,7 +174,7 @@ def push_killed(play: Play, **orders: Any) -> None:
     play.worker()
     dying = play.producer(**orders)
     play.wait_for(dying.has_ended, "the producer to die")
-    play.books.began_ms = play.books.lifted_ms = dying.hear().struck_ms
+    play.begins(dying.hear().struck_ms)
     again = play.producer(**orders | {"dies_at": 0})
     play.wait_for(again.has_ended, "the producer to push it all")
 
@@ -263,7 +263,7 @@ def breakpoint_of(play: Play, drawn: Drawn) -> Worker:
 def trouble_of(play: Play, trouble: Trouble) -> None:
     worker = play.worker(trouble=trouble, stalled_after_s=STALL_S)
     play.wait_for(lambda: bool(worker.hear().struck), f"the speech model's {trouble.nth}th call")
-    play.books.began_ms = play.books.lifted_ms = worker.journal.struck_ms
+    play.begins(worker.journal.struck_ms)
 
 
 def freeze(play: Play, drawn: Drawn, service: Service) -> None:

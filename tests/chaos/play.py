@@ -95,12 +95,12 @@ class Play:
         self.wait_for(lambda: bool(worker.hear().struck), f"{strike.place} for the {strike.nth}th time")
         if strike.blow == "SIGSTOP":
             self.wait_for(worker.is_stopped, "the worker to stand still")
-        self.books.began_ms = self.books.lifted_ms = worker.journal.struck_ms
+        self.begins(worker.journal.struck_ms)
         return worker
 
-    def begins(self) -> None:
-        """The fault comes now."""
-        self.books.began_ms = self.books.lifted_ms = int(time.time() * 1000)
+    def begins(self, at_ms: int | None = None) -> None:
+        """The fault comes now, or came then; its cause is gone at once unless `lifted` says later."""
+        self.books.began_ms = self.books.lifted_ms = int(time.time() * 1000) if at_ms is None else at_ms
 
     def lifted(self) -> None:
         """Its cause is gone now."""

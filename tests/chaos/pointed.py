@@ -7,7 +7,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from agents.outcome import Outcome
@@ -154,7 +154,7 @@ class Pointed(Delivery[Any]):
 class PointedWatch(StageWatch):
     """The product's own counts, told to the harness as well."""
 
-    pen: Pen | None = None
+    pen: Pen = field(kw_only=True)
 
     def at(self, point: str, record: Record) -> None:
         StageWatch.at(self, point, record)
@@ -166,5 +166,4 @@ class PointedWatch(StageWatch):
         self._tell(journal.FINISHED, record, outcome.fate.value)
 
     def _tell(self, kind: str, record: Record, detail: str = "") -> None:
-        if self.pen:
-            self.pen.write(kind, (self.metrics.stage, record.partition, record.offset), detail)
+        self.pen.write(kind, (self.metrics.stage, record.partition, record.offset), detail)

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
@@ -151,16 +151,10 @@ class Worker:
 
     def hear(self) -> Journal:
         """Its journal as far as it was told; the lines are kept beside the log."""
-        try:
-            while self.told.poll():
-                data = os.read(self.told.fileno(), 65536)
-                if not data:
-                    break
+        with suppress(BrokenPipeError), self.log.with_suffix(".journal").open("ab") as kept:
+            while self.told.poll() and (data := os.read(self.told.fileno(), 65536)):
                 self.journal.take(data)
-                with self.log.with_suffix(".journal").open("ab") as kept:
-                    kept.write(data)
-        except BrokenPipeError:
-            pass
+                kept.write(data)
         return self.journal
 
     def tell_where_it_stands(self) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -80,7 +81,7 @@ class Demo:
 
     def products(self) -> tuple[Product, ...]:
         found = (line for line in catalogue.read(DEMO / "catalogue.jsonl") if isinstance(line, Product))
-        return tuple(line for line, _ in zip(found, range(DEMO_PRODUCTS), strict=False))
+        return tuple(islice(found, DEMO_PRODUCTS))
 
     def changed(self) -> Product:
         first, *_, last = self.products()

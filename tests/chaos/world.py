@@ -108,9 +108,9 @@ class World:
         return {f"{stream}/{number:06d}" for stream in self.streams for number in range(self.segments_each)}
 
 
-def partition_of(key: str) -> int:
+def partition_of(key: str, partitions: int = PARTITIONS) -> int:
     """Where the default partitioner of every client that Vitrine uses puts a key."""
-    return int(murmur2(key.encode()) & 0x7FFFFFFF) % PARTITIONS
+    return int(murmur2(key.encode()) & 0x7FFFFFFF) % partitions
 
 
 def streams_in(partitions: tuple[int, ...], how_many: int) -> tuple[StreamId, ...]:

@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Self
 
-from kafka.partitioner.default import murmur2
-
 from encoders.engines import FRAMES_PER_CLIP
 from infra.objects import ObjectStore
 from infra.settings import Settings
@@ -26,6 +24,7 @@ from streams.envelope import Envelope
 from streams.producer import Producer
 from streams.topology import PRODUCTS, SEGMENTS
 from tests.chaos.scenes import LOOKS, product, product_id
+from tests.chaos.world import partition_of
 from tests.fakes.engines import fake_media
 from tests.streams.overload_worker import LOOK_S
 
@@ -86,11 +85,6 @@ def stream_id(number: int, partitions: int) -> StreamId:
     """The name of a broadcast; one after the other they fall into every partition in turn."""
     names = (StreamId(f"room-{number}/{attempt}") for attempt in count())
     return next(name for name in names if partition_of(name, partitions) == number % partitions)
-
-
-def partition_of(key: str, partitions: int) -> int:
-    """Where every client that Vitrine uses puts a key."""
-    return int(murmur2(key.encode()) & 0x7FFFFFFF) % partitions
 
 
 def segment(stream: StreamId, sequence: int, store: ObjectStore) -> Segment:
