@@ -20,10 +20,10 @@ from pathlib import Path
 from infra.errors import InfraError
 from infra.settings import read_settings
 from tests.chaos import report
-from tests.chaos.draw import Drawn, draw
-from tests.chaos.faults import BY_NAME, FULL_OUTAGE_S
+from tests.chaos.draw import draw
+from tests.chaos.faults import BY_NAME, FULL_OUTAGE_S, Drawn
 from tests.chaos.rig import House, open_house
-from tests.chaos.run import OTHERS, Theatre
+from tests.chaos.run import Theatre
 
 
 def main() -> int:
@@ -38,9 +38,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="keep the folder with the logs of services and workers")
     parser.add_argument("--list", action="store_true", help="only say what the seeds draw")
     given = parser.parse_args()
-    drawn = (
-        full_length() if given.full_length else real() if given.real else [draw(seed, OTHERS) for seed in given.seeds]
-    )
+    drawn = full_length() if given.full_length else real() if given.real else [draw(seed) for seed in given.seeds]
     if given.list:
         print("\n".join(told(each) for each in drawn))
         return 0
@@ -86,7 +84,7 @@ def real() -> list[Drawn]:
 
 def one_of_each(faults: Iterable[str]) -> list[Drawn]:
     """The first draw of each of these faults."""
-    every = [draw(seed, OTHERS) for seed in range(1, 101)]
+    every = [draw(seed) for seed in range(1, 101)]
     return [next(each for each in every if each.fault == fault) for fault in faults]
 
 

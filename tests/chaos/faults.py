@@ -14,7 +14,6 @@ from typing import Any
 from encoders.cutter import CutSegment
 from streams.envelope import Record
 from streams.topology import FLOW, PRODUCTS, SEGMENTS, row_of, source_topic, topic_name
-from tests.chaos.draw import Drawn
 from tests.chaos.ledger import Check, sent
 from tests.chaos.places import BEFORE, PUBLICATION, Place, Strike
 from tests.chaos.play import Play
@@ -35,6 +34,32 @@ REVISIONS_OF_POISON = ("recorded@1", "recorded@2", "recorded@3")
 NO_MEDIA = CutSegment(b"", 0, SEGMENT_MS)
 STALL_S = 8.0
 """The pulse's patience with a worker whose model hangs or whose clock jumps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What one run does."""
+
+    seed: int
+    fault: str
+    place: Place
+    """Where the worker is struck, or where it stands when something else is."""
+    nth: int
+    """The how-manieth time that it is there."""
+    after: int
+    """Answers that are there before a fault that has no place."""
+    lasts: float
+    """Between 0 and 1: how long an outage lasts, between its shortest and its longest."""
+    coin: bool
+    """For a fault that can go two ways."""
+    full_length: bool = False
+    """An outage as long as real ones: minutes."""
+    real: bool = False
+    """On the shipped models, in a smaller world."""
+
+    def on_real_models(self) -> "Drawn":
+        """The same fault, early enough for the few segments of that world."""
+        return replace(self, real=True, nth=2 + self.nth % 5, after=2 + self.after % 5)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,7 @@ from streams.flight import BOOK, CRASHES_AT_MOST, charge
 from streams.topics import topic_ids
 from streams.topology import PRODUCTS, SEGMENTS, topic_name
 from tests.chaos.controls import Control
-from tests.chaos.draw import STRUCK, Drawn, draw
-from tests.chaos.faults import BY_NAME, FAULTS
+from tests.chaos.faults import BY_NAME, Drawn
 from tests.chaos.ledger import Books, Check, Complaint, Expected, complaints
 from tests.chaos.play import Play, playing
 from tests.chaos.rig import House
@@ -23,7 +22,6 @@ PUSHED_BY_A_PRODUCER: dict[str, dict[str, Any]] = {
     "gone-on-settled": {"as_after": "settled"},
 }
 """Undisturbed runs whose world comes from a producer, and its orders; the others find theirs on the topics."""
-OTHERS = tuple(fault.name for fault in FAULTS if fault.name not in STRUCK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +44,6 @@ class Theatre:
 
     house: House
     _twins: dict[tuple[str, str], Books] = field(default_factory=dict)
-
-    def run(self, seed: int) -> Outcome:
-        """Play the run of a seed."""
-        return self.play(draw(seed, OTHERS))
 
     def play(self, drawn: Drawn) -> Outcome:
         """Play a run that was drawn."""

@@ -11,7 +11,6 @@ from tests.chaos.__main__ import full_length, real
 from tests.chaos.draw import STRUCK, draw
 from tests.chaos.faults import FAULTS, FULL_OUTAGE_S
 from tests.chaos.places import ACKNOWLEDGEMENT, AFTER, BEFORE, BLOWS, PLACES, PUBLICATION, SNAPSHOT, UPSERT
-from tests.chaos.run import OTHERS
 from tests.chaos.world import PARTITIONS, SMALL, WIDE, partition_of
 
 pytestmark = pytest.mark.hermetic
@@ -21,7 +20,7 @@ seeds = st.integers(1, 10_000)
 
 @given(seeds)
 def test_a_hundred_seeds_in_a_row_meet_every_fault_three_times_and_every_place(first: int) -> None:
-    drawn = [draw(seed, OTHERS) for seed in range(first, first + 100)]
+    drawn = [draw(seed) for seed in range(first, first + 100)]
     runs = Counter(each.fault for each in drawn)
     assert set(runs) == {fault.name for fault in FAULTS}
     assert min(runs.values()) >= 3
@@ -31,25 +30,25 @@ def test_a_hundred_seeds_in_a_row_meet_every_fault_three_times_and_every_place(f
 def test_three_hundred_seeds_strike_every_place_with_every_signal() -> None:
     met = defaultdict(set)
     for seed in range(1, 301):
-        drawn = draw(seed, OTHERS)
+        drawn = draw(seed)
         met[drawn.fault].add(drawn.place)
     assert [met[fault] for fault in STRUCK] == [set(PLACES)] * 3
 
 
 @given(seeds)
 def test_a_seed_is_the_same_fault_at_the_same_point_whoever_draws_it(seed: int) -> None:
-    assert draw(seed, OTHERS) == draw(seed, OTHERS)
-    assert draw(seed, OTHERS) != draw(seed + 1, OTHERS)
+    assert draw(seed) == draw(seed)
+    assert draw(seed) != draw(seed + 1)
 
 
 def test_this_very_seed_has_always_been_this_fault() -> None:
-    drawn = draw(1, OTHERS)
+    drawn = draw(1)
     assert (drawn.fault, str(drawn.place), drawn.nth) == ("worker killed", "transcriber, before publication", 8)
 
 
 def test_a_seed_counts_from_one() -> None:
     with pytest.raises(ValueError, match="not 0"):
-        draw(0, OTHERS)
+        draw(0)
 
 
 def test_the_places_are_both_sides_of_every_act_of_every_stage() -> None:

@@ -10,12 +10,12 @@ from tests.chaos import report
 from tests.chaos.__main__ import seeds
 from tests.chaos.draw import draw
 from tests.chaos.ledger import Check, Complaint
-from tests.chaos.run import OTHERS, Outcome
+from tests.chaos.run import Outcome
 
 pytestmark = pytest.mark.hermetic
 
-FINE = Outcome(draw(1, OTHERS), (), 2.0, 50, 3)
-BROKEN = replace(FINE, drawn=draw(4, OTHERS), recovery_s=None, complaints=(Complaint(Check.LOST, "1: a/000001"),
+FINE = Outcome(draw(1), (), 2.0, 50, 3)
+BROKEN = replace(FINE, drawn=draw(4), recovery_s=None, complaints=(Complaint(Check.LOST, "1: a/000001"),
                  Complaint(Check.ROWS, "1 missing")))  # fmt: skip
 
 

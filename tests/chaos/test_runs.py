@@ -15,7 +15,7 @@ from tests.chaos.draw import draw
 from tests.chaos.ledger import Expected, complaints, sent
 from tests.chaos.play import playing
 from tests.chaos.rig import open_house
-from tests.chaos.run import OTHERS, Theatre
+from tests.chaos.run import Theatre
 from tests.chaos.world import SMALL, Poison, poison
 from tests.lost_sockets import loses_sockets
 
@@ -51,7 +51,7 @@ def theatre(service_settings: Settings, tmp_path_factory: pytest.TempPathFactory
 @loses_sockets
 @pytest.mark.parametrize("seed", [*SEEDS, *(pytest.param(seed, marks=LONG) for seed in MORE_SEEDS)])
 def test_every_promise_is_kept_whatever_happens(theatre: Theatre, seed: int) -> None:
-    outcome = theatre.run(seed)
+    outcome = theatre.play(draw(seed))
     assert outcome.drawn.fault == (SEEDS | MORE_SEEDS)[seed]
     assert outcome.complaints == ()
     assert outcome.recovery_s is not None
@@ -68,7 +68,7 @@ def test_stages_may_run_in_separate_processes(theatre: Theatre) -> None:
 
 @LONG
 def test_every_promise_is_kept_on_the_shipped_models(theatre: Theatre) -> None:
-    assert theatre.play(draw(1, OTHERS).on_real_models()).complaints == ()
+    assert theatre.play(draw(1).on_real_models()).complaints == ()
 
 
 @pytest.mark.parametrize("rule", [*SHORT_CONTROLS, *(pytest.param(rule, marks=LONG) for rule in MORE_CONTROLS)])
