@@ -55,7 +55,7 @@ def tasks_of(bench: Bench, seed: int) -> tuple[Tasks, dict[str, str]]:
 
 
 def notes_of(bench: Bench, tasks: Tasks) -> list[str]:
-    """Sentences about tasks that are other than one would think: asked about fewer products, or of cut families."""
+    """Remarks on tasks that are not quite what their names say: about fewer products, or with cut families."""
     judged = bench.judged()
     found = [] if any(bench.views[row].family for row in bench.union()) else ["no view says its family: none is known"]
     for task in tasks.main:

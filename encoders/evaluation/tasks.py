@@ -1,8 +1,8 @@
 """A bench → tasks: which views ask, and which may answer each of them.
 
-The same tasks are put to every method; what is drawn at random in them depends on the seed alone. In a direction the
-views of products ask that the split shows in both domains, and all views of the other domain may answer. No view may
-answer itself.
+The same tasks are put to every method; what is drawn at random in them depends on the seed alone. In a direction, from
+one domain to another, the products that the split shows in both are asked about: their views of the first domain ask,
+and all views of the second may answer. No view may answer itself.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DIRECTIONS = tuple((query, gallery) for query in Domain for gallery in Domain if
 SHELF_SIZES = (16, 100, 600)
 GALLERY_SIZES = {"gallery_1k": 1_000, "gallery_10k": 10_000}
 SCORES_AT_ONCE = 2**24
-"""How many scores are held together, of as many queries as that makes: about 100 MB of numbers and what is allowed."""
+"""How many scores are in memory at a time, about 100 MB with who may answer: queries are judged in such parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Task:
         return Task(self.name, self.queries[kept], self.gallery, self.shelves)
 
     def silent(self, bench: Bench) -> NDArray[np.int64]:
-        """The products of which a view that asks, or one that should answer, has no text: what tells them is seen."""
+        """The products that only the picture can tell: a view that asks, or one that should answer, has no text."""
         asked = np.unique(bench.products[self.queries])
         rows = np.concatenate([self.queries, self.gallery[np.isin(bench.products[self.gallery], asked)]])
         return np.unique(bench.products[rows[bench.silent(rows)]])

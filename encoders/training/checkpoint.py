@@ -1,4 +1,4 @@
-"""Where a run stands ↔ a file: whole or not at all, whatever kills the process, and refused by another run."""
+"""Where a run stands ↔ a checkpoint file: written whole or not at all, and refused by a run with other settings."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def save(path: Path, kept: Kept, identity: Mapping[str, object]) -> None:
 def read(path: Path, identity: Mapping[str, object]) -> Kept | None:
     """The checkpoint, or None where there is none yet. Raises `OtherRun`, `DamagedCheckpoint`.
 
-    Of the identity's ``stages`` those that have begun have to be the same; what comes after may be decided anew, until
-    the last has ended: from then on the name of the space is that of one network.
+    Of the identity's ``stages`` only those that have begun have to be the same, since later ones may still be changed.
+    Once the last has ended all have to be: the name of the space is then that of a finished network.
     """
     if not path.exists():
         return None
@@ -101,7 +101,7 @@ def refuse_other(path: Path, before: Mapping[str, object], identity: Mapping[str
 
 
 class LossLog:
-    """The loss of each step, a line each; a run that is taken up again leaves out what it will tell anew."""
+    """The loss of each step, one line each; a run that is resumed drops the lines of the steps that it will repeat."""
 
     def __init__(self, path: Path, standing: Standing) -> None:
         self._path = path
@@ -121,13 +121,13 @@ class LossLog:
 
 
 def _so_far(identity: Mapping[str, Any], begun: int | None) -> dict[str, object]:
-    """An identity with each of the first stages as one of its parts, and without the others; None: with all."""
+    """An identity with the first ``begun`` stages, each under a name of its own; None: with all of them."""
     rest = {name: value for name, value in identity.items() if name != "stages"}
     return rest | {f"stages.{number}": stage for number, stage in enumerate(identity["stages"][:begun])}
 
 
 def _before(line: str, standing: Standing) -> bool:
-    """Whether a line tells a step that is done; a half-written one tells none."""
+    """Whether a line is of a step that is done; a half-written one is of none."""
     try:
         told = json.loads(line)
     except json.JSONDecodeError:

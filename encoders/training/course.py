@@ -1,4 +1,4 @@
-"""A budget of seconds or steps → a training run that can be stopped and taken up again: rates, checkpoints and log."""
+"""A budget of seconds or steps → a training run that can be stopped and resumed: rates, checkpoints and log."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Course:
     """A training run: it counts the steps and seconds of the runs that it goes on from."""
 
     def __init__(self, module: nn.Module, budget: Budget, groups: Groups = (), adamw: AdamWSettings = USUAL) -> None:
-        """Takes up the checkpoint where there is one. Without ``groups`` all parameters learn at the peak rate.
+        """Resumes from the checkpoint where there is one. Without ``groups`` all parameters learn at the peak rate.
 
         Raises `OtherRun` where the checkpoint is not of this run.
         """
@@ -62,7 +62,7 @@ class Course:
             betas=self._adamw.betas,
             weight_decay=self._adamw.weight_decay,
         )
-        self.steps, self.spent_s = self._taken_up()
+        self.steps, self.spent_s = self._resumed()
 
     @property
     def share(self) -> float:
@@ -107,7 +107,7 @@ class Course:
         }
         write_tensors(told, self._budget.checkpoint)
 
-    def _taken_up(self) -> tuple[int, float]:
+    def _resumed(self) -> tuple[int, float]:
         if not self._budget.checkpoint.exists():
             return 0, 0.0
         state = torch.load(self._budget.checkpoint, weights_only=True)

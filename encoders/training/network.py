@@ -51,8 +51,8 @@ from encoders.world.shop import SIBLINGS, make_market
 
 SHOP_SEED = 100
 VISION_SHOPS, SHOPS = 100, 20
-"""For the tower and for the later stages, which read what it made of the first 20. Of these alone it learnt the looks
-by heart: it named the pattern of 99.8 % of their pages, and of 90.7 % on validation."""
+"""For the tower, and for the later stages, which use its features of the first 20. Trained on these alone it
+overfitted: it named the pattern of 99.8 % of their pages, and of 90.7 % on validation."""
 BANK_SIZE = 500
 HEAD_STEPS = 1200
 TEXT_STEPS, FUSION_STEPS = 3600, 1800
@@ -60,7 +60,7 @@ TEXT_STEPS, FUSION_STEPS = 3600, 1800
 .976, 3,600 and 1,800 .977, 3,600 and 3,600 .978."""
 SHORT = AdamWSettings(warm_up=100)
 SEEN_SHARE = 0.05
-"""Of the peak rate, for the head of the picture: it comes trained, and would only learn the kept frames by heart."""
+"""Of the peak rate, for the picture's head: it begins trained, and faster it would overfit the kept frames."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +89,8 @@ class Plan(Run):
     """A network folder whose vision tower is where stage one begins; None: from nothing."""
 
     @property
-    def of_texts(self) -> dict[str, object]:
-        """With what a stage that reads texts is begun; another run's checkpoint is refused."""
+    def texts_identity(self) -> dict[str, object]:
+        """What a stage that reads texts depends on: a checkpoint that was made with anything else is refused."""
         return {"shops": self.shops, "variants": self.variants}
 
 
@@ -139,7 +139,7 @@ def train_text(plan: Plan) -> None:
     """Stage two: the text tower alone, cheap steps until it reads; nothing where the recipe reads nothing."""
     if RECIPES[plan.recipe].senses.reads:
         trainee, sampler = fusion_trainee(plan)
-        budget = Budget(plan.seconds, 2e-3, plan.folder / "text.pt", TEXT_STEPS, identity=plan.of_texts)
+        budget = Budget(plan.seconds, 2e-3, plan.folder / "text.pt", TEXT_STEPS, identity=plan.texts_identity)
         course = Course(trainee, budget, adamw=SHORT)
         course.run(lambda: trainee.text_loss(sampler.batch()))
 
@@ -152,7 +152,7 @@ def train_fusion(plan: Plan) -> None:
     seen = list(trainee.fusion.visual_head.parameters())
     rest = [parameter for parameter in trainee.parameters() if all(parameter is not one for one in seen)]
     groups = [(rest, 1.0), (seen, SEEN_SHARE)]
-    budget = Budget(plan.seconds, 1e-3, plan.folder / "fusion.pt", FUSION_STEPS, identity=plan.of_texts)
+    budget = Budget(plan.seconds, 1e-3, plan.folder / "fusion.pt", FUSION_STEPS, identity=plan.texts_identity)
     Course(trainee, budget, groups, SHORT).run(lambda: trainee.loss(sampler.batch()))
 
 

@@ -42,10 +42,10 @@ class Balance:
 def balance(
     fusion: FusionModule, tokenizer: Tokenizer, config: NetworkConfig, prepared: Prepared, reading: Reading
 ) -> Balance:
-    """Set how much the fusion and the texts count to what finds most over the six retrievals.
+    """Give the fusion and the texts the weights with which the network finds most over the six retrievals.
 
-    Every combination is tried, and judged by the mean reciprocal rank; of a network that does not both see and read
-    only the first is chosen. ``reading`` is what it is given of the views. Raises ValueError where a product lacks a
+    Every combination is tried, and judged by the mean reciprocal rank; the texts' weights are tried only for a network
+    that both sees and reads. ``reading`` is what it is given of the views. Raises ValueError where a product lacks a
     domain.
     """
     network, rows = EvaluatedNetwork(fusion.eval(), tokenizer, config), rows_of(prepared)
@@ -78,8 +78,8 @@ def _weighed(parts: Floats, weight: torch.Tensor) -> Floats:
 
 
 def _judged(sides: Mapping[Domain, Mapping[float, Floats]]) -> Iterator[tuple[tuple[float, float], tuple[float, ...]]]:
-    """For each choice of a factor a domain: the mean reciprocal rank over the six retrievals, and how near it is to
-    the training, by which of two that find as much one is chosen. Two domains are compared once for each two factors.
+    """For each choice of one factor a domain: the mean reciprocal rank over the six retrievals and, to decide between
+    equal ones, how near the factors are to 1, as trained. Two domains are compared once for each pair of factors.
     """
     ranks = {
         (i, j): {

@@ -30,8 +30,8 @@ KEPT_FRAMES = {Domain.PAGE: 2, Domain.VIDEO: 8, Domain.LIVE: 16}
 MOST_STRAYS = {Domain.PAGE: 0, Domain.VIDEO: 2, Domain.LIVE: 3}  # frames of 8 that show another product or none
 EMPTY_ROOMS, EMPTY_FRAMES = 40, 5
 ABSENT_WEIGHT = 0.5
-"""Of an empty room as the rival of a page's clip. Nothing else says where such a room lies: near all pages or far from
-them, by chance, and a worker tells by it whether anything is shown."""
+"""Of the term that keeps an empty room farther from a page than the product's clip. No other term trains where such a
+room lies, and by its likeness a worker decides whether anything is shown."""
 BLIND, MUTE = 0.04, 0.05  # how often a view is given without its picture, or without its text
 
 
@@ -116,8 +116,8 @@ class Senses:
     terms: int = 12
     """3, 6 or 12."""
     smoothed: bool = True
-    """Whether the fused terms have label smoothing, as the others have. It holds all 55 others of a batch equally near,
-    and 52 of them are no siblings: what is spent on them is lost to the three that are mistaken for the product."""
+    """Whether the fused terms have label smoothing, as the others have. It pulls all 55 others of a batch equally near;
+    52 of them are no siblings, which leaves less to tell apart the three that are mistaken for the product."""
     own_spare: float | None = None
     """Of the fused terms: see `Sharpness`."""
 

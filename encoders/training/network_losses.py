@@ -54,7 +54,7 @@ def info_nce_in_union(left: Tensor, right: Tensor, same: Same, counts: Tensor, s
     """As `info_nce`, but the other products of a view's own side are negatives too: one gallery holds both sides.
 
     Without them nothing keeps what all views of a domain have in common small, and a page finds other pages before the
-    clip of its product. ``sharp.own_spare`` is taken from their cosines first.
+    clip of its product. Their cosines are lowered by ``sharp.own_spare``: by so much they may be nearer than the match.
     """
     rows = counts.nonzero()[:, 0]
     if len(rows) < 2:

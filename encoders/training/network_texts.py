@@ -30,7 +30,7 @@ from encoders.world.windows import misheard
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 OTHERS = 24
 COMMON = 200
-"""In how many of the training texts a word of the shop stands at least; a brand or a misheard word stands in fewer."""
+"""A word in at least so many of the training texts has a token; brands and misheard words are in fewer."""
 WORDS_PER_S = 2.9
 """As heard on the validation split; a broadcast's one host is slower than the many of the clips."""
 LOST_FEATURE, STALE = 0.04, 0.03

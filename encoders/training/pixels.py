@@ -1,6 +1,6 @@
 """Views of a manifest → pixels as a vision tower takes them, decoded by several threads; and a tower's tokens of all.
 
-For a stage that trains the tower, and to make the tokens anew with what it has become.
+For stages that train the tower, and to make the tokens again once it has changed.
 """
 
 from __future__ import annotations

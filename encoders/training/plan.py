@@ -108,7 +108,7 @@ class TrainPlan(Settings):
     batch: Annotated[int, Field(ge=2)] = 64
     """Products in one batch of a process: each is told apart from the others of its batch, in all processes."""
     accumulation: Positive = 1
-    """How many batches make one step of the optimiser."""
+    """Batches to one step of the optimiser."""
     together: Literal["families", "products"] = "families"
     """families: siblings come in one batch, since they are what is hard to tell apart."""
     blind: Share = 0.04
@@ -121,7 +121,7 @@ class TrainPlan(Settings):
     loaders: Positive = 4
     """Threads that decode media, where a stage reads pixels."""
     save_every: Positive = 200
-    """Steps; what a kill costs at most."""
+    """Steps between two checkpoints: the most that is lost when the run is killed."""
     validate_every: Positive = 200
     """Steps between two looks at the validation split, where the manifest has one."""
 

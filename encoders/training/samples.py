@@ -1,9 +1,9 @@
 """A prepared manifest → batches: one product a row, with one random page, one random short video, one random live view.
 
-A batch follows from the seed and its number alone, so a run that is taken up again needs to know nothing but where it
-was. Several processes draw the same batch, and each takes its share of it: no product stands twice in what is compared.
-No product comes twice in an epoch either: the last of its order, too few for a batch, are left out, others each time.
-Products that cannot be told across domains, since all their views are in one, take no part.
+A batch follows from the seed and its number alone, so a resumed run needs to know nothing but where it stopped. All
+processes draw the same batch and each takes its share of it, so no product is compared with itself. None comes twice an
+epoch either; those left at its end, too few for a batch, are skipped, different ones each time. Products all of whose
+views are in one domain take no part: there is nothing to find them by.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Drawn:
     has: dict[Domain, NDArray[np.bool_]]  # (batch, 2) each: whether picture and text are given
 
     def share(self, process: int, processes: int) -> Drawn:
-        """What is one process's of a batch that all have drawn; the shares are of one size."""
+        """One process's share of a batch that all have drawn; all shares are of one size."""
         size = len(self.products) // processes
         own = slice(process * size, (process + 1) * size)
         rows = {domain: rows[own] for domain, rows in self.rows.items()}

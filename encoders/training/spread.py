@@ -1,8 +1,7 @@
-"""Several processes, one batch: what each has computed becomes what all have, so that all are told apart from all.
+"""Several processes, one batch: each gathers what all have computed, so that every product is told from every other.
 
 A gathered tensor carries gradients only for a process's own rows. Data parallelism then takes the mean over the
-processes, which is the whole gradient divided by their number; so the loss is multiplied by it (`Accelerator.backward`
-of `share_of_loss`).
+processes, which is the whole gradient divided by their number; so `scaled` multiplies the loss by that number.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ def gathered(accelerator: Accelerator, found: Mapping[str, Tensor]) -> dict[str,
     return {name: _gathered(accelerator, value.contiguous()) for name, value in found.items()}
 
 
-def share_of_loss(accelerator: Accelerator, loss: Tensor) -> Tensor:
-    """What a process has to go back from, so that the mean of all gradients is that of the whole loss."""
+def scaled(accelerator: Accelerator, loss: Tensor) -> Tensor:
+    """The loss that a process takes the gradient of, so that the mean over all is the gradient of the whole loss."""
     return loss * int(accelerator.num_processes)
 
 

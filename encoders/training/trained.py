@@ -83,8 +83,8 @@ def words_of(texts: Sequence[str], begun: Begun) -> Words:
 def finish(begun: Begun, plan: TrainPlan, run: Mapping[str, object], out: Path) -> None:
     """Write the folder of the trained network: loadable by any profile that names it.
 
-    A run that trained the tower gives it a new name, since its tokens are others. The thresholds are those of the
-    network that was begun from: of the new space nothing has been measured yet.
+    A run that trained the tower gives it a new name, because its tokens are others. The thresholds stay those of the
+    network that was begun from: nothing has been measured in the new space yet.
     """
     tower = f"{plan.space}-tower" if trains_tower(plan) else begun.config.tower
     training = {"plan": plan.model_dump(mode="json"), "start_space": begun.config.space, **run}
@@ -98,7 +98,7 @@ def finish(begun: Begun, plan: TrainPlan, run: Mapping[str, object], out: Path) 
 
 
 def trains_tower(plan: TrainPlan) -> bool:
-    """Whether the vision tower comes out another than it went in."""
+    """Whether a run changes the vision tower."""
     return "vision" in plan.untrained or any(stage.pixels and stage.rates.vision > 0 for stage in plan.stages)
 
 

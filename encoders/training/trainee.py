@@ -28,7 +28,7 @@ class Trainee(nn.Module):
         self.classifier = MarginClassifier(classes, shape.out_dim) if classes else None
 
     def train(self, mode: bool = True) -> Trainee:
-        """As of any module, but a tower that is not trained answers as it will: running means are no parameters."""
+        """As for any module, but a tower that is not trained keeps its running means, which are no parameters, too."""
         super().train(mode)
         if not any(parameter.requires_grad for parameter in self.vision.parameters()):
             self.vision.eval()

@@ -1,4 +1,4 @@
-"""Plan + prepared manifest → a trained network: the loop, step by step, that can be killed anywhere and taken up again.
+"""Plan + prepared manifest → a trained network: the loop, step by step, that can be killed anywhere and resumed.
 
 Everything random follows from the seed, the stage and the step (and the process, where there are several), so a
 checkpoint needs no generator's state: the weights, the optimiser and the place are enough for the same next losses.
@@ -29,7 +29,7 @@ from encoders.training.pixels import PixelSource, tokens_of
 from encoders.training.plan import PlanError, Stage, TrainPlan
 from encoders.training.rates import share_of_peak
 from encoders.training.samples import Batching, Drawn, Inputs, Sampler, TokenSource, TooFew
-from encoders.training.spread import gathered, share_of_loss
+from encoders.training.spread import gathered, scaled
 from encoders.training.terms import Weighing, margin_loss, terms_of
 from encoders.training.trained import begin, finish, identity, words_of
 from encoders.training.trainee import Trainee, side_of
@@ -101,9 +101,9 @@ class Trainer:
         return bool(self._accelerator.is_main_process)
 
     def steps(self) -> Iterator[Told]:
-        """Train to the end and write the network; each step is told when it is done, and then `save` may be called.
+        """Train to the end and write the network; after each step, which is then told, `save` may be called.
 
-        Raises `Unreadable`, OSError where media or the folder fail it meanwhile; the last checkpoint is then taken up.
+        Raises `Unreadable`, OSError where media or the folder fail; the next run resumes from the last checkpoint.
         """
         if self._kept:
             self.trainee.load_state_dict(self._kept.trainee)
@@ -144,7 +144,7 @@ class Trainer:
         if not stage.pixels and any(before.pixels for before in self._plan.stages[: self.standing.stage]):
             self._tokens = tokens_of(self.trainee.vision, self._pixels, self._views, self._plan.batch)
         groups = self.trainee.groups(stage)
-        self.trainee.zero_grad(set_to_none=True)  # what the stage before left would count when gradients are clipped
+        self.trainee.zero_grad(set_to_none=True)  # those of the stage before would count in the clipping
         self.trainee.train()
         optimiser = torch.optim.AdamW(groups, weight_decay=self._plan.decay)
         self._accelerator = _accelerator(self._cpu)  # a new one, since it holds what it has prepared
@@ -170,7 +170,7 @@ class Trainer:
             last = part + 1 == parts
             with nullcontext() if last else self._accelerator.no_sync(self._model):
                 loss = self._loss(stage, drawn) / parts
-                self._accelerator.backward(share_of_loss(self._accelerator, loss))
+                self._accelerator.backward(scaled(self._accelerator, loss))
             total += float(loss.detach())
         self._accelerator.clip_grad_norm_(self.trainee.parameters(), self._plan.clip)
         self._optimiser.step()
@@ -203,7 +203,7 @@ class Trainer:
         return TokenSource(self._tokens, self._words, self._accelerator.device)
 
     def _looks(self, stage: Stage, done: int) -> bool:
-        """Whether the validation split is looked at now: with tokens of the tower that is trained beside."""
+        """Whether to look at the validation split now; a stage of pixels has no tokens of the tower as it is."""
         due = done % self._plan.validate_every == 0 or done == stage.steps
         return due and stage.objective == "fuse" and not stage.pixels and self._valid is not None
 
@@ -276,7 +276,7 @@ def _seed(*parts: int) -> int:
 
 
 def _digest(prepared: Prepared) -> str:
-    """Names the data: views, texts and which tower saw them."""
+    """A checksum of the data: views, texts and which tower saw them."""
     told = sha256(f"{prepared.tower} {prepared.tokens.shape}".encode())
     for view in prepared.views:
         told.update(view.model_dump_json().encode())
@@ -284,7 +284,7 @@ def _digest(prepared: Prepared) -> str:
 
 
 def _refuse_foreign(plan: TrainPlan, prepared: Prepared, tower: str, dim: int) -> None:
-    """The tokens have to be the tower's own, unless the first thing that is done is to train it from pixels."""
+    """The prepared tokens have to be this tower's, unless the first stage trains it from pixels."""
     if plan.stages[0].pixels:
         return
     if "vision" in plan.untrained:

@@ -1,9 +1,9 @@
 """``python -m tests.bench.hotwords FOLDER FOLDER …``: what a recogniser hears that is told the names on a shelf.
 
 Each broadcast (a folder as `vitrine evaluate stream` takes it) is heard three times: with no names, with those of its
-own shelf, and with those of the next broadcast's shelf, of which its host names none. What is counted of a shelf's
-names is told beside the word errors: how many of their words that were said are heard right, and how many words are
-wrong that are words of these names. ``--models FOLDER`` measures profile `base`'s recogniser, not the shipped one.
+own shelf, and with those of the next broadcast's shelf, of which its host names none. Beside the word errors two counts
+are given of a shelf's names: how many of their words were heard right where they were said, and how many words that
+were not said are words of these names. ``--models FOLDER`` measures profile `base`'s recogniser, not the shipped one.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def counted(reference: str, heard: str, names: str) -> Counted:
 
 
 def heard_with(speech: SpeechModel, broadcast: Broadcast, room: Room, tokens: int) -> str:
-    """All that is heard of a broadcast by who is told so many tokens of a room's names."""
+    """All that the recogniser hears of a broadcast when it is told so many tokens of a room's names."""
     engines = replace(fake_engines(), media=PyAvDecoder(), speech=speech)
     player = Player("transcriber", InlineAsk(engines, FakeObjects(), MemoryVectors()))
     player.states[STREAM] = Transcriber(STREAM, hotword_tokens=tokens)
@@ -79,7 +79,7 @@ def heard_with(speech: SpeechModel, broadcast: Broadcast, room: Room, tokens: in
 
 
 def compared(speech: SpeechModel, broadcasts: Sequence[Broadcast], tokens: int) -> Iterator[tuple[str, Counted]]:
-    """Of each broadcast, heard with no names, its own, another's; what is counted is counted of the shelf's names."""
+    """Each broadcast, heard with no names, its own shelf's and another's: the counts of that shelf's names."""
     rooms = [check(each.room, each.titles).room for each in broadcasts]
     for broadcast, own, other in zip(broadcasts, rooms, [*rooms[1:], rooms[0]], strict=True):
         foreign = own.model_copy(update={"shelf_titles": other.shelf_titles})

@@ -45,9 +45,9 @@ class Drawn:
     place: Place
     """Where the worker is struck, or where it stands when something else is."""
     nth: int
-    """The how-manieth time that it is there."""
+    """It is struck when it is there for the nth time."""
     after: int
-    """Answers that are there before a fault that has no place."""
+    """A fault that has no place comes when there are so many answers."""
     lasts: float
     """Between 0 and 1: how long an outage lasts, between its shortest and its longest."""
     coin: bool
@@ -70,7 +70,7 @@ class Fault:
     scope: str
     does: str
     gone: str
-    """When its cause is gone. From then on counts the recovery: until every stream has its next match."""
+    """When its cause is gone. The recovery is counted from then until every stream has its next match."""
     inject: Callable[[Play, Drawn], None]
     world: World = SMALL
     twins: tuple[str, ...] = ("recorded",)
@@ -230,7 +230,7 @@ def clock_jumps(play: Play, drawn: Drawn) -> None:
 
 
 def poisoned(play: Play, drawn: Drawn) -> None:
-    """In mid-stream; or before the worker begins, which so finds an unusable product last in the catalogue."""
+    """In mid-stream; or before the worker begins, so that the last product of the catalogue is an unusable one."""
     if drawn.coin:
         play.worker()
         play.wait_for_answers(drawn.after)
