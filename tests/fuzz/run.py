@@ -30,6 +30,7 @@ LIMITS = Limits(processor_s=10, wall_s=60, memory_mb=256)
 GOOD_EVERY = 25
 BOMB_EVERY, SLOW_EVERY = 100, 2_500
 BATCH = 500
+WORDS = {True: "read", False: "unreadable"}
 GROWS_AT_MOST_MB = 64
 """What the allocator has to give back is given back before it is measured."""
 
@@ -127,7 +128,7 @@ class Fuzz:
     def _records(self, number: int, cases: int) -> None:
         seen = Counter[str]()
         try:
-            envelopes.play(self.report.seed * 1_000_003 + number, cases, lambda read: seen.update([_word(read)]))
+            envelopes.play(self.report.seed * 1_000_003 + number, cases, lambda read: seen.update([WORDS[read]]))
         except (AssertionError, ArithmeticError, LookupError, OSError, RecursionError, TypeError, ValueError) as wrong:
             self._find(f"records {number}: {type(wrong).__name__}: {wrong} {getattr(wrong, '__notes__', '')}", b"")
         self.report.envelopes += seen
@@ -154,10 +155,6 @@ def case(seed: int, number: int) -> tuple[str, bytes, str]:
         good = mutations.pictures() if what == "image" else mutations.seeds()
         return f"media {number}", mutations.damaged(random, good), what
     return f"media {number} ({make.__name__})", make(), "image" if make.__name__.startswith("picture") else what
-
-
-def _word(read: bool) -> str:
-    return "read" if read else "unreadable"
 
 
 def _bytes_of(decoder: MediaDecoder, media: bytes) -> tuple[bytes, bytes, tuple[int, ...]]:
