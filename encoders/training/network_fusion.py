@@ -26,7 +26,8 @@ from encoders.training.terms import PAIRS, Alike, Side, Weighing, terms_of
 from encoders.world.shop import SIBLINGS, Listing
 
 FAMILIES_PER_BATCH = 14
-KEPT_FRAMES = {Domain.PAGE: 2, Domain.VIDEO: 8, Domain.LIVE: 16}
+LIVE_ROOMS = 2
+KEPT_FRAMES = {Domain.PAGE: 2, Domain.VIDEO: FRAMES_PER_CLIP, Domain.LIVE: LIVE_ROOMS * FRAMES_PER_CLIP}
 MOST_STRAYS = {Domain.PAGE: 0, Domain.VIDEO: 2, Domain.LIVE: 3}  # frames of 8 that show another product or none
 EMPTY_ROOMS, EMPTY_FRAMES = 40, 5
 ABSENT_WEIGHT = 0.5
@@ -53,7 +54,7 @@ def features_of(vision: VisionNetwork, mixer: FrameMixer, looks: int) -> Feature
         drawn = {
             Domain.PAGE: torch.stack([mixer.page(rows) for _ in range(KEPT_FRAMES[Domain.PAGE])], 1),
             Domain.VIDEO: mixer.video(rows, KEPT_FRAMES[Domain.VIDEO]),
-            Domain.LIVE: torch.cat([mixer.live(rows, 8) for _ in range(KEPT_FRAMES[Domain.LIVE] // 8)], 1),
+            Domain.LIVE: torch.cat([mixer.live(rows, FRAMES_PER_CLIP) for _ in range(LIVE_ROOMS)], 1),
         }
         for domain, frames in drawn.items():
             found[domain].append(_seen(vision, frames).half())
@@ -239,13 +240,14 @@ class FusionSampler:
         return torch.stack([seen, said], 1)
 
     def _clips(self, domain: Domain, looks: NDArray[np.int64]) -> Tensor:
-        """A clip of each look: eight of its frames, some of them replaced by strays, (looks, 9, dim)."""
+        """A clip of each look: frames of one room, some of them replaced by strays, (looks, 9, dim)."""
         kept = self._features.of[domain]
         if domain is Domain.PAGE:
             one = kept[looks, self._rng.integers(kept.shape[1], size=len(looks))]
             return with_clip_token(one.float()[:, None].expand(-1, FRAMES_PER_CLIP, -1))
-        room = 8 * self._rng.integers(kept.shape[1] // 8, size=(len(looks), 1))  # frames of one room stand together
-        frames = room + np.argsort(self._rng.random((len(looks), 8)), 1)
+        rooms = kept.shape[1] // FRAMES_PER_CLIP  # the frames of one stand together
+        first = FRAMES_PER_CLIP * self._rng.integers(rooms, size=(len(looks), 1))
+        frames = first + np.argsort(self._rng.random((len(looks), FRAMES_PER_CLIP)), 1)
         clips = kept[looks[:, None], frames].float()
         for row in range(len(clips)):
             self._stray(clips[row], domain)

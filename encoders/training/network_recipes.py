@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Literal
 
 from encoders.evaluation.texts import Keywords, TextKind
@@ -68,9 +69,9 @@ class Recipe:
     def columns(self, texts: Texts) -> Sequence[Sequence[str]]:
         """The texts that it reads of a page, a video and a live clip."""
         if self.text == "spoken_32":
-            return texts.titles, texts.spoken_videos, texts.spoken_lives
+            return texts.titles, *texts.spoken
         if self.text == "keywords":
-            keywords = Keywords.fit((*texts.spoken_videos, *texts.spoken_lives))
+            keywords = Keywords.fit(chain(*texts.spoken))
             return texts.titles, *([keywords.of(line) for line in said] for said in texts.spoken)
         return texts.titles, texts.videos, texts.lives
 

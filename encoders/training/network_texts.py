@@ -23,7 +23,7 @@ from encoders.training.network_brands import BrandEar
 from encoders.world import lexicon
 from encoders.world.clips import LIVE_S, VIDEO_S, Subject, Talk, first_words, live_talk, video_talk
 from encoders.world.market import telling_of
-from encoders.world.script import Summary, Utterance, summary_of
+from encoders.world.script import Summary, summary_of
 from encoders.world.shop import SIBLINGS, Listing, after_the_look, pick, words_of
 from encoders.world.windows import misheard
 
@@ -128,18 +128,15 @@ def _heard(talk: Talk, seconds: int, ear: BrandEar, rng: np.random.Generator) ->
     hearing = ear.hearing(rng)
     earlier, later = ([misheard(line, rng, hearing) for line in lines] for lines in (before, own))
     is_stale = bool(earlier) and rng.random() < STALE
-    summary = summary_of(earlier if is_stale else [*earlier, *later])
-    return text_of(_shortened(summary, rng)), _joined([*earlier, *later])
+    heard = [*earlier, *later]
+    summary = summary_of(earlier if is_stale else heard)
+    return text_of(_shortened(summary, rng)), " ".join(line.text for line in heard)
 
 
 def _shortened(summary: Summary | None, rng: np.random.Generator) -> Summary | None:
     if summary is None:
         return None
     return replace(summary, features=tuple(name for name in summary.features if rng.random() > LOST_FEATURE))
-
-
-def _joined(lines: Sequence[Utterance]) -> str:
-    return " ".join(line.text for line in lines)
 
 
 def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
@@ -179,5 +176,5 @@ def kept_texts(path: Path) -> Texts:
 
 def all_of(texts: Texts) -> Iterator[str]:
     """Every text that is not empty."""
-    for column in (texts.titles, texts.videos, texts.lives, texts.spoken_videos, texts.spoken_lives):
+    for column in (texts.titles, texts.videos, texts.lives, *texts.spoken):
         yield from (text for text in column if text)
