@@ -167,9 +167,9 @@ def collated(rows: list[tuple[list[int], int]], padding: int) -> Batch:
 
 
 @torch.no_grad()
-def exact_share(model: LlamaForCausalLM, tokenizer: Tokenizer, count: int = 64) -> float:
-    """The share of validation windows whose every answer token is the likeliest one, given the true ones before it."""
-    rows = [tokens_of(window, tokenizer) for window in itertools.islice(windows(5, "valid"), count)]
+def exact_share(model: LlamaForCausalLM, tokenizer: Tokenizer) -> float:
+    """The share of 64 validation windows whose every answer token is the likeliest, given the true ones before it."""
+    rows = [tokens_of(window, tokenizer) for window in itertools.islice(windows(5, "valid"), 64)]
     batch = collated(rows, id_of(tokenizer, END))
     best = model(batch.tokens, use_cache=False).logits[:, :-1].argmax(-1)
     right = (best == batch.tokens[:, 1:]) | (batch.weights[:, 1:] < 1)

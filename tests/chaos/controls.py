@@ -129,8 +129,8 @@ def _takes(part: str, kind: type) -> Callable[[Parts], None]:
     return lambda parts: setattr(parts, part, kind)
 
 
-def _dies(stage: str, when: str, step: str, nth: int = 12) -> Strike:
-    return Strike(Place(stage, when, step), nth, "SIGKILL")
+def _dies(stage: str, when: str, step: str) -> Strike:
+    return Strike(Place(stage, when, step), 12, "SIGKILL")
 
 
 CONTROLS = {

@@ -2,7 +2,7 @@
 
     |  warm-up, 20 %  |   first quarter   |    …    |    …    |   last quarter   |
 
-The median of the last quarter may be above that of the first by `share` of it or by `more`, whichever is larger, or up
+The median of the last quarter may be above that of the first by `SHARE` of it or by `more`, whichever is larger, or up
 to a bound that was given to be filled. A median does not see the tooth of a saw that is short beside a quarter, nor one
 slow minute of a busy machine. What falls is flat. Beside the verdict the slope of all samples after the warm-up is
 told, as the median of the slopes between any two of them (Theil and Sen), stretched to a day.
@@ -16,6 +16,7 @@ from statistics import median
 WARM_UP = 0.2
 """Share of the run that is not judged: caches fill, pools reach their size, retention begins to remove."""
 SHARE = 0.05
+"""By so much of the first quarter's median the last one's may be larger."""
 LEAST_SAMPLES = 12
 """After the warm-up: three for each quarter."""
 DAY_S = 24 * 60 * 60
@@ -30,13 +31,12 @@ class Allowed:
 
     more: float
     """In the number's own unit: for small numbers, of which a share says nothing."""
-    share: float = SHARE
     up_to: float = 0.0
     """Below this its growth says nothing: a bound that it was given and may fill, such as a heap."""
 
     def growth(self, first: float) -> float:
         """How much may come on top of the first quarter's median."""
-        return max(self.more, self.share * abs(first), self.up_to - first)
+        return max(self.more, SHARE * abs(first), self.up_to - first)
 
 
 @dataclass(frozen=True, slots=True)

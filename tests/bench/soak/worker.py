@@ -7,7 +7,7 @@ what it can bear does not depend on the machine. Its day is short: a stream that
 import argparse
 from dataclasses import replace
 
-from encoders.engines import EMBEDDING_DIM, FRAMES_PER_CLIP
+from encoders.engines import EMBEDDING_DIM
 from infra.metrics import Metrics, ProbeServer, StageMetrics
 from infra.milvus_vectors import MilvusVectors, Place
 from infra.objects import ObjectStore
@@ -18,10 +18,7 @@ from streams.topics import catalogue_end
 from streams.topology import STAGES
 from streams.watching import StageWatch
 from streams.worker import Plan, broker_of, build, log_to_stderr, run_until_stopped, shedding_of, stores_of
-from tests.streams.overload_worker import LOOK_S, slow_engines
-
-SEGMENT_TAKES_S = FRAMES_PER_CLIP * LOOK_S
-"""Unstretched, of the slowest model: the looks at a segment's frames."""
+from tests.streams.overload_worker import slow_engines
 
 
 def main() -> int:
