@@ -46,10 +46,9 @@ class Keywords:
 
     def of(self, transcript: str) -> str:
         """At most `MOST_KEYWORDS` words; of two that weigh the same the one said first."""
-        said = words_of(transcript)
-        counts = Counter(said)
-        weights = {word: count * self._rarity(word) for word, count in counts.items()}
-        kept = set(sorted(weights, key=lambda word: (-weights[word], said.index(word)))[:MOST_KEYWORDS])
+        counts = Counter(words_of(transcript))
+        heaviest = sorted(counts, key=lambda word: -counts[word] * self._rarity(word))
+        kept = set(heaviest[:MOST_KEYWORDS])
         return " ".join(word for word in counts if word in kept)
 
     def _rarity(self, word: str) -> float:

@@ -15,6 +15,7 @@ import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import mean
 
 from encoders import remux
@@ -110,7 +111,7 @@ def knowable(show: Show, shop: Sequence[Listing]) -> Knowable:
     """Every segment that shows one product, and every product that comes on show, cut as the demo cuts it."""
     spectator, labels = Spectator(show, shop), show.labels
     spans = [(piece.start_ms, piece.start_ms + piece.duration_ms)
-             for piece in remux.segments(str(show.film), SEGMENT_S, _tell)]  # fmt: skip
+             for piece in remux.segments(str(show.film), SEGMENT_S, partial(print, file=sys.stderr))]  # fmt: skip
     left: list[int] = []
     for start_ms, end_ms in spans:
         truth = labels.truth(start_ms, end_ms)
@@ -120,10 +121,6 @@ def knowable(show: Show, shop: Sequence[Listing]) -> Knowable:
     known = [spectator.known_after_ms(came, [end for start, end in spans if start < came.stay.end_ms])
              for came in labels.arrivals if not came.sibling]  # fmt: skip
     return Knowable(tuple(left), tuple(known))
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr)
 
 
 def said_between(spoken: Iterable[Spoken], from_ms: int, to_ms: int) -> str:

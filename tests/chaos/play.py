@@ -152,17 +152,18 @@ class Play:
     def finish(self, expected: Expected) -> None:
         """Wait until every stage is through, and for what may be missing; that it does not get there is a complaint."""
         names = set().union(*(twin.said for twin in expected.twins), expected.more)
-        since = [time.monotonic()]
+        through_at_s = time.monotonic()
 
-        def through() -> bool:
+        def answered() -> bool:
+            nonlocal through_at_s
             if not settled(self.eyes.committed(), self.eyes.ends()):
-                since[0] = time.monotonic()
+                through_at_s = time.monotonic()
                 return False
             missing = names - {terminal.name for terminal in self.eyes.terminals}
-            return not missing or time.monotonic() > since[0] + NOTHING_MORE_COMES_AFTER_S
+            return not missing or time.monotonic() > through_at_s + NOTHING_MORE_COMES_AFTER_S
 
         try:
-            self.wait_for(through, f"the end of {self.run}", self.patience_s)
+            self.wait_for(answered, f"the end of {self.run}", self.patience_s)
         except TimeoutError as late:
             lag = {place: end - self.eyes.committed().get(place, 0) for place, end in self.eyes.ends().items()}
             behind = {place: left for place, left in lag.items() if left}
