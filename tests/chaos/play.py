@@ -138,9 +138,6 @@ class Play:
                 worker.expected_to_end = True
                 self._ended(worker)
 
-    def _all_seen(self) -> bool:
-        return self.eyes.look() and self.check_commits() and bool(self.eyes.ends())
-
     def check_commits(self) -> bool:
         """A committed offset may not have passed what no worker has finished; False: nobody tells the offsets now."""
         committed = self.eyes.committed()
@@ -165,8 +162,8 @@ class Play:
         try:
             self.wait_for(answered, f"the end of {self.run}", self.patience_s)
         except TimeoutError as late:
-            lag = {place: end - self.eyes.committed().get(place, 0) for place, end in self.eyes.ends().items()}
-            behind = {place: left for place, left in lag.items() if left}
+            committed, ends = self.eyes.committed(), self.eyes.ends()
+            behind = {place: left for place, end in ends.items() if (left := end - committed.get(place, 0))}
             for worker in self.workers:
                 worker.tell_where_it_stands()
             self.complain(Check.STUCK, f"{late}; behind: {behind}; {self._last_words()}")
@@ -191,6 +188,9 @@ class Play:
         self.books.survivors = [worker.hear() for worker in survivors]
         self.books.rows, self.books.products = self.eyes.rows(self.world.streams)
         return self.books
+
+    def _all_seen(self) -> bool:
+        return self.eyes.look() and self.check_commits() and bool(self.eyes.ends())
 
     def _listen(self, survivors: Sequence[Worker]) -> None:
         """Hold what the probes have said, and say now, against what was and is."""
