@@ -69,6 +69,14 @@ NAMES = (
 """Every row that an evaluation may have, in the order in which they are shown."""
 
 
+KINDS = (
+    ({"network"}, {"also", "text", "picture", "texts", "asked", "shelf_hint"}),
+    ({"picture_of", "text_of"}, {"weight"}),
+    ({"facts"}, set[str]()),
+)
+"""What each of the three kinds of row must have, and may have beside it."""
+
+
 class RowsError(ValueError):
     """A ``rows.toml``, or a file it names, that cannot be used: says which row and why."""
 
@@ -94,12 +102,14 @@ class MethodSpec(_Frozen):
 
     @model_validator(mode="after")
     def _one_of_three(self) -> MethodSpec:
-        fused = self.picture_of is not None and self.text_of is not None
-        if [self.network is not None, fused, self.facts is not None].count(True) != 1:
-            raise ValueError("a row has either network, or picture_of and text_of, or facts")
-        if self.network is not None and not self.picture and self.text == "none":
+        if not any(must <= self.model_fields_set <= must | may for must, may in KINDS):
+            kinds = ", or ".join(" and ".join(sorted(must)) for must, _ in KINDS)
+            raise ValueError(f"a row has either {kinds}, and no key of another kind")
+        if self.texts is not None and self.asked is not None:
+            raise ValueError("the file of texts says which products are asked about, so asked is left out")
+        if not self.picture and self.text == "none":
             raise ValueError("a row that neither sees nor reads has nothing to compare")
-        if self.shelf_hint and (self.network is None or self.text == "none" or self.also):
+        if self.shelf_hint and (self.text == "none" or self.also):
             raise ValueError("only the text that one network reads can be repaired from a shelf")
         return self
 
