@@ -17,7 +17,7 @@ pytestmark = pytest.mark.broker
 def told(service_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Told:
     """Services of its own: the run makes production's topics, with short times."""
     own = scratch.own(replace(service_settings, data=tmp_path_factory.mktemp("soak")), "soak")
-    found, seen = Told(Plan(minutes=0.1)), list[Sample]()
+    found, seen = Told(Plan(minutes=0.25)), list[Sample]()
     with opened(own, found.plan, print) as stage:
         stage.play(found, lambda _, sample: seen.append(sample))
     assert len(seen) == len(found.samples)
