@@ -177,7 +177,7 @@ class ProductEncoder:
 
     def settle(self, due: Fuse, fused: Fused) -> Fetch | Fuse | Store:
         """Settle: the vector becomes the segment's embedding; at the end of a stream there may be a next one."""
-        return self._go_on(replace(due.task, done=(*due.task.done, _embedding(due.pair, fused))))
+        return self._go_on(_told(due, fused))
 
     def stored(self, due: Store) -> Outcome:
         """Settle: the embeddings are published, and what was held for them is let go."""
@@ -263,17 +263,25 @@ class ProductEncoder:
 
     def _go_on(self, task: Task) -> Fetch | Fuse | Store:
         """Ask for the next half that waits alone, one fetched at a time; after the last all can be stored."""
-        if not task.rest:
-            return Store(task.event, task.done)
-        sequence, *rest = task.rest
-        task = replace(task, rest=tuple(rest))
-        if sequence in self.parked:
-            return Fetch(task, sequence, self.parked[sequence])
-        return self._ask(task, _alone(self.visuals.get(sequence) or self.summaries[sequence]))
+        while task.rest:
+            sequence, *rest = task.rest
+            task = replace(task, rest=tuple(rest))
+            if sequence in self.parked:
+                return Fetch(task, sequence, self.parked[sequence])
+            due = Fuse(task, _alone(self.visuals.get(sequence) or self.summaries[sequence]))
+            if not due.pair.blank:
+                return due
+            task = _told(due, Fused())
+        return Store(task.event, task.done)
 
 
 def _branch(event: Visual | Summary) -> Branch:
     return Branch.PICTURE if isinstance(event, Visual) else Branch.SPEECH
+
+
+def _told(due: Fuse, fused: Fused) -> Task:
+    """The task with one more embedding."""
+    return replace(due.task, done=(*due.task.done, _embedding(due.pair, fused)))
 
 
 def _alone(half: Visual | Summary) -> Pair:
