@@ -100,7 +100,7 @@ def delete_before(stretches: Iterable[Stretch], settings: Settings, bootstrap: s
     try:
         kafka.asked(bootstrap, services.security(settings), lambda client: client.delete_records(before))
     except KafkaError as failure:
-        remedy = "give this user Delete on the topics: README, 'On a cluster of your own'"
+        remedy = "give this user Delete on the topics: infra/README.md, 'Services'"
         raise ServiceRefused(f"Kafka would not delete old records: {failure}", remedy=remedy) from failure
 
 

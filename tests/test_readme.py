@@ -52,6 +52,15 @@ def test_every_link_leads_to_a_file_and_a_heading() -> None:
             assert not heading or heading in headings(target), f"{page.relative_to(ROOT)}: {place}"
 
 
+def test_every_section_that_a_message_sends_to_is_there() -> None:
+    sources = [path for folder in ("encoders", "infra", "streams") for path in (ROOT / folder).rglob("*.py")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    sent = re.findall(r"([\w/]*README\S*),[\s\"]+'([^']+)'", text)
+    assert len(sent) >= 4
+    for page, section in sent:
+        assert f"\n## {section}\n" in (ROOT / page).read_text(encoding="utf-8"), f"{page}, {section!r}"
+
+
 def headings(page: Path) -> set[str]:
     """The anchors that GitHub gives a page's headings."""
     titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.M)
