@@ -12,8 +12,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -122,8 +122,10 @@ def start(command: Command, *, attached: bool) -> Child:
             start_new_session=True,
         )
     assert process.stdout is not None
-    with process.stdout as said:
+    with ExitStack() as undo, process.stdout as said:
+        undo.callback(process.terminate)
         first = said.readline().strip()
+        undo.pop_all()
     if not first:
         if process.stdin is not None:
             process.stdin.close()
@@ -146,30 +148,26 @@ def _would_not_start(command: Command, status: int) -> ServiceFailed:
     )
 
 
-def start_listening(launch: Callable[[], tuple[int, Child]], *, any_port: bool) -> tuple[int, Child]:
-    """Launch a server and wait until its port takes connections.
+def start_listening(
+    launch: Callable[[], tuple[int, Child]], ready: Callable[[int], object], *, any_port: bool
+) -> tuple[int, Child]:
+    """Launch a server and wait until its port takes connections, and until `ready` returns.
 
     `launch` chooses the port and starts the server. Where any port will do, two more tries are made when somebody else
-    took the one that was free a moment before. Raises :class:`ServiceFailed` (with the log), or what `launch` raises.
+    took the one that was free a moment before. Raises :class:`ServiceFailed` (with the log), or what they raise.
     """
     for more_tries in (any_port, any_port, False):
         port, child = launch()
-        with stopped_on_failure(child):
+        with ExitStack() as undo:
+            undo.callback(child.stop)  # also when it is interrupted: left alone it would be taken for one that works
             if ports.wait_for(port, until_s=READY_WITHIN_S, still_going=child.is_alive) and child.is_alive():
+                ready(port)
+                undo.pop_all()
                 return port, child
-        failure = not_ready(child, READY_WITHIN_S)
+            failure = not_ready(child, READY_WITHIN_S)
         if not more_tries or ports.is_free(port):
             raise failure
     raise AssertionError("unreachable: the last try returns or raises")
-
-
-@contextmanager
-def stopped_on_failure(child: Child) -> Iterator[None]:
-    """Stop the server when the block fails or is interrupted: it would be taken for one that works."""
-    with ExitStack() as undo:
-        undo.callback(child.stop)
-        yield
-        undo.pop_all()
 
 
 def not_ready(child: Child, within_s: float) -> ServiceFailed:

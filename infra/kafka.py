@@ -86,11 +86,11 @@ def start(settings: Settings, *, attached: bool, say: Callable[[str], None]) -> 
         format_once(folder, properties, java)
         return port, children.start(broker_command(folder, java, properties), attached=attached)
 
-    port, child = children.start_listening(launch, any_port=not settings.kafka_port)
-    address = f"{ports.LOOPBACK}:{port}"
-    with children.stopped_on_failure(child):
-        ask(address, KafkaSecurity(), within_s=children.READY_WITHIN_S)
-    return address, child
+    def ready(port: int) -> None:
+        ask(f"{ports.LOOPBACK}:{port}", KafkaSecurity(), within_s=children.READY_WITHIN_S)
+
+    port, child = children.start_listening(launch, ready, any_port=not settings.kafka_port)
+    return f"{ports.LOOPBACK}:{port}", child
 
 
 def broker_command(folder: Path, java: Runtime, properties: Path) -> children.Command:

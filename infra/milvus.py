@@ -53,12 +53,12 @@ def start(settings: Settings, *, attached: bool, say: Callable[[str], None]) -> 
         (port,) = ports.choose(folder / "ports.json", settings.milvus_port, 1, "VITRINE_MILVUS_PORT")
         return port, children.start(server_command(folder, port), attached=attached)
 
-    port, child = children.start_listening(launch, any_port=not settings.milvus_port)
-    uri = f"http://{ports.LOOPBACK}:{port}"
-    with children.stopped_on_failure(child):
-        _load_all(uri)
-        refuse_damage(child.command.log)
-    return uri, child
+    def ready(port: int) -> None:
+        _load_all(f"http://{ports.LOOPBACK}:{port}")
+        refuse_damage(folder / "milvus.log")
+
+    port, child = children.start_listening(launch, ready, any_port=not settings.milvus_port)
+    return f"http://{ports.LOOPBACK}:{port}", child
 
 
 def server_command(folder: Path, port: int) -> children.Command:

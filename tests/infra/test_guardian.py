@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -150,16 +152,22 @@ def test_one_server_is_not_started_twice_in_one_folder(tmp_path: Path) -> None:
     child.stop()
 
 
-@pytest.mark.parametrize("failure", [ServiceFailed("it is damaged"), KeyboardInterrupt()])
-def test_a_server_that_is_refused_after_its_start_is_stopped(tmp_path: Path, failure: BaseException) -> None:
-    child = children.start(napper(tmp_path), attached=False)
-    with children.stopped_on_failure(child):
-        pass
-    assert child.is_alive()
-    with pytest.raises(type(failure)), children.stopped_on_failure(child):
-        raise failure
-    assert group_is_gone(child.pid)
-    assert not locks.is_held(tmp_path / "napper.lock")
+@pytest.mark.parametrize("failure", [None, ServiceFailed("it is damaged"), KeyboardInterrupt()])
+def test_a_server_that_listens_is_stopped_unless_it_turns_out_to_be_ready(
+    tmp_path: Path, failure: BaseException | None
+) -> None:
+    def ready(asked: int) -> None:
+        assert asked == port
+        if failure:
+            raise failure
+
+    with socket.create_server(("127.0.0.1", 0)) as listens:
+        port = listens.getsockname()[1]
+        child = children.start(napper(tmp_path), attached=False)
+        with pytest.raises(type(failure)) if failure else nullcontext():
+            assert children.start_listening(lambda: (port, child), ready, any_port=False) == (port, child)
+    assert group_is_gone(child.pid) == (failure is not None) == (not locks.is_held(tmp_path / "napper.lock"))
+    child.stop()
 
 
 def test_a_command_that_does_not_exist_names_its_log_and_the_cause(tmp_path: Path) -> None:

@@ -187,8 +187,8 @@ def test_a_machine_that_falls_behind_hurries_unless_told_to_stay_live(pace: Pace
     pacing = Pacing(pace, following(Topic(), Topic(), segments=9))
     pacing.told(push.Progress(segments=BEHIND_AT_MOST + 1, media_ms=4000))
     began_s = time.monotonic()
-    pacing.sleep(0.3)
-    assert (time.monotonic() - began_s < 0.3) == hurries
+    pacing.sleep(1.0)
+    assert (time.monotonic() - began_s < 1.0) == hurries
     assert (pacing.pace_now is push.Pace.MAX) == hurries
     assert ("does not keep up" in shown(pacing.following.view)) == hurries
 
