@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
@@ -111,8 +112,13 @@ def _compiler() -> Row:
     return Row("C++ compiler", found or "none (only needed to build llama-cpp-python anew)")
 
 
+@cache
+def _probe() -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=False, timeout=120)
+
+
 def _devices(settings: Settings) -> Iterator[Row]:
-    probe = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=False, timeout=120)
+    probe = _probe()
     if probe.returncode:
         last = (probe.stderr.strip().splitlines() or ["no output"])[-1]
         yield Row("torch and faust", f"cannot be loaded: {last}", False, "make setup")
