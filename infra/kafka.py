@@ -26,7 +26,8 @@ from kafka.errors import KafkaError, UnknownBrokerIdError
 
 from infra import children, jars, ports, tls
 from infra.errors import NotRunning, ServiceFailed
-from infra.settings import KafkaSecurity, Settings, host_port
+from infra.settings import KafkaSecurity, Settings
+from infra.values import host_port
 
 A = TypeVar("A")
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from infra.errors import PortTaken
-from infra.settings import host_port
+from infra.values import host_port
 
 LOOPBACK = "127.0.0.1"
 

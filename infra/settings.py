@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
 
+from infra import values
 from infra.errors import BadSetting
 
 T = TypeVar("T")
@@ -162,41 +162,41 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process. Raises :class:`BadSetting`, which names the variable, its value and the remedy."""
     read = _Reader(without_services(os.environ if environ is None else environ))
     read.refuse_unknown()
-    data = read("VITRINE_DATA", ".vitrine", _path)
-    objects = read("VITRINE_OBJECTS", str(data / "objects"), _root)
-    bound_s = read("VITRINE_BOUND_S", "12", _seconds)
-    host, port = read("VITRINE_PROBES", "127.0.0.1:0", host_port)
+    data = read("VITRINE_DATA", ".vitrine", values.path)
+    objects = read("VITRINE_OBJECTS", str(data / "objects"), values.root)
+    bound_s = read("VITRINE_BOUND_S", "12", values.seconds)
+    host, port = read("VITRINE_PROBES", "127.0.0.1:0", values.host_port)
     return Settings(
         data=data,
-        cache=read("VITRINE_CACHE", str(_user_cache(data)), _path),
+        cache=read("VITRINE_CACHE", str(_user_cache(data)), values.path),
         objects=objects,
-        dataref_roots=(objects, *read("VITRINE_DATAREF_ROOTS", "", _roots)),
-        kafka=read("VITRINE_KAFKA", "", _bootstrap),
-        kafka_port=read("VITRINE_KAFKA_PORT", "0", _port),
+        dataref_roots=(objects, *read("VITRINE_DATAREF_ROOTS", "", values.roots)),
+        kafka=read("VITRINE_KAFKA", "", values.bootstrap),
+        kafka_port=read("VITRINE_KAFKA_PORT", "0", values.port),
         kafka_security=_security(read),
-        milvus=read("VITRINE_MILVUS", "", _milvus_uri),
-        milvus_port=read("VITRINE_MILVUS_PORT", "0", _port),
+        milvus=read("VITRINE_MILVUS", "", values.milvus_uri),
+        milvus_port=read("VITRINE_MILVUS_PORT", "0", values.port),
         milvus_token=read("VITRINE_MILVUS_TOKEN", "", str),
-        models=read("VITRINE_MODELS", "", _existing_folder),
-        thresholds=read("VITRINE_THRESHOLDS", str(data / "thresholds"), _path),
-        profile=read("VITRINE_PROFILE", "demo", _profile),
-        device=read("VITRINE_DEVICE", "cpu", _one_of("cpu", "cuda")),
-        hotwords=read("VITRINE_HOTWORDS", "0", _at_least(0, MOST_HOTWORDS)),
-        decoder=read("VITRINE_DECODER", "child", _one_of("child", "inside")),
-        decode_s=read("VITRINE_DECODE_S", "20", _positive),
-        decode_mb=read("VITRINE_DECODE_MB", "1024", _at_least(128)),
+        models=read("VITRINE_MODELS", "", values.existing_folder),
+        thresholds=read("VITRINE_THRESHOLDS", str(data / "thresholds"), values.path),
+        profile=read("VITRINE_PROFILE", "demo", values.profile),
+        device=read("VITRINE_DEVICE", "cpu", values.one_of("cpu", "cuda")),
+        hotwords=read("VITRINE_HOTWORDS", "0", values.at_least(0, MOST_HOTWORDS)),
+        decoder=read("VITRINE_DECODER", "child", values.one_of("child", "inside")),
+        decode_s=read("VITRINE_DECODE_S", "20", values.positive),
+        decode_mb=read("VITRINE_DECODE_MB", "1024", values.at_least(128)),
         probes_host=host,
         probes_port=port,
-        retention_days=read("VITRINE_RETENTION_DAYS", "7", _positive),
-        silent_h=read("VITRINE_SILENT_H", "24", _at_least(0)),
-        partitions=read("VITRINE_PARTITIONS", "4", _positive),
-        stalled_after_s=read("VITRINE_STALLED_AFTER_S", str(STALLED_AFTER_S), _positive),
-        mode=read("VITRINE_MODE", Mode.REPLAY.value, lambda text: Mode(_one_of(*Mode)(text))),
+        retention_days=read("VITRINE_RETENTION_DAYS", "7", values.positive),
+        silent_h=read("VITRINE_SILENT_H", "24", values.at_least(0)),
+        partitions=read("VITRINE_PARTITIONS", "4", values.positive),
+        stalled_after_s=read("VITRINE_STALLED_AFTER_S", str(STALLED_AFTER_S), values.positive),
+        mode=read("VITRINE_MODE", Mode.REPLAY.value, lambda text: Mode(values.one_of(*Mode)(text))),
         bound_s=bound_s,
-        shed_beyond_s=read("VITRINE_SHED_BEYOND_S", _quarters(bound_s), _three_below(bound_s)),
-        calm_messages=read("VITRINE_CALM_MESSAGES", "3", _positive),
-        failures=read("VITRINE_FAILURES", "10", _positive),
-        failures_within_min=read("VITRINE_FAILURES_WITHIN_MIN", "10", _positive),
+        shed_beyond_s=read("VITRINE_SHED_BEYOND_S", _quarters(bound_s), values.three_below(bound_s)),
+        calm_messages=read("VITRINE_CALM_MESSAGES", "3", values.positive),
+        failures=read("VITRINE_FAILURES", "10", values.positive),
+        failures_within_min=read("VITRINE_FAILURES_WITHIN_MIN", "10", values.positive),
     )
 
 
@@ -237,13 +237,13 @@ class _Reader:
 def _security(read: _Reader) -> KafkaSecurity:
     """A half that is missing is told here: no client says more of it than that no broker answers."""
     said = KafkaSecurity(
-        protocol=read("VITRINE_KAFKA_SECURITY_PROTOCOL", "PLAINTEXT", _one_of(*PROTOCOLS)),
-        mechanism=read("VITRINE_KAFKA_SASL_MECHANISM", "", _one_of("", *MECHANISMS)),
+        protocol=read("VITRINE_KAFKA_SECURITY_PROTOCOL", "PLAINTEXT", values.one_of(*PROTOCOLS)),
+        mechanism=read("VITRINE_KAFKA_SASL_MECHANISM", "", values.one_of("", *MECHANISMS)),
         username=read("VITRINE_KAFKA_SASL_USERNAME", "", str),
         password=read("VITRINE_KAFKA_SASL_PASSWORD", "", str),
-        cafile=read("VITRINE_KAFKA_SSL_CAFILE", "", _existing_file),
-        certfile=read("VITRINE_KAFKA_SSL_CERTFILE", "", _existing_file),
-        keyfile=read("VITRINE_KAFKA_SSL_KEYFILE", "", _existing_file),
+        cafile=read("VITRINE_KAFKA_SSL_CAFILE", "", values.existing_file),
+        certfile=read("VITRINE_KAFKA_SSL_CERTFILE", "", values.existing_file),
+        keyfile=read("VITRINE_KAFKA_SSL_KEYFILE", "", values.existing_file),
     )
     if said.mechanism and not said.protocol.startswith("SASL"):
         raise BadSetting(
@@ -262,6 +262,10 @@ def _security(read: _Reader) -> KafkaSecurity:
     return said
 
 
+def _quarters(bound_s: float) -> str:
+    return " ".join(str(bound_s * quarter / 4) for quarter in (1, 2, 3))
+
+
 def _user_cache(data: Path) -> Path:
     """A user whom the system does not know, as containers and units run one, has no home unless ``HOME`` says so."""
     try:
@@ -271,129 +275,3 @@ def _user_cache(data: Path) -> Path:
     if sys.platform == "darwin":
         return home / "Library" / "Caches" / "vitrine"
     return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "vitrine"
-
-
-def _path(text: str) -> Path:
-    return Path(text).expanduser().absolute()
-
-
-def _profile(text: str) -> str:
-    """A name as it is; the path of a file for whoever reads it in another folder."""
-    return str(_path(text)) if text.endswith(".toml") else text
-
-
-def _existing_folder(text: str) -> Path | None:
-    if text and not _path(text).is_dir():
-        raise ValueError("there is no such folder")
-    return _path(text) if text else None
-
-
-def _existing_file(text: str) -> str:
-    if text and not _path(text).is_file():
-        raise ValueError("there is no such file")
-    return str(_path(text)) if text else ""
-
-
-def _root(text: str) -> str:
-    """An fsspec URI without a trailing slash; a plain path becomes a ``file:`` URI's path, absolute."""
-    scheme, apart, _ = text.partition("://")
-    if not apart:
-        return str(_path(text))
-    _refuse_credentials(text, "what the store's own client reads, such as AWS_PROFILE for s3")
-    import fsspec  # half a second, which only those who ask for it pay
-
-    if scheme not in fsspec.available_protocols():
-        raise ValueError(f"fsspec knows no {scheme}://; s3, gs, az and file are some that it knows")
-    return text.rstrip("/")
-
-
-def _roots(text: str) -> tuple[str, ...]:
-    return tuple(_root(word) for word in text.split())
-
-
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise ValueError("not a port between 0 and 65535")
-    return int(text)
-
-
-def host_port(text: str) -> tuple[str, int]:
-    """``host:port`` in its parts, an IPv6 host without its brackets. Raises `ValueError`."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not host:
-        raise ValueError("not of the form host:port")
-    return host.strip("[]"), _port(port)
-
-
-def _bootstrap(text: str) -> str:
-    servers = [server.strip() for server in text.split(",") if server.strip()]
-    for server in servers:
-        if "://" in server:
-            raise ValueError("a bootstrap address has no scheme; write host:port")
-        if "@" in server:
-            raise ValueError("user and password go into VITRINE_KAFKA_SASL_USERNAME and VITRINE_KAFKA_SASL_PASSWORD")
-        host_port(server)
-    return ",".join(servers)
-
-
-def _milvus_uri(text: str) -> str:
-    if text and (urlsplit(text).scheme not in ("http", "https", "tcp", "unix") or not urlsplit(text).netloc):
-        raise ValueError("not a URI of a server such as http://host:19530")
-    _refuse_credentials(text, "VITRINE_MILVUS_TOKEN")
-    return text
-
-
-def _refuse_credentials(uri: str, where: str) -> None:
-    """An address is written into files and messages; a password in it would be too."""
-    if "@" in urlsplit(uri).netloc:
-        raise ValueError(f"user and password go into {where}")
-
-
-def _at_least(least: int, most: float = float("inf")) -> Callable[[str], int]:
-    def convert(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or int(text) < least:
-            raise ValueError(f"not a whole number of at least {least}")
-        if int(text) > most:
-            raise ValueError(f"more than {most}")
-        return int(text)
-
-    return convert
-
-
-_positive = _at_least(1)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0.1 <= seconds <= 86_400:
-        raise ValueError("not a number of seconds between 0.1 and 86400")
-    return seconds
-
-
-def _quarters(bound_s: float) -> str:
-    return " ".join(str(bound_s * quarter / 4) for quarter in (1, 2, 3))
-
-
-def _three_below(bound_s: float) -> Callable[[str], tuple[float, float, float]]:
-    def convert(text: str) -> tuple[float, float, float]:
-        words = text.replace(",", " ").split()
-        if len(words) != 3:
-            raise ValueError("not three numbers of seconds, such as 3 6 9")
-        first, second, third = map(_seconds, words)
-        if not first < second < third < bound_s:
-            raise ValueError(f"not three ascending numbers below VITRINE_BOUND_S, which is {bound_s:g}")
-        return first, second, third
-
-    return convert
-
-
-def _one_of(*allowed: str) -> Callable[[str], str]:
-    def convert(text: str) -> str:
-        if text not in allowed:
-            raise ValueError(f"not one of {', '.join(word for word in allowed if word)}")
-        return text
-
-    return convert

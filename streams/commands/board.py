@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import click
 
 from infra import ports
-from infra.settings import host_port, read_settings
+from infra.settings import read_settings
+from infra.values import host_port
 from streams import reading
 from streams.board_feed import Feed
 from streams.board_lookup import Lookup
