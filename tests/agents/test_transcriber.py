@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.outcome import Fate, Outcome
+from agents.outcome import Fate, Outcome, dropped
 from agents.transcriber import TAIL_CAP_MS, Hear, Listen, Transcriber
 from encoders.engines import Heard, HeardWord
 from schemas.event import Event
@@ -110,6 +110,15 @@ def test_sound_that_may_have_ended_the_process_is_not_heard_again(reason: Reason
     assert step.tail
     step.unreadable(second, reason)
     assert bool(step.tail) is (reason is not Reason.CRASHED)
+
+
+def test_an_end_whose_last_words_cannot_be_heard_still_ends_the_broadcast_and_says_why() -> None:
+    step = Transcriber(STREAM)
+    hear(step, broadcast()[0], Said((), "en", 800))
+    assert isinstance(step.admit(END), Hear)
+    ended = step.unreadable(END, Reason.CRASHED)
+    assert (ended.events, ended.reason, step.tail) == ((END,), Reason.CRASHED, b"")
+    assert step.admit(broadcast()[1]) == dropped(Reason.ENDED)
 
 
 def test_the_last_words_come_when_the_broadcast_ends_and_only_once() -> None:
