@@ -143,6 +143,16 @@ def test_the_end_of_a_stream_and_a_segment_elsewhere_may_have_an_empty_value(not
     assert decode(replace(record_of(elsewhere), value=nothing)).event == elsewhere
 
 
+@given(events)
+def test_an_empty_value_ends_no_stream_unless_it_is_an_end(event: Event) -> None:
+    emptied = replace(record_of(event), value=b"")
+    if isinstance(event, StreamEnded):
+        assert decode(emptied).event == StreamEnded(stream_id=event.stream_id)
+    elif not isinstance(event, Segment):
+        with pytest.raises(UnreadableEnvelope, match=f"the value is not a {event.ce_type}"):
+            decode(emptied)
+
+
 def test_without_a_time_the_records_own_timestamp_counts() -> None:
     assert decode(without(record_of(SEGMENT), "ce_time")).time.timestamp() == 1_795_424_400.5
 

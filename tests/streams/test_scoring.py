@@ -125,6 +125,11 @@ def test_off_shelf_counts_as_right_only_with_the_right_product() -> None:
     assert told.off_shelf_recall == 1 / 3
 
 
+def test_answers_that_change_while_nothing_is_shown_are_no_flicker() -> None:
+    said = (answer(0, KETTLE), answer(1, KETTLE), answer(2, None), answer(3, LAMP), answer(4, None))
+    assert score(records(5, *said), labels((0, 8, KETTLE), (8, 20, None)), SHELF).flicker == 0
+
+
 def test_a_rate_of_no_segments_is_none_and_not_a_number() -> None:
     told = score(records(0), labels((0, 4, KETTLE)), SHELF)
     assert (told.r_at_1, told.abstain_recall, told.off_shelf_recall, told.wer, told.p50_ms) == (None,) * 5

@@ -52,6 +52,13 @@ def test_of_all_streams_each_line_begins_with_its_own() -> None:
     assert line.index("2:48") == heading(of_all=True).index("time")
 
 
+def test_a_change_of_a_room_and_its_end_have_a_line_each() -> None:
+    room = Room(revision=7, shelf={1: ProductId("p-1"), 2: ProductId("p-2")})
+    stream = MATCH.stream_id
+    assert as_line(shown(RoomChanged(stream_id=stream, room=room))) == "── room-7: room revision 7, 2 on the shelf"
+    assert as_line(shown(StreamEnded(stream_id=stream, reason="idle"))) == "── room-7: ended (idle)"
+
+
 def test_an_abstention_shows_its_doubt_and_a_gap_its_reason() -> None:
     unsure = MATCH.model_copy(update={
         "decision": Decision.ABSTAINED, "shown": (), "doubt": Doubt.TOO_CLOSE, "heard": "",
