@@ -31,6 +31,11 @@ def test_headers_with_numbers_of_any_length_are_read_as_none() -> None:
     assert (letter.attempt, letter.origin, letter.reference) == (0, "?", None)
 
 
+@pytest.mark.parametrize(("headers", "told"), [({}, "s/000001  ?"), ({"ce_replay": b"2"}, "s/000001 attempt 2  ?")])
+def test_a_letter_of_a_replay_says_which_attempt_it_was(headers: dict[str, bytes], told: str) -> None:
+    assert told in as_line(read_letter(letter_with({PREFIX + "id": b"s/000001"} | headers)))
+
+
 def test_what_another_program_wrote_of_its_letter_cannot_steer_the_terminal() -> None:
     names = ("exception", "message", "topic", "stage", "id")
     told = {PREFIX + name: b"\x1b[2J\x1b]0;owned\x07X" for name in names}

@@ -114,6 +114,11 @@ def test_a_header_that_does_not_fit_says_what_is_expected(header: str, value: by
         decode(said(record_of(SEGMENT), header, value))
 
 
+def test_a_segment_says_what_is_missing_before_it_only_where_something_is() -> None:
+    assert "ce_missingms" not in record_of(SEGMENT).headers
+    assert record_of(SEGMENT.model_copy(update={"missing_ms": 40})).headers["ce_missingms"] == b"40"
+
+
 def test_a_segment_with_bytes_and_a_reference_contradicts_itself() -> None:
     both = {"ce_dataref": b"s3://b/o", "ce_datasha256": b"0" * 64, "ce_datasize": b"3"}
     record = record_of(SEGMENT)
