@@ -240,8 +240,10 @@ def features_in(plan: Plan, vision: VisionNetwork, split: str, looks: int) -> Fe
 
 
 STAGES: dict[str, Callable[[Plan], object]] = {
-    "vision": train_vision, "heads": train_heads, "texts": texts_in, "text": train_text, "fusion": train_fusion,
+    "vision": train_vision, "heads": train_heads, "texts": texts_in, "features": fusion_trainee, "text": train_text,
+    "fusion": train_fusion,
 }  # fmt: skip
+"""``texts`` and ``features`` make what the later stages share, before several of them want it at the same time."""
 
 
 def main() -> None:
