@@ -13,6 +13,7 @@ import json
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -85,15 +86,16 @@ def play(steps: Sequence[Step], jobs: int, run: Callable[[Step], None]) -> None:
     named = {step.name: step for step in steps}
     order = TopologicalSorter({step.name: step.after for step in steps})
     order.prepare()
-    running: dict[Future[None], str] = {}
+    ready, running = deque[str](), dict[Future[None], str]()
     with ThreadPoolExecutor(jobs) as pool:
         while order.is_active():
-            running |= {pool.submit(run, named[name]): name for name in order.get_ready()}
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
-            for one in finished:
-                name = running.pop(one)
-                one.result()
-                order.done(name)
+            ready += order.get_ready()
+            while ready and len(running) < jobs:  # nothing waits in the pool: after a failure it would still begin
+                name = ready.popleft()
+                running[pool.submit(run, named[name])] = name
+            for ended in wait(running, return_when=FIRST_COMPLETED).done:
+                ended.result()
+                order.done(running.pop(ended))
 
 
 def done_once(step: Step, out: Path) -> None:
@@ -108,7 +110,7 @@ def done_once(step: Step, out: Path) -> None:
         ended = subprocess.run([sys.executable, "-m", *step.words], stdout=said, stderr=said, check=False)
     if ended.returncode:
         told = f"{step.name} failed: {log} says why; the same command goes on"
-        print(told, file=sys.stderr, flush=True)  # now: the steps beside it are let finish
+        print(told, file=sys.stderr, flush=True)  # now, and not when the steps beside it have ended
         raise StepFailed(told)
     mark.write_text(" ".join(step.words))
     print(f"{step.name}: {time.monotonic() - began_s:.0f} s", flush=True)
