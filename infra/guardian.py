@@ -56,11 +56,14 @@ def main(path: Path) -> int:
                 spec["command"], env=spec["environment"], cwd=spec["folder"], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=subprocess.STDOUT, start_new_session=True, pass_fds=(lock.fileno(),),
             )  # fmt: skip
-        lock.write(str(server.pid))
-        lock.flush()
-        print(server.pid, flush=True)
-        _wait_for_an_end(wake, server, follow_parent=spec["follow_parent"])
-        _stop(server, getattr(signal, spec["stop_signal"]), spec["grace_s"])
+        try:
+            lock.write(str(server.pid))
+            lock.flush()
+            with suppress(BrokenPipeError):  # of an owner that was killed meanwhile; nothing is left for Python to flush
+                os.write(sys.stdout.fileno(), f"{server.pid}\n".encode())
+            _wait_for_an_end(wake, server, follow_parent=spec["follow_parent"])
+        finally:
+            _stop(server, getattr(signal, spec["stop_signal"]), spec["grace_s"])
         return server.returncode if server.returncode >= 0 else 128 - server.returncode
 
 

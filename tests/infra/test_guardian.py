@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import children, locks
+from infra import children, guardian, locks
 from infra.errors import ServiceFailed
 
 pytestmark = pytest.mark.hermetic
@@ -132,6 +132,17 @@ def test_a_server_that_ends_by_itself_is_seen_to_be_gone(tmp_path: Path) -> None
     child = children.start(napper(tmp_path, "exit 3"), attached=True)
     assert within(5, lambda: not child.is_alive())
     child.stop()
+
+
+def test_a_server_whose_owner_is_gone_before_it_heard_of_it_is_stopped(tmp_path: Path) -> None:
+    children.start(napper(tmp_path), attached=True).stop()
+    words = [sys.executable, "-I", "-S", guardian.__file__, str(tmp_path / "napper.json")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as alone:
+        assert alone.stdin and alone.stdout
+        alone.stdin.close()
+        alone.stdout.close()
+        assert alone.wait(20) == 128 + signal.SIGTERM
+    assert not locks.is_held(tmp_path / "napper.lock")
 
 
 def test_a_server_that_is_frozen_and_thawed_goes_on(tmp_path: Path) -> None:
