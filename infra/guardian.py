@@ -59,7 +59,7 @@ def main(path: Path) -> int:
         try:
             lock.write(str(server.pid))
             lock.flush()
-            with suppress(BrokenPipeError):  # of an owner that was killed meanwhile; nothing is left for Python to flush
+            with suppress(BrokenPipeError):  # of an owner that was killed meanwhile; print would fail again at exit
                 os.write(sys.stdout.fileno(), f"{server.pid}\n".encode())
             _wait_for_an_end(wake, server, follow_parent=spec["follow_parent"])
         finally:
