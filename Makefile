@@ -35,7 +35,7 @@ check: lint
 	$(TESTS) 2 -m hermetic
 
 test: lint
-	$(TESTS) 3 --no-loadscope-reorder
+	$(TESTS) 3
 
 bench: setup-dev
 	$(PYTHON) -m tests.bench

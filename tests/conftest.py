@@ -74,11 +74,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes minutes first, so that at the end no process has a long file left while the others have none.
-
-    Checkpoints are large and not part of the repository: their tests run where a folder holds them.
-    """
-    items.sort(key=lambda item: item.get_closest_marker("hermetic") is not None)
+    """Checkpoints are large and not part of the repository: their tests run where a folder holds them."""
     if os.environ.get("VITRINE_MODELS"):
         return
     absent = pytest.mark.skip(reason="VITRINE_MODELS names no folder with public checkpoints")
