@@ -7,6 +7,9 @@ import asyncio
 import gc
 import logging
 import logging.config
+import os
+import signal
+import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,6 +41,10 @@ from streams.topology import FLOW, group_id, owned_topics, row_of, source_topic,
 from streams.watching import StageWatch
 
 log = logging.getLogger(__name__)
+
+ENDS_WITHIN_S = 15.0
+"""Faust may wait for ever for an app that is told to stop while it starts. `vitrine run` kills after 20 s, and says
+nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,19 +162,39 @@ def build(plan: Plan, ask: Ask) -> list[StageApp[Any]]:
     return [_stage_app(plan, name, ask) for name in plan.stages]
 
 
-def run_until_stopped(apps: Sequence[StageApp[Any]], *beside: Any) -> int:
+class _Worker(faust.Worker):
+    """Faust's, which ends soon after it was told to, come what may."""
+
+    deadline: threading.Timer
+
+    async def stop(self) -> None:
+        if self.deadline.ident is None:  # not begun; it is told twice where a signal and a failure meet
+            self.deadline.start()
+        await super().stop()
+
+
+def run_until_stopped(apps: Sequence[StageApp[Any]], *beside: Any, ends_within_s: float = ENDS_WITHIN_S) -> int:
     """Run until SIGTERM or Ctrl-C; the exit status. `beside`: further services, such as the probes."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     # Faust's own logging would print the bare messages, without the fields that say which stage, partition or segment.
-    worker: Any = faust.Worker(*(stage.app for stage in apps), *beside, loop=loop, quiet=True, override_logging=False,
+    worker: Any = _Worker(*(stage.app for stage in apps), *beside, loop=loop, quiet=True, override_logging=False,
                           redirect_stdouts=False)  # fmt: skip
     worker.spinner = None  # it hides and shows the cursor, also in a file
+    worker.deadline = threading.Timer(ends_within_s, _end_at_once)
+    worker.deadline.daemon = True
     try:
         worker.execute_from_commandline()
     except SystemExit as ended:
         return int(ended.code or 0)
+    finally:
+        worker.deadline.cancel()
     return 0
+
+
+def _end_at_once() -> None:
+    log.error("stopping takes too long: ending at once; what is in hand stays unread and is handled by who comes next")
+    os._exit(128 + signal.SIGTERM)
 
 
 def log_to_stderr() -> None:
