@@ -138,6 +138,14 @@ def test_the_card_has_what_each_seed_finds(result: dict[str, Any]) -> None:
         assert f"| {words} | {' | '.join(values)} |" in card, name
 
 
+def test_the_card_has_what_each_seed_finds_by_raw_speech(result: dict[str, Any]) -> None:
+    others = [other(f"raw-speech-{number}") for number in (2, 3)]
+    assert all((seed["measured_on"]["tower"], seed["measured_on"]["products"]) == ("", 1008) for seed in others)
+    rows = [seed["rows"]["raw_asr"] for seed in (result, *others)]
+    values = [short(fmean(row[way]["r1"] for way in WAYS if way != "shelf")) for row in rows]
+    assert f"| {ROWS['raw_asr']} | {' | '.join(values)} |" in (COMMITTED / "CARD.md").read_text()
+
+
 def test_the_card_has_what_is_found_in_one_gallery_by_every_seed(result: dict[str, Any]) -> None:
     card = (COMMITTED / "CARD.md").read_text()
     seeds = [result, *(other(f"seed-{number}") for number in (2, 3))]
