@@ -64,8 +64,9 @@ class Plan:
 
     @property
     def day_s(self) -> float:
-        """What retention takes for a day: dead letters are kept for eight, and they are to go within the warm-up."""
-        return max(5.0, self.minutes)
+        """What retention takes for a day: dead letters are kept for eight, and they are to go within the warm-up. On a
+        busy machine a worker may be seconds behind, and what is a day old goes unread."""
+        return max(10.0, self.minutes)
 
     @property
     def broadcast_s(self) -> float:
