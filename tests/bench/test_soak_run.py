@@ -8,7 +8,7 @@ from infra import scratch
 from infra.settings import Settings
 from tests.bench.soak import report
 from tests.bench.soak.load import Plan
-from tests.bench.soak.run import LEAST_SAMPLES, Sample, Told, opened
+from tests.bench.soak.run import Sample, Told, opened
 
 pytestmark = pytest.mark.broker
 
@@ -33,5 +33,5 @@ def test_every_segment_of_a_short_run_has_one_terminal_record(told: Told) -> Non
 def test_every_number_is_seen_in_it(told: Told) -> None:
     seen = told.series()
     assert {*report.JUDGED, *report.TOLD} <= set(seen)
-    assert len(told.samples) >= LEAST_SAMPLES
+    assert all(len(samples) > 2 for samples in seen.values())
     assert all(seen[name][-1][1] > 0 for name in ("worker, memory", "live rows", "records", "streams in state", "disk"))
