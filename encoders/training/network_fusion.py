@@ -166,7 +166,9 @@ class FusionTrainee(nn.Module):
         words = self.fusion.words(view.ids)
         fused = self.fusion.fuse(domain, view.visual, words, view.has, self.fusion.seen(view.ids))
         seen, said = self.visual_cross(view.visual[:, 0]), self.text_cross(words[:, 0])
-        given = view.has.index_fill(1, torch.tensor([0]), True)  # a picture that the fusion goes without is still there
+        given = view.has
+        if self.senses.sees:  # a picture that the fusion goes without is still there
+            given = given.index_fill(1, torch.tensor([0]), True)
         return Side(
             fused,
             self.fusion.visual_unit(view.visual),

@@ -252,6 +252,16 @@ def test_rooms_without_a_product_are_told_from_clips_by_all_that_see(shop: tuple
         assert (here != there) == recipe.senses.sees, name
 
 
+@pytest.mark.parametrize("name", [name for name, recipe in RECIPES.items() if not recipe.senses.sees])
+def test_what_only_reads_learns_nothing_of_views_that_say_nothing(name: str, shop: tuple[Listing, ...]) -> None:
+    drawn = some_sampler(shop, RECIPES[name].senses).batch()
+    mute = {domain: replace(view, has=torch.zeros_like(view.has)) for domain, view in drawn.views.items()}
+    silent = replace(drawn, views=drawn.views | {domain: mute[domain] for domain in (Domain.VIDEO, Domain.LIVE)})
+    trainee = FusionTrainee(FusionModule(replace(RECIPES[name].shape(), vision_dim=4)), RECIPES[name].senses)
+    assert float(trainee.loss(drawn).detach()) > 0
+    assert float(trainee.loss(silent).detach()) == 0
+
+
 def test_fewer_terms_are_parts_of_all(shop: tuple[Listing, ...]) -> None:
     batch = some_sampler(shop).batch()
     fusion = FusionModule(replace(RECIPES["ampere"].shape(), vision_dim=4)).eval()
