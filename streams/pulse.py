@@ -1,7 +1,9 @@
 """A worker's own pulse: once a second it looks at its stages, for the probes, the lag metric and the watchdog.
 
 Faust's consumers can stop quietly after a broker restart, so progress is watched from outside them: a worker that is
-behind and stands still for no named dependency says so and ends, and whoever supervises it starts another.
+behind and stands still for no named dependency says so and ends, and whoever supervises it starts another. So does one
+that waits for its partitions while Kafka answers: Faust gives up for ever, without a word, where the broker is away for
+its request timeout while the committed offsets are asked for.
 """
 
 import logging
@@ -21,6 +23,8 @@ log = logging.getLogger(__name__)
 
 BEAT_S = 1.0
 ASK_EVERY_S = 5.0
+SHARED_OUT_WITHIN_S = 120.0
+"""Twice what Kafka gives the members of a group to come together again."""
 EXIT_STALLED = 75
 """BSD's EX_TEMPFAIL: try again."""
 KAFKA = "Kafka"
@@ -91,7 +95,10 @@ class Pulse(Service):
             await self.sleep(ASK_EVERY_S)
 
     async def _measure(self) -> None:
-        await self._reaches.measure((stage.wiring.source, part) for stage in self._stages for part in stage.committed())
+        """Of a stage that has no partition one is asked about all the same: it is how Kafka is found to be away."""
+        await self._reaches.measure(
+            (stage.wiring.source, part) for stage in self._stages for part in stage.committed() or (0,)
+        )
 
     def _look(self) -> None:
         self._beat_at = time.monotonic()
@@ -105,6 +112,7 @@ class Pulse(Service):
                 missing.append(f"{name}: waiting: {watch.waits_for}")
             if self._away[KAFKA] or not stage.settled:
                 watch.excuse()
+            self._stop_if_left_out(name, watch.left_out_s(stage.settled or bool(self._away[KAFKA])))
             self._stop_if_stalled(name, watch, watch.lag(self._reach_of(stage), stage.committed()))
         self._not_ready = "; ".join(missing)
 
@@ -118,4 +126,10 @@ class Pulse(Service):
                 "stopping: a partition is behind and stands still",
                 extra={"stage": name, "partition": partition, "lag": lag[partition], "after_s": self._stalled_after_s},
             )
+            self._halt(EXIT_STALLED)
+
+    def _stop_if_left_out(self, name: str, waited_s: float) -> None:
+        if waited_s > max(self._stalled_after_s, SHARED_OUT_WITHIN_S):
+            log.error("stopping: Kafka answers, and the group gives out no partitions",
+                      extra={"stage": name, "after_s": round(waited_s)})  # fmt: skip
             self._halt(EXIT_STALLED)

@@ -2,7 +2,7 @@
 
 ready   every stage has its partitions, what it stands on answers, and no message waits for a dependency
 alive   no partition that is behind has stood still for longer than `stalled_after_s`, unless it waits for a
-        dependency: a restart would not bring that back
+        dependency: a restart would not bring that back; and no stage has been without its partitions for as long
 """
 
 import logging
@@ -32,6 +32,8 @@ class StageWatch:
     """Partition → when its last message was taken, got an answer or was finished."""
     next_offset: dict[int, int] = field(default_factory=dict)
     """Partition → the first offset that is not finished, as far as messages have come."""
+    shared_out_at: float | None = None
+    """When the stage was last seen with its share of the partitions, or nobody could give it one."""
     _told: set[int] = field(default_factory=set)
     """Partitions whose lag the metrics tell."""
 
@@ -88,6 +90,13 @@ class StageWatch:
         """What the worker stands on is away, or partitions are being given out: nobody is expected to move."""
         for partition in self.moved_at:
             self.moved_at[partition] = self.clock()
+
+    def left_out_s(self, settled: bool) -> float:
+        """For how long the stage has waited for its partitions; `settled`: it has them, or Kafka is away."""
+        now = self.clock()
+        if settled or self.shared_out_at is None:
+            self.shared_out_at = now
+        return now - self.shared_out_at
 
     def lag(self, reach: dict[int, tuple[int, int]], committed: dict[int, int | None]) -> dict[int, int]:
         """Messages not yet finished, for each partition that is held and whose begin and end are known."""
