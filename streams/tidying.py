@@ -1,14 +1,16 @@
 """``retention_days`` enforced in every store, and told: records, objects, live rows, folders, logs.
 
 What one would get wrong: Kafka lets go of whole files only, a week of 1 GB files of a quiet topic, so the beginning of
-each partition is moved here to what is to be kept. Never beyond what a stage has not finished: it is late, not old. And
-an object that a dead letter refers to lives as long as the letter, unless the letter was dropped.
+each partition is moved here to what is to be kept. Never beyond what a stage has not finished: it is late, not old, and
+so are the objects that were put since. And an object that a dead letter refers to lives as long as the letter, unless
+the letter was dropped.
 """
 
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from infra import logs, services
 from infra.live_rows import LiveRows
@@ -88,7 +90,7 @@ class Tidying:
         """Objects and evidence that nothing refers to any more."""
         store = ObjectStore(self.settings.objects, clock=self.clock)
         kept = referred(self.letters())
-        swept = store.expire(self._kept_s(), kept, dry_run=self.dry_run)
+        swept = store.expire(self._kept_s() + self._late_s(), kept, dry_run=self.dry_run)
         return Removed("objects", swept.objects, f"{swept.size_bytes} bytes; {len(kept)} kept for dead letters")
 
     def live_rows(self) -> Removed:
@@ -141,6 +143,16 @@ class Tidying:
         ends = ((whole, min(young[whole.partition], finished.get((name, whole.partition), whole.end)))
                 for whole in self.reader.stretches(name))  # fmt: skip
         return [replace(whole, end=end) for whole, end in ends if end > whole.start]
+
+    def _late_s(self) -> float:
+        """How long ago the oldest message was written that a stage has not finished; 0 where all are."""
+        there, now_s = self.reader.topics(), self.clock()
+        first_s = [now_s]
+        for (name, partition), offset in finished_offsets(self.settings, there).items():
+            ends = {each.partition: each.end for each in self.reader.stretches(name)}
+            left = Stretch(name, partition, offset, ends.get(partition, offset))
+            first_s += [record.timestamp_ms / 1000 for record in islice(self.reader.read([left]), 1)]
+        return now_s - min(first_s)
 
     def _kept_s(self) -> float:
         return (self.settings.retention_days + DAYS_MORE) * self.day_ms / 1000

@@ -171,9 +171,12 @@ def test_a_dry_run_tells_and_removes_nothing_and_a_dropped_letter_keeps_no_objec
 
 
 def test_what_a_stage_has_not_finished_is_late_and_not_old(day: Day) -> None:
+    day.store.put(b"of long before")
+    day.now_s += 3 * HOUR_S
     for number in range(5):
         day.send(day.name(TRANSCRIPTS), "room/late", str(number).encode())
     day.producer.flush()
+    kept = day.store.put(b"what the last of them refers to")
     place = TopicPartition(day.name(TRANSCRIPTS), 0)
     group = KafkaConsumer(bootstrap_servers=day.settings.kafka, group_id=group_id("summarizer", day.run))
     group.assign([place])
@@ -181,7 +184,8 @@ def test_what_a_stage_has_not_finished_is_late_and_not_old(day: Day) -> None:
     group.close(autocommit=False)
     day.now_s += 5 * HOUR_S
     day.tidy()
-    assert day.kept() == 2
+    assert (day.kept(), day.objects()) == (2, 1)
+    assert day.store.get(kept) == b"what the last of them refers to"
 
 
 def test_folders_of_old_runs_go_and_a_log_that_grew_is_cut_to_its_end(day: Day) -> None:
