@@ -266,14 +266,15 @@ def address(source: str) -> SplitResult:
 def new_stream_id(source: str, now: datetime) -> StreamId:
     """``<name>-<UTC start>``, the name being the source's without its ending; a stream id names one broadcast.
 
-    Raises `NothingToPush` for a URL that is none.
+    To the microsecond: one command starts many rooms, whose sources are all named ``live.m3u8``. Raises
+    `NothingToPush` for a URL that is none.
     """
     url = address(source)
     parts = [part for part in PurePosixPath(unquote(url.path) if url.netloc else source).parts if part.strip("/.")]
     stem = PurePosixPath(parts[-1]).stem if parts else url.netloc
     if url.netloc and stem in ("index", "master", "playlist", "chunklist"):
         stem = parts[-2] if len(parts) > 1 else url.netloc
-    began = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    began = now.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     name = "".join(letter for letter in stem if letter.isprintable())[: MAX_ID_CHARS - len(began) - 1]
     return StreamId(f"{name or 'stream'}-{began}")
 

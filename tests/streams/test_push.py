@@ -199,9 +199,9 @@ def test_ctrl_c_while_the_store_is_away_ends_the_stream_as_interrupted() -> None
     ],
 )
 def test_each_broadcast_gets_an_id_of_its_own_from_its_name_and_start(source: str, begins: str) -> None:
-    made = new_stream_id(source, datetime(2026, 11, 23, 9, 5, 7, tzinfo=UTC))
+    made = new_stream_id(source, datetime(2026, 11, 23, 9, 5, 7, 1200, tzinfo=UTC))
     assert made.startswith(begins)
-    assert made.endswith("-20261123T090507Z")
+    assert made.endswith("-20261123T090507.001200Z")
     assert len(made) <= MAX_ID_CHARS
     assert "secret" not in made
     check_id(made)
