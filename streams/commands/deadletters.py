@@ -126,6 +126,8 @@ def _chosen(
 ) -> Iterator[tuple[Settings, reading.Reader, list[Letter]]]:
     if not ids and not any(value is not None for value in given.values()):
         raise click.UsageError("which ones? Give ids, or a filter such as --reason Undecodable")
+    if ids and any(value is not None for value in given.values()):
+        raise click.UsageError("give ids or filters, not both: an id names its letter whatever a filter says")
     settings = read_settings()
     with reading.connect(settings) as reader:
         if ids:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from infra import values
 from infra.errors import InfraError
 from infra.settings import Settings, read_settings
 from streams.envelope import UnreadableEnvelope, check_id
@@ -107,7 +108,7 @@ def profile_named(name: str, settings: Settings) -> Profile:
 def settings_for(profile: str) -> Settings:
     """The settings with the profile that the command line names, if it names one. Raises `NoModel`."""
     told = read_settings()
-    settings = replace(told, profile=profile or told.profile)
+    settings = replace(told, profile=values.profile(profile) if profile else told.profile)
     profile_named("", settings)
     return settings
 

@@ -11,6 +11,7 @@ from infra import scratch
 from infra.errors import ServiceFailed
 from infra.settings import SETTINGS, read_settings
 from streams.cli import COMMANDS, run, tell, vitrine
+from streams.commands.words import settings_for
 from streams.quality_run import FOLDER
 
 pytestmark = pytest.mark.hermetic
@@ -169,6 +170,20 @@ def test_a_profile_that_there_is_not_is_told_with_those_there_are(
     assert "no model profile 'klingon'" in capsys.readouterr().err
     assert run(["models", "pull", "klingon"]) == 1
     assert "no model profile 'klingon'" in capsys.readouterr().err
+
+
+def test_a_profile_of_ones_own_is_found_from_any_folder(environ: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A worker has a folder of its own."""
+    environ.chdir(tmp_path)
+    (tmp_path / "own.toml").write_text((Path(__file__).parents[2] / "encoders" / "profiles" / "demo.toml").read_text())
+    assert settings_for("own.toml").profile == str(tmp_path / "own.toml")
+    assert settings_for("demo").profile == "demo"
+
+
+def test_ids_and_filters_at_once_are_refused(environ: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for what in ("drop", "replay"):
+        assert run(["deadletters", what, "room/000001", "--reason", "Undecodable"]) == 2
+        assert "ids or filters, not both" in capsys.readouterr().err
 
 
 def test_a_profile_that_is_shipped_is_complete_without_a_folder_to_pull_into(

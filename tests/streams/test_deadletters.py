@@ -1,6 +1,7 @@
 """A dead letter is anybody's record: whatever its headers say, it is listed, and steers nothing."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -34,6 +35,11 @@ def test_headers_with_numbers_of_any_length_are_read_as_none() -> None:
 @pytest.mark.parametrize(("headers", "told"), [({}, "s/000001  ?"), ({"ce_replay": b"2"}, "s/000001 attempt 2  ?")])
 def test_a_letter_of_a_replay_says_which_attempt_it_was(headers: dict[str, bytes], told: str) -> None:
     assert told in as_line(read_letter(letter_with({PREFIX + "id": b"s/000001"} | headers)))
+
+
+def test_a_letter_whose_record_has_no_time_that_a_calendar_knows_is_shown_all_the_same() -> None:
+    letter = read_letter(replace(letter_with({}), timestamp_ms=2**62))
+    assert all(f"{2**62} ms" in told for told in (as_line(letter), as_text(letter, "none")))
 
 
 def test_what_another_program_wrote_of_its_letter_cannot_steer_the_terminal() -> None:
