@@ -66,11 +66,8 @@ class _Pull:
 
     def _revision(self, before: Locked | None) -> str:
         """The profile's, else the one pulled before, else what the hub has now; unknown where a folder is taken."""
-        if self.checkpoint.revision:
-            return self.checkpoint.revision
-        if before or self.source.folder:
-            return before.revision if before else ""
-        return hub.newest(self._wanted)
+        known = self.checkpoint.revision or (before.revision if before else "")
+        return known if known or self.source.folder else hub.newest(self._wanted)
 
     @property
     def _wanted(self) -> Wanted:

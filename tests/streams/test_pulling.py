@@ -199,6 +199,21 @@ def test_files_are_taken_from_a_folder_without_any_network(profile: Profile, tmp
     assert json.loads((profile.models / LOCK).read_text())["me/whisper"]["revision"] == ""
 
 
+def test_what_came_from_a_folder_is_of_no_revision_and_the_hub_is_asked_for_its_newest(
+    profile: Profile, tmp_path: Path, hub: FakeHub
+) -> None:
+    folder = tmp_path / "stick"
+    folder.mkdir()
+    for name, data in {"model.bin": MODEL, "tokenizer.json": TOKENS, "chat-q4.gguf": CHAT}.items():
+        (folder / name).write_bytes(data)
+    pulled(profile, Source(folder))
+    path_of(profile, "language").write_bytes(b"damaged")
+    pulled(profile, Source(endpoint=hub.address))
+    assert states(profile)["chat-q4.gguf"] == State.AS_PULLED
+    assert profile.models
+    assert all(each["revision"] for each in json.loads((profile.models / LOCK).read_text()).values())
+
+
 def test_a_folder_with_a_wrong_or_missing_file_is_named(profile: Profile, tmp_path: Path) -> None:
     folder = tmp_path / "stick"
     (folder / "whisper").mkdir(parents=True)
