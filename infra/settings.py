@@ -164,7 +164,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     read.refuse_unknown()
     data = read("VITRINE_DATA", ".vitrine", values.path)
     objects = read("VITRINE_OBJECTS", str(data / "objects"), values.root)
-    bound_s = read("VITRINE_BOUND_S", "12", values.seconds)
+    bound_s = read("VITRINE_BOUND_S", "12", values.bound)
     host, port = read("VITRINE_PROBES", "127.0.0.1:0", values.host_port)
     return Settings(
         data=data,

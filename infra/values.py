@@ -44,7 +44,8 @@ def root(text: str) -> str:
 
     if scheme not in fsspec.available_protocols():
         raise ValueError(f"fsspec knows no {scheme}://; s3, gs, az and file are some that it knows")
-    return text.rstrip("/")
+    bare = text.rstrip("/")
+    return bare if "://" in bare else text  # of file:/// the slashes are all there is
 
 
 def roots(text: str) -> tuple[str, ...]:
@@ -70,6 +71,8 @@ def host_port(text: str) -> tuple[str, int]:
 def bootstrap(text: str) -> str:
     """The addresses of a cluster's brokers, as Kafka's clients take them."""
     servers = [server.strip() for server in text.split(",") if server.strip()]
+    if text and not servers:  # a broker of our own in its place would be a surprise
+        raise ValueError("there is no address between the commas")
     for server in servers:
         if "://" in server:
             raise ValueError("a bootstrap address has no scheme; write host:port")
@@ -109,15 +112,20 @@ def at_least(least: int, most: float = float("inf")) -> Callable[[str], int]:
 positive = at_least(1)
 
 
-def seconds(text: str) -> float:
+def seconds(text: str, least: float = 0.1) -> float:
     """A tenth of a second to a day."""
     try:
         found = float(text)
     except ValueError:
         found = 0.0
-    if not 0.1 <= found <= 86_400:
-        raise ValueError("not a number of seconds between 0.1 and 86400")
+    if not least <= found <= 86_400:
+        raise ValueError(f"not a number of seconds between {least:g} and 86400")
     return found
+
+
+def bound(text: str) -> float:
+    """Seconds of which a quarter is such a number of seconds too."""
+    return seconds(text, least=0.4)
 
 
 def three_below(bound_s: float) -> Callable[[str], tuple[float, float, float]]:

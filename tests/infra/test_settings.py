@@ -56,11 +56,17 @@ def test_a_child_in_a_folder_of_its_own_reads_from_the_same_roots(
     assert place(child.dataref_roots[1]) == place(str(tmp_path / folder / "uploads"))
 
 
+def test_all_files_are_a_root_as_well(tmp_path: Path) -> None:
+    *_, root = read_settings({"VITRINE_DATAREF_ROOTS": "file:///"}).dataref_roots
+    assert place(str(tmp_path)).is_inside(place(root))
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
         ("VITRINE_KAFKA", "kafka.example"),
         ("VITRINE_KAFKA", "http://kafka:9092"),
+        ("VITRINE_KAFKA", ","),
         ("VITRINE_KAFKA_PORT", "70000"),
         ("VITRINE_KAFKA_SECURITY_PROTOCOL", "TLS"),
         ("VITRINE_KAFKA_SASL_MECHANISM", "OAUTHBEARER"),
@@ -81,6 +87,7 @@ def test_a_child_in_a_folder_of_its_own_reads_from_the_same_roots(
         ("VITRINE_BOUND_S", "soon"),
         ("VITRINE_BOUND_S", "0"),
         ("VITRINE_BOUND_S", "nan"),
+        ("VITRINE_BOUND_S", "0.3"),
         ("VITRINE_SHED_BEYOND_S", "3 6"),
         ("VITRINE_SHED_BEYOND_S", "6 3 9"),
         ("VITRINE_SHED_BEYOND_S", "3 6 12"),
