@@ -9,7 +9,7 @@ from infra.errors import InfraError, NotRunning
 from infra.objects import ObjectStore
 from infra.settings import Settings
 from schemas.product import Product
-from streams import catalogue, reading, why
+from streams import reading, why
 from streams.board import News
 from streams.board_feed import ENDS_WITHIN_S, Feed
 from streams.envelope import Envelope
@@ -38,7 +38,7 @@ class Lookup:
         news = self._match(number)
         if news.evidence is None:
             raise NothingThere("no picture was kept of this segment")
-        return ObjectStore(self.settings.objects, self.settings.dataref_roots).get(news.evidence, MAX_BYTES)
+        return self._objects.get(news.evidence, MAX_BYTES)
 
     def why(self, number: int) -> str:
         """How a match came about. Raises `NothingThere`."""
@@ -55,13 +55,18 @@ class Lookup:
         if product is None or not product.images:
             raise NothingThere("no such product is in the catalogue now, or its page has no picture")
         main = product.images[0]
-        return catalogue.object_store(self.settings).get(main.reference, MAX_BYTES) if main.reference else main.data
+        return self._objects.get(main.reference, MAX_BYTES) if main.reference else main.data
 
     def close(self) -> None:
         """Let go of the connection; one that is being waited for ends with the process."""
         if self._one_at_a_time.acquire(timeout=ENDS_WITHIN_S):
             self._drop()
             self._one_at_a_time.release()
+
+    @property
+    def _objects(self) -> ObjectStore:
+        """What the stages read: a platform's products may refer to its own pictures."""
+        return ObjectStore(self.settings.objects, self.settings.dataref_roots)
 
     def _match(self, number: int) -> News:
         news = self.feed.find(number)

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
 from subprocess import PIPE
 
 import pytest
@@ -26,6 +28,7 @@ from infra.settings import Settings, read_settings
 from schemas.event import Event
 from schemas.ids import ProductId, StreamId
 from schemas.product import Picture, Product
+from schemas.reference import Reference
 from schemas.room import StreamEnded
 from streams import catalogue, producer, reading
 from streams.board_feed import ASKED_EVERY_S, ENDS_WITHIN_S, Feed
@@ -177,6 +180,21 @@ def test_what_comes_is_told_with_its_pictures_and_its_reasons(cluster: Cluster, 
     _, number = news.last_id.split("-")
     for what in ("evidence", "why"):  # to a page that was opened before a restart another answer has that number
         assert page.get(f"/{what}/{number}")[0] == page.get(f"/{what}/another-{number}")[0] == 404
+
+
+def test_a_product_of_a_platform_is_shown_by_the_picture_that_it_refers_to(cluster: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "mug.png").write_bytes(PNG)
+    named = Reference(dataref=str(tmp_path / "mug.png"), sha256=sha256(PNG).hexdigest(), size_bytes=len(PNG))
+    picture = Picture(content_type="image/png", reference=named)
+    cluster.publish(PRODUCTS.name, Product(product_id=ProductId("p-8"), title="Mug", images=(picture,)))
+    feed = Feed(cluster.settings)
+    lookup = Lookup(replace(cluster.settings, dataref_roots=(str(tmp_path),)), feed)
+    feed.start(0)
+    while feed.page("p-8") is None:
+        time.sleep(0.1)
+    assert lookup.picture("p-8") == PNG
+    feed.stop()
+    lookup.close()
 
 
 def test_since_a_time_before_there_were_computers_is_from_the_beginning(cluster: Cluster) -> None:
