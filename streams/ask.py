@@ -6,6 +6,7 @@ letter), and `DependencyDown` or `Overloaded`, when it is not (the delivery laye
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -33,7 +34,10 @@ from schemas.product import Picture, Product
 from schemas.reasons import Reason
 from schemas.reference import Reference
 from schemas.segment import Segment
+from streams.overtaken import Overtaken
 from streams.said import question
+
+log = logging.getLogger(__name__)
 
 STORES = ("vectors", "revision", "objects")
 """The lanes that are no model's: they are asked also for a message that has ended the process too often."""
@@ -90,6 +94,7 @@ class Ask:
     """No model is asked: whatever needs one is unreadable (`Crashed`)."""
     on_answer: Callable[[], None] | None = None
     """Told of each answer, also of a refusal: one message may need many."""
+    overtaken: Overtaken = field(default_factory=Overtaken)
 
     def __post_init__(self) -> None:
         engines = self.engines
@@ -220,14 +225,23 @@ class Ask:
         said = await self._said_in(media)
         return (await self._embed(FusionInput(Domain.VIDEO, tokens, said.text or None))).vector
 
-    async def store(self, due: Replace) -> None:
-        """Make these all the rows of a product."""
+    async def store(self, due: Replace, offset: int) -> None:
+        """Make these all the rows of a product, unless another worker has come beyond this offset meanwhile."""
         rows = [] if due.product is None else [_catalogue_row(due.product, row) for row in due.rows]
-        await self._call("vectors", lambda: self.vectors.replace_product(due.product_id, rows))
+
+        def write() -> None:
+            if self.overtaken.at(offset, self.vectors.revision):
+                log.warning("not stored: another worker went on with the catalogue meanwhile",
+                            extra={"product": due.product_id, "offset": offset})  # fmt: skip
+            else:
+                self.vectors.replace_product(due.product_id, rows)
+
+        await self._call("vectors", write)
 
     async def record_revision(self, offset: int) -> None:
         """The catalogue is loaded up to this offset."""
         await self._call("vectors", lambda: self.vectors.set_revision(offset))
+        self.overtaken.recorded(offset)
 
     async def bytes_of(self, inline: bytes, reference: Reference | None) -> bytes:
         """The bytes of an event, wherever they lie. Raises `Unreadable`."""

@@ -183,7 +183,7 @@ async def encode_catalog(step: CatalogEncoder, incoming: Incoming, ask: Ask) -> 
     while isinstance(due, View):
         due = await _viewed(step, due, ask)
     if isinstance(due, Replace):
-        await ask.store(due)
+        await ask.store(due, incoming.offset)
         due = step.stored(due)
     await ask.record_revision(incoming.offset)
     return due

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,13 +20,14 @@ from schemas.embedding import Embedding
 from schemas.ids import ProductId, StreamId, StreamMs
 from schemas.match import Match
 from schemas.observation import Said, Summary, Tokens, Visual
+from schemas.product import Product, ProductDeleted
 from schemas.reasons import Reason
 from schemas.reference import Reference
 from schemas.room import Room, RoomChanged
 from streams.ask import Ask
 from streams.searchable import embedded_elsewhere
 from tests.agents.playing import Player, product, segment
-from tests.fakes.engines import fake_engines, fake_media
+from tests.fakes.engines import EMBEDDING_DIM, fake_engines, fake_media
 from tests.fakes.stores import FakeObjects
 from tests.fakes.vectors import MemoryVectors
 
@@ -309,3 +311,58 @@ def test_who_asks_for_the_revision_at_the_same_moment_shares_one_answer() -> Non
 
     assert asyncio.run(many()) == [Found((), (), 7)] * 40
     assert vectors.asked <= 3
+
+
+def page(look: str) -> Product:
+    """One product under ever other looks."""
+    return product(look).model_copy(update={"product_id": ProductId("p"), "title": look})
+
+
+async def titles(ask: Ask) -> set[str]:
+    found = await ask.search(Search(embedding((1.0,) * EMBEDDING_DIM), (), 9))
+    return {row.title for row in found.rows}
+
+
+@pytest.mark.parametrize("newer", [page("blue mug"), ProductDeleted(product_id=ProductId("p"))])
+def test_a_worker_that_was_frozen_puts_back_no_page_that_another_has_replaced(newer: Product | ProductDeleted) -> None:
+    async def play() -> set[str]:
+        now_s = [0.0]
+        frozen = real_ask()
+        frozen.overtaken.clock = lambda: now_s[0]
+        other = replace(real_ask(), vectors=frozen.vectors)
+        await Player("catalog_encoder", frozen, taken=99).take(page("oak stool"))
+        now_s[0] += 20
+        await Player("catalog_encoder", other, taken=100).take(page("red mug"))
+        await Player("catalog_encoder", other, taken=101).take(newer)
+        await Player("catalog_encoder", frozen, taken=100).take(page("red mug"))
+        assert frozen.vectors.revision() == 101
+        said = await titles(frozen)
+        await Player("catalog_encoder", frozen, taken=102).take(page("green mug"))
+        assert await titles(frozen) == {"green mug"}, "given the partition again it goes on"
+        await asyncio.gather(frozen.close(), other.close())
+        return said
+
+    assert asyncio.run(play()) == ({newer.title} if isinstance(newer, Product) else set())
+
+
+def test_a_catalogue_that_stayed_while_its_topic_was_made_anew_takes_what_comes() -> None:
+    async def play() -> set[str]:
+        ask = real_ask()
+        ask.vectors.set_revision(1000)
+        await Player("catalog_encoder", ask).take(page("red mug"))
+        said = await titles(ask)
+        await ask.close()
+        return said
+
+    assert asyncio.run(play()) == {"red mug"}
+
+
+def test_whether_another_went_on_is_not_asked_for_each_product() -> None:
+    async def play() -> int:
+        ask = replace(real_ask(), vectors=(store := Counted()))
+        for at, look in enumerate(LOOKS):
+            await Player("catalog_encoder", ask, taken=at).take(product(look))
+        await ask.close()
+        return store.asked
+
+    assert asyncio.run(play()) == 1
