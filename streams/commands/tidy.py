@@ -21,9 +21,9 @@ def command(dry_run: bool) -> None:
     """Remove what is older than VITRINE_RETENTION_DAYS: records, objects, live rows, folders, logs.
 
     Never what a stage has not finished nor the objects put since, nor one that a dead letter refers to (unless it was
-    dropped). The catalogue and its pictures stay. A run (vitrine worker --run NAME) to which nothing was written for a week more goes
-    whole, finished or not, unless a worker is on it. Where no Milvus is named or runs, live rows and old runs are left.
-    vitrine run does this every hour.
+    dropped). The catalogue and its pictures stay. A run (vitrine worker --run NAME) to which nothing was written for a
+    week more goes whole, finished or not, unless a worker is on it. Where no Milvus is named or runs, live rows and old
+    runs are left. vitrine run does this every hour.
 
     A stream of which nothing came for VITRINE_SILENT_H hours (or three quarters of the retention, if that is less)
     while this was run now and then is ended, so that the stages publish what they hold of it.
