@@ -22,7 +22,7 @@ from encoders.engines import SAMPLE_RATE_HZ, Floats, Heard, HeardWord, Overloade
 from encoders.faults import OBJECT, UNFIT, BrokenModel, must_be_there, naming, read_as
 from encoders.settings import SpeechSettings
 from encoders.tokenizer_file import tokenizer_of
-from schemas.transcript import UNSPACED, is_latin
+from schemas.transcript import continues
 
 PREPROCESSOR = "preprocessor_config.json"
 MOST_HOTWORDS = 223
@@ -200,18 +200,6 @@ def _suppressed(tokenizer: Tokenizer) -> list[int]:
         tokenizer.no_speech,
     )
     return sorted({*tokenizer.non_speech_tokens, *(token for token in others if token is not None)})
-
-
-def continues(piece: str, before: str, language: str) -> bool:
-    """Whether a piece belongs to the word before it: punctuation, or letters without a space before them.
-
-    Where no spaces are written only Latin letters and digits do: "i" and "Phone" are one word among Chinese ones.
-    """
-    if not any(letter.isalnum() for letter in piece):
-        return True
-    if language in UNSPACED:
-        return is_latin(before[-1:]) and is_latin(piece[:1])
-    return not piece.startswith(" ")
 
 
 def spread(words: Sequence[str], span: Span, confidence: float) -> list[HeardWord]:

@@ -77,6 +77,32 @@ def joined(words: Iterable[str], language: str | None) -> str:
     return line
 
 
+def words_in(line: str, language: str | None) -> list[str]:
+    """A line, cut as a recogniser tells words apart: at its spaces; where none are written, also at each character."""
+    if language not in UNSPACED:
+        return line.split()
+    words: list[str] = []
+    for part in line.split():
+        for at, letter in enumerate(part):
+            if words and continues(letter if at else f" {letter}", words[-1], language):
+                words[-1] += letter
+            else:
+                words.append(letter)
+    return words
+
+
+def continues(piece: str, before: str, language: str) -> bool:
+    """Whether a piece belongs to the word before it: punctuation, or letters without a space before them.
+
+    Where no spaces are written only Latin letters and digits do: "i" and "Phone" are one word among Chinese ones.
+    """
+    if not any(letter.isalnum() for letter in piece):
+        return True
+    if language in UNSPACED:
+        return is_latin(before[-1:]) and is_latin(piece[:1])
+    return not piece.startswith(" ")
+
+
 def is_latin(letter: str) -> bool:
     """Whether it is a letter or digit of ASCII; the empty text is none."""
     return letter.isascii() and letter.isalnum()

@@ -75,7 +75,8 @@ def preparer_of(profile: Profile, device: str, media: Path, cache: Path) -> Prep
     """A preparer with the models of a profile. Raises `MissingModel`, `BrokenModel`."""
     from encoders.identity import identities_of  # here: it takes seconds, and a worker process need not wait for it
 
-    return Preparer(partial(_loaded, profile, device), identities_of(profile), Kept(cache), media)
+    load, language = partial(_loaded, profile, device), profile.speech.settings.language
+    return Preparer(load, identities_of(profile), Kept(cache), media, language)
 
 
 def each(views: Iterable[View], preparer: Preparer, jobs: int) -> Outcomes:

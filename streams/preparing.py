@@ -24,7 +24,7 @@ from encoders.manifest import View
 from encoders.media import central, clip_of
 from infra.kept import Kept, key_of
 from schemas.reasons import Reason
-from streams.said import question, spoken
+from streams.said import question, read_out, spoken
 
 TRANSCRIPT, SUMMARY, TOKENS = "transcripts", "summaries", "tokens"
 
@@ -65,6 +65,8 @@ class Preparer:
     kept: Kept
     folder: Path
     """Media paths are relative to it."""
+    language: str | None = None
+    """Of transcripts that are given; None: told from their script."""
 
     @cached_property
     def engines(self) -> LoadedEngines:
@@ -130,8 +132,7 @@ class Preparer:
     def _heard(self, view: View, pictures: list[bytes]) -> tuple[Heard, str]:
         """What was said, and why there is nothing where the sound cannot be read."""
         if view.spoken is not None or view.media is None:
-            known = (HeardWord(word, 0, 0, 1.0) for word in (view.spoken or "").split())
-            return Heard(tuple(known), None, 0), ""
+            return read_out(view.spoken or "", self.language), ""
         key = key_of(_digest(pictures), self.models.speech)
         kept = self.kept.get(TRANSCRIPT, key)
         if kept is None:

@@ -7,18 +7,23 @@ as one long segment: its last seconds, from where the host last turned to anothe
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from unicodedata import name
 
 from agents.summarizer import Summarize, Summarizer, WindowPolicy
 from agents.summary_form import parse, supported
-from encoders.engines import Domain, Heard
+from encoders.engines import Domain, Heard, HeardWord
 from schemas.ids import StreamId, StreamMs
 from schemas.observation import Said, Summary
 from schemas.segment import MAX_DURATION_MS
-from schemas.transcript import Transcript, Word, joined
+from schemas.transcript import Transcript, Word, joined, words_in
 
 MOST_WORDS = WindowPolicy().max_words
 """Of any media: as many as a live window has."""
 _CLIP = StreamId("clip")
+
+
+_KANA = 10
+"""So many Chinese characters outweigh one of Japanese: a shop's name may bring its の, and speech is half kana."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,15 @@ def spoken(heard: Heard) -> str:
     return joined((word.text for word in heard.words), heard.language)
 
 
+def read_out(text: str, language: str | None) -> Heard:
+    """A transcript that is there, as if it had been heard: its words, without times.
+
+    Where `language` is not known it is Chinese if most words are Chinese characters, and none otherwise.
+    """
+    language = language or ("zh" if _is_chinese(text) else None)
+    return Heard(tuple(HeardWord(word, 0, 0, 1.0) for word in words_in(text, language)), language, 0)
+
+
 def question(heard: Heard, domain: Domain) -> Question | None:
     """What to ask about a whole piece of media; None where nothing was said."""
     if not heard.words:
@@ -42,6 +56,13 @@ def question(heard: Heard, domain: Domain) -> Question | None:
         return _of_clip(heard)
     window = joined((word.text for word in heard.words[:MOST_WORDS]), heard.language)
     return Question(window, lambda answer: supported(parse(answer) or Said(), window))
+
+
+def _is_chinese(text: str) -> bool:
+    scripts = [name(word[0], "") for word in words_in(text, "zh") if word[0].isalpha()]
+    chinese = sum(script.startswith("CJK UNIFIED") for script in scripts)
+    japanese = sum(script.startswith(("HIRAGANA", "KATAKANA")) for script in scripts)
+    return chinese > len(scripts) - chinese - japanese + japanese * _KANA
 
 
 def _of_clip(heard: Heard) -> Question | None:

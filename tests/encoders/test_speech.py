@@ -6,7 +6,8 @@ import pytest
 from encoders.chunks import Span, plan, quietest
 from encoders.engines import Floats
 from encoders.settings import ChunkPolicy
-from encoders.speech import continues, spread
+from encoders.speech import spread
+from schemas.transcript import continues
 
 pytestmark = pytest.mark.hermetic
 

@@ -120,6 +120,25 @@ def test_a_transcript_that_is_there_is_summarised_and_not_heard_again(media: Pat
     assert counted.asked["speech"] == 0
 
 
+@pytest.mark.parametrize("language", [None, "zh"])
+def test_of_a_chinese_transcript_that_is_there_as_much_is_read_as_of_one_that_is_heard(
+    media: Path, language: str | None
+) -> None:
+    said = "来看这款北欧风的电热水壶双层不锈钢的" * 20 + "下一个我们来看这款剃须刀飞科的干湿两用"
+    asked: list[str] = []
+
+    class Language(FakeLanguage):
+        def complete(self, transcript: str) -> str:
+            asked.append(transcript)
+            return super().complete(transcript)
+
+    used = replace(preparer(Counted(), media), load=lambda: replace(fake_engines(), language=Language()))
+    views = [view(f"p-1/{domain}", domain, spoken=said) for domain in (Domain.LIVE, Domain.VIDEO)]
+    outcomes = list(each(views, replace(used, language=language), 1))
+    assert asked == ["我们来看这款剃须刀飞科的干湿两用", said[:160]]
+    assert [outcome.view.spoken for outcome in outcomes] == [said, said]
+
+
 def test_a_live_clip_is_read_from_where_the_host_turned_to_another_product(media: Path) -> None:
     both = f"{SHAVER} and next up here is nordholm kettle with steel handle"
     (media / "both.mp4").write_bytes(fake_media(both, "kettle", 8_000))

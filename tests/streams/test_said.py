@@ -1,14 +1,19 @@
 """What is asked about the speech of one piece of media, and what of the answer is believed."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from encoders.engines import Domain, Heard, HeardWord
 from schemas.observation import Said
-from streams.said import MOST_WORDS, question, spoken
+from schemas.transcript import UNSPACED, joined, words_in
+from streams.said import MOST_WORDS, question, read_out, spoken
 
 pytestmark = pytest.mark.hermetic
 
 MUG = "Product name: golden mug\nFeatures: leak proof, for life"
+KETTLES = "来看这款北欧风的电热水壶双层不锈钢的水" * 20
+SHAVER = "这款剃须刀飞科的干湿两用"
 
 
 def heard(text: str, word_ms: int = 400) -> Heard:
@@ -57,3 +62,46 @@ def test_a_clip_without_times_is_read_and_so_is_one_that_is_longer_than_any_segm
 
 def test_all_that_was_heard_is_one_line() -> None:
     assert spoken(heard("this mug is leak proof")) == "this mug is leak proof"
+
+
+def test_a_chinese_transcript_that_is_given_is_read_as_if_it_had_been_heard() -> None:
+    told = read_out(f"{KETTLES}下一个我们来看{SHAVER}", None)
+    assert told.language == "zh"
+    video, live = question(told, Domain.VIDEO), question(told, Domain.LIVE)
+    assert video is not None and live is not None
+    assert video.window == KETTLES[:MOST_WORDS]
+    assert live.window == f"我们来看{SHAVER}"
+    unturned = question(read_out(KETTLES, None), Domain.LIVE)
+    assert unturned is not None
+    assert unturned.window == KETTLES[-MOST_WORDS:]
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "expected", "words"),
+    [
+        ("这款iPhone 15 Pro，只要99元。", None, "zh", "这|款|iPhone|15|Pro，|只|要|99|元。"),
+        ("，好", None, "zh", "，|好"),
+        ("北の家的围巾是纯棉做的很软", None, "zh", "北|の|家|的|围|巾|是|纯|棉|做|的|很|软"),
+        ("この電気ポットは一時間保温", None, None, "この電気ポットは一時間保温"),
+        ("this 飞科 shaver, don't cut it", None, None, "this|飞科|shaver,|don't|cut|it"),
+        ("99 , 15", None, None, "99|,|15"),
+        ("这款剃须刀", "en", "en", "这款剃须刀"),
+        ("iPhone 15 Pro", "zh", "zh", "iPhone|15|Pro"),
+        ("สีแดง", "th", "th", "สี|แ|ด|ง"),
+        (" \n", None, None, ""),
+    ],
+)
+def test_a_given_transcript_has_the_words_of_its_language(
+    text: str, language: str | None, expected: str | None, words: str
+) -> None:
+    told = read_out(text, language)
+    assert told.language == expected
+    assert "|".join(word.text for word in told.words) == words
+
+
+@given(st.text(alphabet="看这款。， iP15\n\u3000'é水"), st.sampled_from([None, "en", *sorted(UNSPACED)]))
+def test_the_words_of_a_line_are_the_whole_line(line: str, language: str | None) -> None:
+    words = words_in(line, language)
+    assert all(words)
+    assert "".join(words) == "".join(line.split())
+    assert words_in(joined(words, language), language) == words
