@@ -38,13 +38,10 @@ class Placement:
 
 def placement_of(device: str, settings: NetworkSettings | None = None) -> Placement:
     """What the settings say, and where they leave it open: float32 on a CPU, bfloat16 and channels last on a GPU."""
-    told = settings or NetworkSettings()
-    gpu = device != "cpu"
-    half = gpu if told.precision is None else told.precision == "bfloat16"
-    last = gpu if told.channels_last is None else told.channels_last
+    told = (settings or NetworkSettings()).on(device)
     return Placement(
         device,
-        torch.bfloat16 if half else torch.float32,
-        torch.channels_last if last else torch.contiguous_format,
+        torch.bfloat16 if told.precision == "bfloat16" else torch.float32,
+        torch.channels_last if told.channels_last else torch.contiguous_format,
         told.compiled,
     )

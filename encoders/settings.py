@@ -5,7 +5,7 @@ Defaults are right for public checkpoints on a CPU; a profile's TOML file overri
 
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -64,6 +64,10 @@ class SpeechSettings(Settings):
     """OpenAI's thresholds. Above the first and below the second, or more repetitive than the third: noise."""
     chunks: ChunkPolicy = ChunkPolicy()
 
+    def compute_type_on(self, device: str) -> str:
+        """In which numbers it computes there."""
+        return self.compute_type or ("int8" if device == "cpu" else "float16")
+
 
 class Example(Settings):
     """One worked example in the instructions."""
@@ -99,6 +103,12 @@ class NetworkSettings(Settings):
     """How the vision tower's pictures lie in memory; None: only on a GPU."""
     compiled: bool = False
     """Whether `torch.compile` makes the vision tower faster at the price of a first call of a minute."""
+
+    def on(self, device: str) -> Self:
+        """With what was left open, as it is on this device."""
+        gpu = device != "cpu"
+        left_open = {"precision": "bfloat16" if gpu else "float32", "channels_last": gpu}
+        return self.model_copy(update=left_open | self.model_dump(include=set(left_open), exclude_none=True))
 
 
 class BatchSizes(Settings):

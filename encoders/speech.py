@@ -157,7 +157,7 @@ def load_speech(folder: Path, device: str = "cpu", settings: SpeechSettings | No
     """
     _must_be_readable(folder)
     chosen = settings or SpeechSettings()
-    compute_type = chosen.compute_type or ("int8" if device == "cpu" else "float16")
+    compute_type = chosen.compute_type_on(device)
     with naming(f"{folder}: its model.bin is cut off, or another of its files is broken", OSError, *UNFIT):
         model = WhisperModel(
             str(folder), device=device, compute_type=compute_type, cpu_threads=chosen.threads, local_files_only=True

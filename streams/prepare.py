@@ -76,7 +76,7 @@ def preparer_of(profile: Profile, device: str, media: Path, cache: Path) -> Prep
     from encoders.identity import identities_of  # here: it takes seconds, and a worker process need not wait for it
 
     load, language = partial(_loaded, profile, device), profile.speech.settings.language
-    return Preparer(load, identities_of(profile), Kept(cache), media, language)
+    return Preparer(load, identities_of(profile, device), Kept(cache), media, language)
 
 
 def each(views: Iterable[View], preparer: Preparer, jobs: int) -> Outcomes:
