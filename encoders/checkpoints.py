@@ -32,6 +32,9 @@ UNREAD = "pooler."
 _LIBRARY_WORDS = ("transformers_version", "architectures", "dtype", "torch_dtype", "_name_or_path")
 _FILTERS: dict[int, Literal["bilinear", "bicubic"]] = {2: "bilinear", 3: "bicubic"}
 """Pillow's numbers for what new pixels are made of."""
+CROP_PCT, LARGE = 224 / 256, 384
+"""Of `ConvNextImageProcessor`, with which ResNets are published too: below this side it cuts off the edge and keeps
+this share unless it says another, and nothing in its file says that it cuts; from this side on it squashes."""
 _UNREADABLE = (OSError, EOFError, SafetensorError, StrictDataclassError, UnpicklingError, *UNFIT)
 """What Transformers raises of folders whose files are broken; it has no error of its own."""
 
@@ -83,17 +86,26 @@ def pixels_in(folder: Path) -> Pixels:
     try:
         size = told.get("crop_size" if cropped else "size") or told["size"]
         side = size if isinstance(size, int) else size.get("height") or size["shortest_edge"]
+        share = None if cropped or side >= LARGE else _share(told)
         return checked_pixels(
             side_px=side,
             mean=told["image_mean"],
             deviation=told["image_std"],
-            fit="crop" if cropped else "squash",
+            fit="crop" if cropped or share else "squash",
             filter=_FILTERS.get(told.get("resample", 3), "bicubic"),
+            share=share or 1.0,
         )
     except KeyError as missing:
         raise BrokenModel(f"{folder / PREPROCESSOR}: says no {missing}") from missing
     except (AttributeError, TypeError, ValueError) as wrong:
         raise BrokenModel(f"{folder / PREPROCESSOR}: {one_line(wrong)}") from wrong
+
+
+def _share(told: dict[str, Any]) -> Any:
+    """What ConvNeXt's processor keeps of a small picture's sides; None: it is another one."""
+    kind = told.get("image_processor_type") or told.get("feature_extractor_type")
+    is_convnext = "crop_pct" in told or str(kind).startswith("ConvNext")
+    return told.get("crop_pct") or CROP_PCT if is_convnext else None
 
 
 def marks_in(folder: Path) -> Marks:

@@ -93,6 +93,9 @@ class Pixels:
     """The centre square of the picture, or all of it, made square."""
     filter: Literal["area", "bilinear", "bicubic"] = "area"
     """What a new pixel is made of: the mean of those that it covers, or a smooth weight of them."""
+    share: Annotated[float, Field(ge=0.25, le=1)] = 1.0
+    """How much of the sides is kept, the rest being cut off round the edge. Seven eighths are usual; what keeps far
+    less would make a picture large in order to throw it away."""
 
     __pydantic_config__ = STORED
 
@@ -154,8 +157,14 @@ def read_config(folder: Path) -> NetworkConfig:
 
 
 def write_config(config: NetworkConfig, folder: Path) -> None:
-    """Write ``config.json``, readable. Raises OSError."""
-    write_whole(folder / CONFIG, json.dumps(asdict(config), indent=2) + "\n")
+    """Write ``config.json``, readable. Raises OSError.
+
+    Where nothing is cut off that goes without saying: what was prepared with a network follows from its pixels as told.
+    """
+    told = asdict(config)
+    if config.pixels.share == 1:
+        del told["pixels"]["share"]
+    write_whole(folder / CONFIG, json.dumps(told, indent=2) + "\n")
 
 
 def write_whole(file: Path, text: str) -> None:

@@ -77,18 +77,19 @@ def shrunk(frames: Tensor, pixels: Pixels) -> Tensor:
 
     A picture smaller than the side is enlarged by the same rule.
     """
-    square = frames if pixels.fit == "squash" else _centre(frames)
-    planes, sides = square.permute(0, 3, 1, 2).float(), (pixels.side_px, pixels.side_px)
+    planes, side = frames.permute(0, 3, 1, 2), int(pixels.side_px / pixels.share)
+    square = (planes if pixels.fit == "squash" else _centre(planes, min(planes.shape[2:]))).float()
     if pixels.filter == "area":
-        return F.interpolate(planes, sides, mode="area")
-    return F.interpolate(planes, sides, mode=pixels.filter, antialias=True).clamp(0, 255)
+        resized = F.interpolate(square, (side, side), mode="area")
+    else:
+        resized = F.interpolate(square, (side, side), mode=pixels.filter, antialias=True).clamp(0, 255)
+    return _centre(resized, pixels.side_px)
 
 
-def _centre(frames: Tensor) -> Tensor:
-    height, width = frames.shape[1:3]
-    side = min(height, width)
+def _centre(planes: Tensor, side: int) -> Tensor:
+    height, width = planes.shape[2:]
     top, left = (height - side) // 2, (width - side) // 2
-    return frames[:, top : top + side, left : left + side]
+    return planes[:, :, top : top + side, left : left + side]
 
 
 def load_vision(folder: Path, device: str = "cpu", settings: NetworkSettings | None = None) -> TorchVision:

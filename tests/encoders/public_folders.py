@@ -23,6 +23,7 @@ from transformers import (
     CLIPConfig,
     CLIPModel,
     ConvNextConfig,
+    ConvNextImageProcessorPil,
     ConvNextModel,
     ResNetConfig,
     ResNetModel,
@@ -45,6 +46,7 @@ from encoders.spaces import OPENCLIP_CONFIG
 CLIP_MARKS = ("<|startoftext|>", "<|endoftext|>")
 B16_SIZES = {4: 196, 64: 768, 128: 1536, 192: 2304, 8: 64, 50: 32_000}
 """A side of the small OpenCLIP model's weights → of the published one's."""
+MEAN, DEVIATION = [0.4, 0.5, 0.6], [0.2, 0.3, 0.25]
 WORDS = ("red", "blue", "mug", "kettle", "feike", "shaver", "wet", "use", "红", "色", "围", "巾", "软", ";", ",")
 SMALL_TOWER = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 SMALL_MIT = {
@@ -110,12 +112,12 @@ def vit(folder: Path, size: Size) -> Any:
 
 def resnet(folder: Path, size: Size) -> Any:
     small = {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic"}
-    return _saved(folder, _random(ResNetModel, ResNetConfig(**(small if size.vision else {}))), cropped=True)
+    return _cut(folder, _random(ResNetModel, ResNetConfig(**(small if size.vision else {}))))
 
 
 def convnext(folder: Path, size: Size) -> Any:
     small = {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2}
-    return _saved(folder, _random(ConvNextModel, ConvNextConfig(**(small if size.vision else {}))), cropped=True)
+    return _cut(folder, _random(ConvNextModel, ConvNextConfig(**(small if size.vision else {}))))
 
 
 def bert(folder: Path, size: Size) -> Any:
@@ -196,10 +198,22 @@ def _random(model: Any, config: Any, **options: object) -> Any:
 
 def _saved(folder: Path, model: Any, cropped: bool = False) -> Any:
     model.eval().save_pretrained(folder)
-    looks = getattr(model.config, "vision_config", model.config)
-    side_px = getattr(looks, "image_size", 32)
+    side_px = _side_of(model)
     side = {"height": side_px, "width": side_px}
-    told = {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.3, 0.25], "size": side, "resample": 3}
+    told = {"image_mean": MEAN, "image_std": DEVIATION, "size": side, "resample": 3}
     sized = {"do_center_crop": True, "crop_size": side, "size": {"shortest_edge": side_px * 5 // 4}} if cropped else {}
     (folder / "preprocessor_config.json").write_text(json.dumps(told | sized))
     return model
+
+
+def _cut(folder: Path, model: Any) -> Any:
+    """With ConvNeXt's processor, written by the library: ResNets are published with it too."""
+    model.eval().save_pretrained(folder)
+    size = {"shortest_edge": _side_of(model)}
+    ConvNextImageProcessorPil(size=size, image_mean=MEAN, image_std=DEVIATION).save_pretrained(folder)
+    return model
+
+
+def _side_of(model: Any) -> int:
+    looks = getattr(model.config, "vision_config", model.config)
+    return int(getattr(looks, "image_size", 32))

@@ -8,22 +8,27 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from transformers import ConvNextImageProcessorPil
 
 from encoders.assembly import Assembled, Plan, assemble
-from encoders.checkpoints import marks_in, pixels_in, settings_in, tower_in
+from encoders.checkpoints import PREPROCESSOR, marks_in, pixels_in, settings_in, tower_in
 from encoders.engines import Domain, FusionInput
 from encoders.families import UnknownFamily, text_tower, vision_tower
 from encoders.faults import BrokenModel
 from encoders.fusion import load_fusion
-from encoders.network_config import Marks, Pixels, read_config
+from encoders.network_config import CONFIG, Marks, Pixels, read_config
 from encoders.tokens import read_tokenizer, token_ids
-from encoders.vision import load_vision
+from encoders.vision import as_pixels, load_vision
 from tests.encoders import contracts, public_folders
 from tests.encoders.public_folders import LOOKING, READING, SMALL
 
 pytestmark = pytest.mark.hermetic
 
 PLAN = Plan("public-1", dim=16, layers=1, heads=2)
+OLD_FORM = {
+    "size": 224, "crop_pct": ..., "image_processor_type": ..., "feature_extractor_type": "ConvNextFeatureExtractor",
+}  # fmt: skip
 Folder = Callable[[str], Path]
 
 
@@ -134,6 +139,60 @@ def test_a_public_tokenizer_neither_cuts_nor_fills_a_text_by_itself(folder: Fold
 def test_pictures_are_prepared_as_the_preprocessor_says(folder: Folder) -> None:
     assert pixels_in(folder("clip")) == Pixels(32, (0.4, 0.5, 0.6), (0.2, 0.3, 0.25), "crop", "bicubic")
     assert pixels_in(folder("siglip")) == Pixels(32, (0.4, 0.5, 0.6), (0.2, 0.3, 0.25), "squash", "bicubic")
+
+
+@pytest.mark.parametrize(
+    ("family", "side", "crop_pct"), [("resnet", 224, None), ("convnext", 224, 0.8), ("resnet", 384, None)]
+)
+def test_a_wide_picture_is_cut_or_squashed_as_the_librarys_own_processor_does(
+    folder: Folder, tmp_path: Path, family: str, side: int, crop_pct: float | None
+) -> None:
+    changed = {"size": {"shortest_edge": side}} | ({"crop_pct": crop_pct} if crop_pct else {})
+    library = ConvNextImageProcessorPil.from_pretrained(folder(family), **changed)
+    library.save_pretrained(tmp_path)
+    coarse = np.random.default_rng(3).integers(0, 256, (9, 16, 3), np.uint8)
+    picture = np.asarray(Image.fromarray(coarse).resize((160, 90), Image.Resampling.BICUBIC))
+    wanted = library(images=picture, input_data_format="channels_last", return_tensors="pt")["pixel_values"]
+    seen = as_pixels(torch.from_numpy(picture.copy())[None], pixels_in(tmp_path))
+    assert seen.shape == wanted.shape == (1, 3, side, side)
+    assert float((seen - wanted).abs().mean()) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("changed", "fit", "share"),
+    [
+        ({}, "crop", 0.875),
+        ({"crop_pct": None}, "crop", 0.875),
+        (OLD_FORM, "crop", 0.875),
+        ({"size": {"shortest_edge": 288}, "crop_pct": 0.95}, "crop", 0.95),
+        ({"size": 384}, "squash", 1.0),
+        ({"crop_pct": ..., "image_processor_type": "ViTImageProcessor"}, "squash", 1.0),
+    ],
+)
+def test_convnexts_processor_is_known_in_every_form_in_which_it_was_written(
+    folder: Folder, tmp_path: Path, changed: dict[str, object], fit: str, share: float
+) -> None:
+    told = json.loads((folder("convnext") / PREPROCESSOR).read_text()) | changed
+    (tmp_path / PREPROCESSOR).write_text(json.dumps({key: value for key, value in told.items() if value is not ...}))
+    pixels = pixels_in(tmp_path)
+    assert (pixels.fit, pixels.share) == (fit, share)
+
+
+def test_a_share_that_no_picture_has_is_refused(folder: Folder, tmp_path: Path) -> None:
+    told = json.loads((folder("resnet") / PREPROCESSOR).read_text()) | {"crop_pct": 1e-9}
+    (tmp_path / PREPROCESSOR).write_text(json.dumps(told))
+    with pytest.raises(BrokenModel, match=f"{PREPROCESSOR}: .*greater than or equal to 0.25"):
+        pixels_in(tmp_path)
+
+
+def test_what_is_cut_off_is_kept_with_the_network_and_said_only_where_it_is(
+    network: Callable[..., Assembled], tmp_path: Path
+) -> None:
+    for vision in ("resnet", "vit"):
+        (tmp_path / vision).mkdir()
+        network(vision, "bert").write(tmp_path / vision)
+    assert read_config(tmp_path / "resnet").pixels.share == 0.875
+    assert "share" not in json.loads((tmp_path / "vit" / CONFIG).read_text())["pixels"]
 
 
 @pytest.mark.parametrize(("vision", "text"), [("siglip", "siglip"), ("xclip", "roberta"), ("chinese_clip", "bert")])
