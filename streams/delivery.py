@@ -210,7 +210,7 @@ class Delivery(Generic[S]):
     async def _publish(self, slot: Slot[S], record: Record, envelope: Envelope, outcome: Outcome) -> None:
         place = _place(envelope.event)
         if outcome.fate is Fate.HELD:
-            slot.origins[place] = record.position
+            slot.origins[place] = str(record.offset)
         elif outcome.fate is Fate.LETTER:
             slot.origins.pop(place, None)
             await self._send_letter(record, envelope, outcome)
@@ -224,7 +224,8 @@ class Delivery(Generic[S]):
         topic = topic_name(row.writes, run)
         for event in events:
             waited = slot.origins.pop(_place(event), None)
-            origin = ",".join(filter(None, (waited, record.position)))
+            positions = [replace(record, offset=int(waited)).position] if waited else []
+            origin = ",".join([*positions, record.position])
             made = replace(of, event=event, source=f"vitrine/{row.stage}", extras=of.extras | {"origin": origin})
             message = encode(made)
             await self._steadily(record, lambda message=message: self.wiring.outbox.publish(topic, *message))  # type: ignore[misc]

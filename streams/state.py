@@ -61,7 +61,7 @@ class Slot(Generic[S]):
     applied: int = -1
     """The last offset whose effect is in `saved`."""
     origins: dict[str, str] = field(default_factory=dict)
-    """Positions of the inputs that are held, by what they wait for; for lineage only."""
+    """Offsets of the inputs that are held, by what they wait for; for lineage only."""
     older_keys: list[bytes] = field(default_factory=list)
     at_ms: int | None = None
     """When the message at `applied` came, by the partition's clock; None: not known yet."""
@@ -75,6 +75,7 @@ class _Header:
     partition: int
     applied: int
     origins: dict[str, str]
+    """An older version's are positions, which repeat the topic and the partition."""
     at_ms: int | None = None
 
 
@@ -170,7 +171,8 @@ class PartitionStates(Generic[S]):
         """The newest is read alone: the others may be an older version's, in another form."""
         last, keys = written[-1], [each.key for each in written]
         state = self._codec.decode(stream_of(stream), last.body)
-        return Slot(state, last.body, last.header.applied, last.header.origins, keys, last.header.at_ms)
+        origins = {place: said.rpartition("/")[2] for place, said in last.header.origins.items()}
+        return Slot(state, last.body, last.header.applied, origins, keys, last.header.at_ms)
 
     def slot(self, stream: str) -> Slot[S]:
         """The state of a stream, or of what is handled beside it; a new one where it was never seen."""

@@ -106,6 +106,17 @@ def test_rewinding_forgets_what_was_applied_since_the_last_snapshot() -> None:
     assert owner.slot("a").state.words == ["red"]
 
 
+def test_where_a_held_input_lies_costs_its_offset_and_an_older_versions_whole_position_is_understood() -> None:
+    log = FakeSnapshots()
+    owner = states(log, "one")
+    owner.slot("a").origins["17"] = "123"
+    write(owner, "red", 4)
+    ((key, value),) = log.writes
+    assert b'"origins":{"17":"123"}' in (value or b"")
+    log.writes[0] = (key, (value or b"").replace(b'"123"', b'"live.segments/0/123"'))
+    assert loaded(log, "two").slot("a").origins == {"17": "123"}
+
+
 def test_configuration_is_not_state() -> None:
     @dataclass(slots=True)
     class Ranked:
