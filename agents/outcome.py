@@ -1,7 +1,8 @@
 """What one input came to. Every step returns exactly one of these for every input: nothing just disappears.
 
 used     → `events` to publish (a control event that is passed on counts as used; there may be none)
-held     → nothing yet; the stream's state keeps it until its other half comes, or until the stream is closed
+held     → nothing of it yet; the stream's state keeps it until its other half comes, or until the stream is closed;
+           `events` are of those that had to make room for it
 dropped  → for a `Reason`, counted
 letter   → for a `Reason`, kept as a dead letter
 """
@@ -30,7 +31,7 @@ class Outcome:
     fate: Fate
     events: tuple[Event, ...] = ()
     reason: Reason | None = None
-    """Why it was dropped or became a letter; for a used input, what was missing from it, to be counted."""
+    """Why it was dropped or became a letter; of a used or held input, what its events lack, to be counted."""
     detail: str = ""
     """About the reason, one line for a person: what was wrong and what to do."""
     instead: Event | None = None

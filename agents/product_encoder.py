@@ -4,15 +4,21 @@ Both halves and every control event come from two branches on one topic. A segme
 a control event acts when both branches have brought it, so it stands between the same segments as at the source.
 
 When one branch falls far behind, the halves of the other would swell every snapshot beyond what a message can hold; so
-all but a few are put into the object store whole, and fetched back when their other halves come.
+all but a few are put into the object store whole, and fetched back when their other halves come. Even so each costs the
+snapshot what tells where it is. Beyond a bound the oldest therefore goes on alone, as when the stream ends, and its
+other half, which may come days later, is dropped: a segment is answered once, and in its order. What changed in the
+room while only one branch was there acts when the other one brings it, so for none of those that went on alone.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TypeVar
+from heapq import nsmallest
+from itertools import chain
+from typing import ClassVar, TypeVar
 
 from agents.broadcast import Broadcast
-from agents.outcome import HELD, Outcome, dropped, letter, used
+from agents.outcome import HELD, Fate, Outcome, dropped, letter, used
 from agents.watermark import Watermark
 from schemas.embedding import Embedding
 from schemas.ids import StreamId, StreamMs
@@ -32,6 +38,9 @@ class Branch(StrEnum):
 
 HELD_INLINE = 32
 """Halves of each branch that wait in the snapshot itself: about 0.4 MB of the largest tower's tokens."""
+
+ALONE_AT_ONCE = 8
+"""So many halves at most go on alone with one that comes, so that it does not wait long where the bound was lowered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +62,21 @@ class Parked:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """An event and how far it has come: the end of a stream has each half that waits alone embedded in turn."""
+    """An event and how far it has come: the end of a stream, or one half too many, has halves that wait embedded in
+    turn, each alone.
+    """
 
     event: Visual | Summary | StreamEnded
+    alone: bool = False
+    """Halves that wait go on alone, whatever the event is."""
     rest: tuple[int, ...] = ()
     """The sequences of the halves that wait alone and are still to be embedded."""
     done: tuple[Embedding, ...] = ()
+
+    @property
+    def second(self) -> Visual | Summary | None:
+        """The half that came to its other one; None: halves go on alone."""
+        return None if self.alone or isinstance(self.event, StreamEnded) else self.event
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +125,13 @@ class Fuse:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Ask that these embeddings be stored; then all that the event came to is done."""
+    """Ask that its embeddings be stored; then all that the event came to is done."""
 
-    event: Visual | Summary | StreamEnded
-    embeddings: tuple[Embedding, ...]
+    task: Task
+
+    @property
+    def embeddings(self) -> tuple[Embedding, ...]:
+        return self.task.done
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +152,19 @@ Half = TypeVar("Half", Visual, Summary)
 class ProductEncoder:
     """One stream's halves that wait for the other one."""
 
+    configured: ClassVar[tuple[str, ...]] = ("waiting_at_most",)
+
     stream_id: StreamId
+    waiting_at_most: int | None = None
+    """Halves of both branches together; None: however many there are."""
     seen: dict[Branch, Watermark] = field(default_factory=lambda: {branch: Watermark() for branch in Branch})
     brought: dict[Branch, Broadcast] = field(default_factory=lambda: {branch: Broadcast() for branch in Branch})
     visuals: dict[int, Visual] = field(default_factory=dict)
     summaries: dict[int, Summary] = field(default_factory=dict)
     parked: dict[int, Parked] = field(default_factory=dict)
     """The halves, of either branch, that wait outside."""
+    passed: int = -1
+    """The highest sequence of a half that went on alone before the end; -1: none did."""
 
     def admit(self, event: Visual | Summary | Control, branch: Branch) -> Asked | Outcome:
         """Decide: what is to be embedded for this event, or what became of it."""
@@ -145,7 +172,7 @@ class ProductEncoder:
             return self._half(event)
         if reason := self.brought[branch].refuse(event):
             return dropped(reason)
-        other = self.brought[Branch.PICTURE if branch is Branch.SPEECH else Branch.SPEECH]
+        other = self.brought[_other(branch)]
         if isinstance(event, StreamEnded) and other.ended:
             return self.close(event)
         self.brought[branch].apply(event)
@@ -153,20 +180,21 @@ class ProductEncoder:
             return used(event)
         return HELD
 
-    def put_away(self, due: Park, reference: Reference) -> Outcome:
+    def put_away(self, due: Park, reference: Reference) -> Asked | Outcome:
         """Settle: the half waits where the reference says."""
         half = due.half
         self._take(half)
         self.parked[half.sequence] = Parked(reference.sha256, reference.size_bytes, half.start_ms, half.end_ms)
-        return HELD
+        return self._held(half)
 
     def fetched(self, due: Fetch, half: Visual | Summary) -> Asked | Outcome:
         """The half is back as it was put away, and the event goes on as if it had waited in the snapshot."""
-        if isinstance(due.task.event, StreamEnded):
+        second = due.task.second
+        if second is None:
             return self._ask(due.task, _alone(half))
         del self.parked[due.sequence]
         self._keep(half)
-        return self._half(due.task.event)
+        return self._half(second)
 
     def gone(self, due: Fetch, reason: Reason) -> Asked | Outcome:
         """The half cannot be had any more: a gap in its place, and the event goes on."""
@@ -176,29 +204,33 @@ class ProductEncoder:
         return self.fetched(due, gap)
 
     def settle(self, due: Fuse, fused: Fused) -> Fetch | Fuse | Store:
-        """Settle: the vector becomes the segment's embedding; at the end of a stream there may be a next one."""
+        """Settle: the vector becomes the segment's embedding; of halves that go on alone there may be a next one."""
         return self._go_on(_told(due, fused))
 
     def stored(self, due: Store) -> Outcome:
         """Settle: the embeddings are published, and what was held for them is let go."""
-        if not isinstance(due.event, StreamEnded):
-            self._take(due.event)
-            return used(*due.embeddings)
-        for broadcast in self.brought.values():
-            broadcast.apply(due.event)
-        self.visuals, self.summaries, self.parked = {}, {}, {}
-        return used(*due.embeddings, due.event)
+        event = due.task.event
+        if isinstance(event, StreamEnded):
+            for broadcast in self.brought.values():
+                broadcast.apply(event)
+            self.visuals, self.summaries, self.parked = {}, {}, {}
+            return used(*due.embeddings, event)
+        if due.task.alone:
+            return self._passed(event, due.embeddings)
+        self._take(event)
+        return used(*due.embeddings)
 
     def unreadable(self, due: Fuse, reason: Reason, detail: str) -> Asked | Outcome:
-        """The pair cannot be embedded: a dead letter; at the end of a stream, an embedding without a vector."""
-        if isinstance(due.task.event, StreamEnded):
+        """The pair cannot be embedded: a dead letter; of a half that goes on alone, an embedding without a vector."""
+        second = due.task.second
+        if second is None:
             return self.settle(due, Fused())
-        self._take(due.task.event)
+        self._take(second)
         return letter(reason, detail, due.pair.visual.segment)
 
     def close(self, ended: StreamEnded) -> Asked | Outcome:
         """Both branches ended: what still waits for its other half goes on alone, in order."""
-        return self._go_on(Task(ended, tuple(sorted({*self.visuals, *self.summaries, *self.parked}))))
+        return self._go_on(Task(ended, alone=True, rest=tuple(sorted(self._waiting()))))
 
     def _half(self, event: Visual | Summary) -> Asked | Outcome:
         branch = _branch(event)
@@ -211,7 +243,7 @@ class ProductEncoder:
             return Fetch(Task(event), event.sequence, self.parked[event.sequence])
         pair = self._pair(event)
         if pair is None:
-            return self._wait(event)
+            return self._late(event) if self._went_on_alone(event) else self._wait(event)
         if reason := pair.unusable:
             self._take(event)
             detail = f"neither half can be used: picture {pair.visual.gap}, speech {pair.summary.gap}"
@@ -225,8 +257,7 @@ class ProductEncoder:
         if isinstance(event, Summary):
             return dropped(Reason.ENDED)
         self._take(event)
-        speech = self.seen[Branch.SPEECH]
-        if speech.has(event.sequence) and event.sequence > speech.forgotten:
+        if self._went_on_alone(event):
             return dropped(Reason.ENDED)
         said = f"{event.segment.id} was overtaken by the end of its stream; one partition must have all of a stream"
         return letter(Reason.ENDED, said, event.segment)
@@ -236,13 +267,48 @@ class ProductEncoder:
         summary = event if isinstance(event, Summary) else self.summaries.get(event.sequence)
         return Pair(visual, summary) if visual and summary else None
 
-    def _wait(self, event: Visual | Summary) -> Park | Outcome:
+    def _wait(self, event: Visual | Summary) -> Asked | Outcome:
         inline = self.visuals if isinstance(event, Visual) else self.summaries
         if len(inline) >= HELD_INLINE:
             return Park(event)
         self._take(event)
         self._keep(event)
-        return HELD
+        return self._held(event)
+
+    def _held(self, half: Visual | Summary) -> Asked | Outcome:
+        """It waits; where too many do, the oldest go on alone."""
+        waiting = [*self._waiting()]
+        too_many = 0 if self.waiting_at_most is None else len(waiting) - self.waiting_at_most
+        if too_many <= 0:
+            return HELD
+        oldest = nsmallest(min(too_many, ALONE_AT_ONCE), waiting)
+        return self._go_on(Task(half, alone=True, rest=tuple(oldest)))
+
+    def _passed(self, event: Visual | Summary, alone: tuple[Embedding, ...]) -> Outcome:
+        """These went on alone; the event, unless it is one of them, waits."""
+        sequences = [embedding.sequence for embedding in alone]
+        for sequence in sequences:
+            for waiting in (self.visuals, self.summaries, self.parked):
+                waiting.pop(sequence, None)
+        self.passed = max(self.passed, *sequences)
+        fate = Fate.USED if event.sequence in sequences else Fate.HELD
+        return Outcome(fate, alone, Reason.UNPAIRED)
+
+    def _went_on_alone(self, event: Visual | Summary) -> bool:
+        """Of an event that is new and whose other half does not wait: whether that came. Of what is forgotten it is
+        known only that it did where others as old went on alone.
+        """
+        other = self.seen[_other(_branch(event))]
+        return other.has(event.sequence) and (event.sequence > other.forgotten or event.sequence <= self.passed)
+
+    def _late(self, event: Visual | Summary) -> Outcome:
+        """Its segment was answered without it."""
+        self._take(event)
+        return dropped(Reason.LATE)
+
+    def _waiting(self) -> Iterable[int]:
+        """The sequences of all halves that wait."""
+        return chain(self.visuals, self.summaries, self.parked)
 
     def _keep(self, half: Visual | Summary) -> None:
         if isinstance(half, Visual):
@@ -272,11 +338,15 @@ class ProductEncoder:
             if not due.pair.blank:
                 return due
             task = _told(due, Fused())
-        return Store(task.event, task.done)
+        return Store(task)
 
 
 def _branch(event: Visual | Summary) -> Branch:
     return Branch.PICTURE if isinstance(event, Visual) else Branch.SPEECH
+
+
+def _other(branch: Branch) -> Branch:
+    return Branch.PICTURE if branch is Branch.SPEECH else Branch.SPEECH
 
 
 def _told(due: Fuse, fused: Fused) -> Task:

@@ -15,7 +15,8 @@ class Reason(StrEnum):
     CONFLICT = "Conflict"
     """The same id came with other bytes; the first one counts, this one is a dead letter."""
     LATE = "Late"
-    """Arrived after a later segment; the picture is used, the speech is not."""
+    """Arrived after a later segment; the picture is used, the speech is not. Or a half that came after its other one
+    had gone on alone; it is not used."""
     FORGOTTEN = "Forgotten"
     """So old, in a stream with so many holes, that it cannot be told whether it came before; a dead letter."""
     ENDED = "Ended"
@@ -41,7 +42,8 @@ class Reason(StrEnum):
     UNKNOWN_PRODUCT = "UnknownProduct"
     """A shelf names a product that the catalogue does not have."""
     UNPAIRED = "Unpaired"
-    """The other half of the segment had not come when the stream ended; the half that came is used alone."""
+    """The other half of the segment had not come when the stream ended, or when too many waited for theirs; the half
+    that came is used alone."""
     FOREIGN = "Foreign"
     """Tokens of another vision tower, or a vector of another embedding space or length, than the one in use."""
     UNPARSEABLE = "Unparseable"

@@ -209,23 +209,25 @@ class Delivery(Generic[S]):
 
     async def _publish(self, slot: Slot[S], record: Record, envelope: Envelope, outcome: Outcome) -> None:
         place = _place(envelope.event)
-        if outcome.fate is Fate.HELD:
-            slot.origins[place] = str(record.offset)
-        elif outcome.fate is Fate.LETTER:
+        if outcome.fate is Fate.LETTER:
             slot.origins.pop(place, None)
             await self._send_letter(record, envelope, outcome)
-        elif outcome.fate is Fate.USED:
-            await self._send_events(slot, record, envelope, outcome.events)
+            return
+        await self._send_events(slot, record, envelope, outcome)
+        if outcome.fate is Fate.HELD:
+            slot.origins[place] = str(record.offset)
 
-    async def _send_events(self, slot: Slot[S], record: Record, of: Envelope, events: tuple[Event, ...]) -> None:
+    async def _send_events(self, slot: Slot[S], record: Record, of: Envelope, outcome: Outcome) -> None:
+        """What is published of an event that is itself held was made from those alone that waited before it."""
         row, run = self.wiring.row, self.wiring.run
         if row.writes is None:
             return
         topic = topic_name(row.writes, run)
-        for event in events:
+        for event in outcome.events:
             waited = slot.origins.pop(_place(event), None)
             positions = [replace(record, offset=int(waited)).position] if waited else []
-            origin = ",".join([*positions, record.position])
+            positions += [] if waited and outcome.fate is Fate.HELD else [record.position]
+            origin = ",".join(positions)
             made = replace(of, event=event, source=f"vitrine/{row.stage}", extras=of.extras | {"origin": origin})
             message = encode(made)
             await self._steadily(record, lambda message=message: self.wiring.outbox.publish(topic, *message))  # type: ignore[misc]

@@ -16,7 +16,7 @@ from agents.catalog_encoder import CatalogEncoder, Kind, Replace, View
 from agents.frame_encoder import FrameEncoder
 from agents.matcher import Matcher
 from agents.outcome import Outcome, letter
-from agents.product_encoder import Asked, Branch, Fetch, Fuse, Park, ProductEncoder, Store
+from agents.product_encoder import Asked, Branch, Fetch, Fuse, Park, ProductEncoder
 from agents.shedding import Rung
 from agents.summarizer import Summarizer
 from agents.transcriber import Hear, Listen, Transcriber
@@ -31,13 +31,18 @@ from schemas.room import RoomChanged, StreamEnded
 from schemas.segment import Segment
 from schemas.transcript import ClosingTranscript, Transcript
 from streams.ask import Ask
-from streams.topology import row_of
+from streams.topology import MAX_MESSAGE_BYTES, row_of
 
 log = logging.getLogger(__name__)
 S = TypeVar("S")
 
 BRANCHES = {"summarizer": Branch.SPEECH, "frame_encoder": Branch.PICTURE}
 """Which stage speaks for which branch."""
+
+HALF_BYTES = 200
+"""What a half that waits for its other one costs a snapshot, with the longest numbers."""
+HALVES_AT_MOST = MAX_MESSAGE_BYTES // 2 // HALF_BYTES
+"""Of one stream: 26 h of segments of 4 s. The other half of the message is for two rooms and what waits inline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +144,21 @@ async def encode_product(step: ProductEncoder, incoming: Incoming, ask: Ask) -> 
         said = f"ce_source {incoming.source!r} does not belong on this topic; {' and '.join(BRANCHES)} write to it"
         return letter(Reason.MALFORMED, said)
     due = step.admit(event, branch)
-    while isinstance(due, Fetch | Fuse):
-        due = await (_fused(step, due, ask) if isinstance(due, Fuse) else _fetched(step, due, ask))
+    while not isinstance(due, Outcome):
+        due = await _answered(step, due, ask)
+    return due
+
+
+async def _answered(step: ProductEncoder, due: Asked, ask: Ask) -> Asked | Outcome:
     if isinstance(due, Park):
         return step.put_away(due, await ask.park(due.half))
-    if isinstance(due, Store):
-        for embedding in due.embeddings:
-            await ask.remember(embedding)
-        return step.stored(due)
-    return due
+    if isinstance(due, Fetch):
+        return await _fetched(step, due, ask)
+    if isinstance(due, Fuse):
+        return await _fused(step, due, ask)
+    for embedding in due.embeddings:
+        await ask.remember(embedding)
+    return step.stored(due)
 
 
 async def _fetched(step: ProductEncoder, due: Fetch, ask: Ask) -> Asked | Outcome:
@@ -219,7 +230,9 @@ STEPS: dict[str, Stage[Any]] = {
     "frame_encoder": Stage(
         _read_by("frame_encoder"), lambda key: FrameEncoder(StreamId(key)), encode_frames, know_the_room
     ),
-    "product_encoder": Stage(_read_by("product_encoder"), lambda key: ProductEncoder(StreamId(key)), encode_product),
+    "product_encoder": Stage(
+        _read_by("product_encoder"), lambda key: ProductEncoder(StreamId(key), HALVES_AT_MOST), encode_product
+    ),
     "catalog_encoder": Stage(
         _read_by("catalog_encoder"),
         lambda key: CatalogEncoder(ProductId(key)),

@@ -15,7 +15,7 @@ from streams.delivery import Delivery, Wiring
 from streams.envelope import Envelope, Record
 from streams.flight import Recorder, Unrecorded
 from streams.originals import pushed
-from streams.stages import STEPS
+from streams.stages import STEPS, Stage
 from streams.state import PartitionStates, Source
 from streams.topology import FLOW, StageRow, source_topic
 from tests.agents.playing import fake_ask
@@ -64,6 +64,7 @@ class MemoryFlow:
     snapshots: dict[str, FakeSnapshots] = field(default_factory=lambda: {row.stage: FakeSnapshots() for row in FLOW})
     alive: dict[str, Delivery[Any]] = field(default_factory=dict)
     watchers: dict[str, Mortal] = field(default_factory=dict)
+    steps: dict[str, Stage[Any]] = field(default_factory=lambda: STEPS)
     boots: int = 0
 
     def push(self, topic: str, message: Message) -> Record:
@@ -113,7 +114,7 @@ class MemoryFlow:
 
     def _begin(self, row: StageRow) -> Delivery[Any]:
         self.boots += 1
-        stage = STEPS[row.stage]
+        stage = self.steps[row.stage]
         source = Source(source_topic(row), "id", 0)
         states = PartitionStates(stage.begin, source, self.snapshots[row.stage], f"boot-{self.boots}", self.kept_ms)
         asyncio.run(states.load())
