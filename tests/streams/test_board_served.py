@@ -339,6 +339,9 @@ def test_neither_a_page_nor_who_ends_the_board_waits_long_for_a_broker_that_says
     finally:
         os.kill(cluster.child.pid, signal.SIGCONT)
     asking.join()
+    lookup.close()
+    feed.stop()  # else its clients outlive the broker, and draw from `random` while another test's Hypothesis draws
+    assert not {thread.name for thread in threading.enumerate()} & {MATCHES.name, DEADLETTERS.name, PRODUCTS.name}
 
 
 def ask(lookup: Lookup, product_id: str) -> None:
